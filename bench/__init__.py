@@ -1,0 +1,1 @@
+"""Measurements against a limit and peers, in one run each."""

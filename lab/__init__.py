@@ -1,0 +1,1 @@
+"""Virtual routers on one machine: the fabric of namespaces (lab/) and the IOS simulator (lab/ios/)."""

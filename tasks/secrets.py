@@ -1,0 +1,1 @@
+"""References to secrets, and the one place where they are opened."""
