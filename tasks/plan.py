@@ -11,10 +11,25 @@ goes first, alone, so that a change that breaks a member breaks one.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .diff import Command, DiffLine, Impact
-from .rendered import Platform
+from pydantic import TypeAdapter, ValidationError
+
+from .diff import Command, DiffLine, Impact, diff, merge
+from .errors import HaccError, Place, Problem
+from .model import ClusterModel, DeviceModel, Role
+from .rendered import File, Owner, Platform, Rendered
+from .running import Running, RunningFile
+from .secrets import resolve
+
+FORMAT = "hacc-plan/1"
+
+# IOS counts revert timers in whole minutes (1-120); two leave time for the verification of a wave.
+REVERT_TIMER_MINUTES = 2
+# Linux: longer than the slowest apply measured (an FRR restart, 15 s) and its verification.
+DEAD_MAN_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,7 @@ class Wave:
 class Plan:
     """A reviewed change of one or more clusters."""
 
+    format: str  # FORMAT: a plan of another format is refused, never guessed
     made_at: str  # RFC 3339, UTC
     clusters: tuple[str, ...]
     intent_sha256: str
@@ -73,3 +89,220 @@ class Plan:
 
     def host(self, name: str) -> HostPlan:
         return next(host for host in self.hosts if host.host == name)
+
+    @property
+    def impact(self) -> Impact:
+        return max((host.impact for host in self.hosts), default=Impact.NONE)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan's JSON: names the run that applies it."""
+        return hashlib.sha256(to_json(self)).hexdigest()
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def to_json(plan: Plan) -> bytes:
+    return _PLAN.dump_json(plan, indent=1) + b"\n"
+
+
+def from_json(text: bytes, file: str) -> Plan:
+    """Read a saved plan. Raises HaccError (exit 1) when it is not one, or of another format."""
+    try:
+        plan = _PLAN.validate_json(text)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "plan"
+        raise HaccError(
+            Problem(
+                Place(file, 0),
+                where,
+                f"this is not a plan: {first['msg']}",
+                hint="make one with: hacc plan -o FILE",
+            )
+        ) from None
+    if plan.format != FORMAT:
+        raise HaccError(
+            Problem(
+                Place(file, 0),
+                "format",
+                f"{plan.format!r} was written by another version of hacc",
+                FORMAT,
+                "make the plan again with this version",
+            )
+        )
+    return plan
+
+
+def plan_host(rendered: Rendered, running: Running, opened: Mapping[str, str]) -> HostPlan:
+    """What brings one router from what it holds to what it should hold."""
+    if rendered.platform is Platform.IOS:
+        return _plan_ios(rendered, running, opened)
+    return _plan_linux(rendered, running, opened)
+
+
+def _plan_ios(rendered: Rendered, running: Running, opened: Mapping[str, str]) -> HostPlan:
+    [file] = rendered.files
+    held = running.file(file.path)
+    changes = diff(held.text or "" if held else "", file, rendered.platform, opened)
+    undo = (
+        f"configure terminal revert timer {REVERT_TIMER_MINUTES}, then the inverse commands"
+        if running.revert_timer
+        else "inverse commands (no archive on this router: it cannot revert by itself)"
+    )
+    return HostPlan(
+        host=rendered.host,
+        platform=rendered.platform,
+        running_sha256=running.digest,
+        active=running.active,
+        lines=changes.lines,
+        commands=changes.commands,
+        undo=changes.undo,
+        files=(),
+        undo_method=undo,
+        impact=max((command.impact for command in changes.commands), default=Impact.NONE),
+    )
+
+
+def _plan_linux(rendered: Rendered, running: Running, opened: Mapping[str, str]) -> HostPlan:
+    files = tuple(
+        change
+        for file in rendered.files
+        if (change := _file_change(file, running.file(file.path), opened)) is not None
+    )
+    return HostPlan(
+        host=rendered.host,
+        platform=rendered.platform,
+        running_sha256=running.digest,
+        active=running.active,
+        lines=(),
+        commands=(),
+        undo=(),
+        files=files,
+        undo_method=f"dead-man timer ({DEAD_MAN_SECONDS} s) restores the previous files",
+        impact=max((_file_impact(change) for change in files), default=Impact.NONE),
+    )
+
+
+def _file_change(
+    file: File, held: RunningFile | None, opened: Mapping[str, str]
+) -> FileChange | None:
+    """The change of one Linux file, or None where it is right: in the file and in the daemon."""
+    text = held.text if held else None
+    if file.owner is Owner.WHOLE:
+        after = file.text
+    else:
+        after = merge(text or "", file, Platform.LINUX, opened)
+    runs = held.live if held and held.live is not None else text
+    changes = diff(runs or "", file, Platform.LINUX, opened)
+    if held and not changes.lines and text == resolve(after, opened) and held.mode == file.mode:
+        return None
+    return FileChange(
+        path=file.path,
+        mode=file.mode,
+        after=after,
+        before_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
+        lines=changes.lines,
+    )
+
+
+# What a changed file interrupts when it is brought into force. A file that was not there interrupts
+# nothing: the service did not run. FRR's reload is incremental, so its commands say it themselves.
+_FILE_IMPACT: Mapping[str, Impact] = {
+    "/etc/keepalived/keepalived.conf": Impact.REELECTION,
+    "/etc/frr/daemons": Impact.ADJACENCY_RESET,
+}
+
+
+def _file_impact(change: FileChange) -> Impact:
+    if change.before_sha256 is None:
+        return Impact.NONE
+    return _FILE_IMPACT.get(change.path, Impact.NONE)
+
+
+def waves(
+    clusters: Sequence[ClusterModel], hosts: Mapping[str, HostPlan]
+) -> tuple[Wave, ...]:
+    """Put the hosts that change into waves.
+
+    Clusters go side by side; within one, stage by stage (see the module's text). Hosts of one
+    standby group are spread over as many waves as it has hosts.
+    """
+    staged: dict[tuple[int, str], list[str]] = {}
+    for cluster in clusters:
+        for key, host in _stages(cluster, hosts):
+            staged.setdefault(key, []).append(host)
+    return tuple(
+        Wave(hosts=tuple(names), reason=reason) for (_, reason), names in sorted(staged.items())
+    )
+
+
+def _stages(
+    cluster: ClusterModel, hosts: Mapping[str, HostPlan]
+) -> Iterator[tuple[tuple[int, str], str]]:
+    """Each changing host of a cluster with its stage: (order, reason)."""
+    changing = [d for d in cluster.devices if d.host in hosts and not hosts[d.host].empty]
+    leaders = _leaders(cluster.devices, hosts)
+    placed: dict[tuple[int, str], int] = {}  # hosts of each group that already have this stage
+    canary = False
+    # The least preferred of a group first, so that the last wave holds whoever is active.
+    for device in sorted(changing, key=lambda d: max((g.priority for g in d.groups), default=0)):
+        if device.groups:
+            leads = device.host in leaders
+            stage, reason = (90, "active routers, last") if leads else (10, "standby routers")
+            turn = max(placed.get((stage, group.name), 0) for group in device.groups)
+            for group in device.groups:
+                placed[stage, group.name] = turn + 1
+            yield (stage + turn, f"{reason} ({turn + 1})" if turn else reason), device.host
+        elif device.role is Role.BACKUP:
+            yield (10, "standby routers"), device.host
+        elif not canary:
+            canary = True
+            yield (50, "one Home Agent first"), device.host
+        else:
+            yield (51, "the other Home Agents"), device.host
+
+
+def _leaders(devices: Iterable[DeviceModel], hosts: Mapping[str, HostPlan]) -> frozenset[str]:
+    """Who is active in each group now; where nobody is, who the intent prefers."""
+    groups: dict[str, list[DeviceModel]] = {}
+    for device in devices:
+        for group in device.groups:
+            groups.setdefault(group.name, []).append(device)
+    leaders = set()
+    for name, members in groups.items():
+        active = [d for d in members if d.host in hosts and name in hosts[d.host].active]
+        if not active:
+            active = [max(members, key=lambda d: _priority(d, name))]
+        leaders.update(device.host for device in active)
+    return frozenset(leaders)
+
+
+def _priority(device: DeviceModel, name: str) -> int:
+    return next(group.priority for group in device.groups if group.name == name)
+
+
+def make_plan(
+    clusters: Sequence[ClusterModel],
+    rendered: Mapping[str, Rendered],
+    running: Mapping[str, Running],
+    opened: Mapping[str, str],
+    *,
+    made_at: str,
+    intent_sha256: str,
+    templates_sha256: str,
+) -> Plan:
+    """The plan for every router that was fetched. `opened` maps secret references to clear values."""
+    hosts = {
+        host: plan_host(rendered[host], running[host], opened) for host in rendered if host in running
+    }
+    return Plan(
+        format=FORMAT,
+        made_at=made_at,
+        clusters=tuple(cluster.name for cluster in clusters),
+        intent_sha256=intent_sha256,
+        templates_sha256=templates_sha256,
+        hosts=tuple(hosts.values()),
+        waves=waves(clusters, hosts),
+    )

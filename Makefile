@@ -1,0 +1,47 @@
+# make demo and make test do everything from a fresh Debian or Ubuntu machine; twice is as good as once.
+VENV  := .venv
+READY := $(VENV)/.ready
+BIN   := $(VENV)/bin
+
+.PHONY: help demo test check bench format lock clean system
+
+help:
+	@echo "make demo    provision a mixed cluster of virtual routers, verify, change it, roll back"
+	@echo "make test    every test; those that make network namespaces need root and skip without"
+	@echo "make check   ruff and mypy --strict"
+	@echo "make bench   measurements, each beside its limit or a peer in the same run"
+	@echo "make format  let ruff rewrite the layout of the code"
+	@echo "make lock    resolve the Python dependencies again into requirements.lock"
+	@echo "make clean   remove the virtual environment and caches"
+
+demo: $(READY) system
+	$(BIN)/python -m lab.demo
+
+test: $(READY) system
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) system
+	$(BIN)/python -m bench
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY)
+	$(BIN)/python -m uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes \
+	    --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
+
+system:
+	@sh .ci/system-packages
+
+$(READY): requirements.lock pyproject.toml
+	@sh .ci/python-environment $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
