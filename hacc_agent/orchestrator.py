@@ -1,0 +1,76 @@
+"""The `hacc` command: finds the orchestrator and the lab, and joins their commands into one.
+
+In a checkout `tasks/` and `lab/` lie beside this package; in a wheel they travel inside it
+(pyproject.toml, `[tool.hatch.build.targets.wheel.sources]`). Only this module knows, and it is
+the only one in this room that reaches for them: by name, when the command runs, so that the
+daemon's machine needs neither of them nor what they depend on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+ROOMS = ("tasks", "lab")
+
+
+class NotInstalled(Exception):
+    """A library that this half of the program needs is not on this machine."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(f"{what} needs the library {library!r}: pip install 'hacc[{extra}]'")
+
+
+def home_of(room: str) -> str:
+    """The name under which a room can be imported here."""
+    inside = f"{__package__}.{room}"
+    if find_spec(inside):
+        return inside
+    beside = Path(__file__).parent.parent / room / "__init__.py"
+    spec = find_spec(room)
+    # `tasks` is a name that others use too (Invoke's tasks.py): never run somebody else's.
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != beside.resolve():
+        found = "nothing" if spec is None else str(spec.origin)
+        raise ImportError(f"{room!r} should be {beside}, and is {found}", name=room)
+    return room
+
+
+def load(room: str, what: str, extra: str) -> ModuleType:
+    """Import the commands of a room; a missing library is told apart from a broken program."""
+    try:
+        return importlib.import_module(f"{home_of(room)}.cli")
+    except ModuleNotFoundError as missing:
+        library = (missing.name or "").partition(".")[0]
+        if library in (*ROOMS, __package__, ""):
+            raise
+        raise NotInstalled(what, library, extra) from missing
+
+
+def main() -> None:
+    try:
+        orchestrator = load("tasks", "hacc", "orchestrator")
+    except NotInstalled as missing:
+        print(f"hacc: {missing}", file=sys.stderr)
+        raise SystemExit(1) from None
+    app = orchestrator.app
+    try:
+        app.add_typer(load("lab", "hacc lab", "lab").app, name="lab")
+    except NotInstalled as missing:
+        # Someone who provisions real routers has no use for virtual ones: only `hacc lab` fails.
+        reason = str(missing)
+
+        def lab() -> None:
+            print(f"hacc: {reason}", file=sys.stderr)
+            raise SystemExit(1)
+
+        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command("lab", help=f"Virtual routers. {reason}", context_settings=anything)(lab)
+
+    app(prog_name="hacc")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What every room's tests share: where things are, and how long Hypothesis may think."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No deadline: the two cores of a continuous-integration machine are shared, and a law is not
+# broken because the machine was busy. HACC_HYPOTHESIS=deep asks for a long search.
+settings.register_profile("quick", deadline=None, max_examples=100)
+settings.register_profile("deep", deadline=None, max_examples=5000)
+settings.load_profile(os.environ.get("HACC_HYPOTHESIS", "quick"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Captures and outputs that this project did not write; kept beside the checkout, if at all."""
+    for parent in ROOT.parents:
+        folder = parent / "shared" / "reference"
+        if folder.is_dir():
+            return folder
+    pytest.skip("no folder shared/reference beside the checkout")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("lab"):
+                item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
