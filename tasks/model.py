@@ -14,37 +14,18 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from hacc_agent.config import AgentConfig
+from hacc_agent.config import Algorithm as Algorithm
+from hacc_agent.config import Replay as Replay
+from hacc_agent.config import Role as Role
 
 from .errors import Place
 from .rendered import Platform
 from .secrets import SecretRef
 
 
-class Role(enum.StrEnum):
-    """What a router does for the virtual Home Agent address (DESIGN, "the system in one page")."""
-
-    CONTROLLER = "controller"
-    HOME_AGENT = "home-agent"
-    BACKUP = "backup"
-
-
 class RedundancyProtocol(enum.StrEnum):
     HSRP = "hsrp"  # RFC 2281 (version 1), Cisco version 2
     VRRP = "vrrp"  # RFC 3768 (version 2), RFC 5798 (version 3)
-
-
-class Algorithm(enum.StrEnum):
-    """How an authenticator is computed (RFC 5944 section 5.1 and its RFC 2002 ancestor)."""
-
-    HMAC_MD5 = "hmac-md5"
-    MD5_PREFIX_SUFFIX = "md5-prefix-suffix"
-
-
-class Replay(enum.StrEnum):
-    """Replay protection of the Identification field (RFC 5944 section 5.7)."""
-
-    TIMESTAMP = "timestamp"
-    NONCE = "nonce"
 
 
 class PeerKind(enum.StrEnum):
