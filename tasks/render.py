@@ -1,0 +1,166 @@
+"""A router's model becomes the texts that it should hold, each line with its origin.
+
+Which files a router takes is the table below; their order is the order in which they must be
+brought into force: an address is taken (keepalived, last) only when everything that serves it
+stands. What a template owns of a text it declares itself, with lines that start with `!owns`.
+
+Templates take the model and the words of `spelling`; they do no arithmetic. See `provenance` for
+how a line knows its template and its intent.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from hacc_agent.config import to_toml
+
+from . import model as _model
+from . import spelling, unverified
+from .errors import Place
+from .model import DeviceModel
+from .provenance import TEMPLATES, Output, TracingEnvironment
+from .rendered import File, Line, Owner, Platform, Rendered
+
+RUNNING_CONFIG = "running-config"
+AGENT_CONFIG = "/etc/hacc/agent.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one file comes about."""
+
+    path: str
+    mode: int
+    owner: Owner
+    templates: tuple[str, ...]  # in templates/, one after the other; none for what is not a text
+    wanted: Callable[[DeviceModel], bool] = lambda _: True
+
+
+RECIPES: dict[Platform, tuple[Recipe, ...]] = {
+    Platform.IOS: (
+        Recipe(
+            RUNNING_CONFIG,
+            0o600,
+            Owner.LINES,
+            ("ios/interfaces.j2", "ios/mobile-ip.j2", "ios/routing.j2", "ios/management.j2"),
+        ),
+    ),
+    Platform.LINUX: (
+        # The ARP rules stand before the virtual Home Agent address does.
+        Recipe("/etc/sysctl.d/90-hacc.conf", 0o644, Owner.WHOLE, ("linux/sysctl.conf.j2",)),
+        Recipe("/etc/frr/daemons", 0o640, Owner.LINES, ("linux/daemons.j2",)),
+        Recipe("/etc/frr/frr.conf", 0o640, Owner.LINES, ("linux/frr.conf.j2",)),
+        Recipe("/etc/snmp/snmpd.conf", 0o600, Owner.WHOLE, ("linux/snmpd.conf.j2",)),
+        Recipe(AGENT_CONFIG, 0o600, Owner.WHOLE, (), lambda device: device.agent is not None),
+        Recipe(
+            "/etc/systemd/system/hacc-agent.service",
+            0o644,
+            Owner.WHOLE,
+            ("linux/hacc-agent.service.j2",),
+            lambda device: device.agent is not None,
+        ),
+        Recipe(
+            "/etc/keepalived/keepalived.conf",
+            0o600,
+            Owner.WHOLE,
+            ("linux/keepalived.conf.j2",),
+            lambda device: bool(device.groups),
+        ),
+    ),
+}
+
+WORDS: dict[str, Callable[..., object]] = {
+    "association": spelling.association,
+    "home_agent_options": spelling.home_agent_options,
+    "home_link": spelling.home_link,
+    "home_routes": spelling.home_routes,
+    "own_lifetime": spelling.own_lifetime,
+    "prefix": spelling.prefix,
+    "seconds": spelling.seconds,
+    "seen_association": spelling.seen_association,
+    "spi": spelling.spi,
+    "standby_defaults": spelling.standby_defaults,
+    "standby_time": spelling.standby_time,
+    "tracks": spelling.tracks,
+    "unverified": unverified.form,
+}
+
+
+@functools.cache
+def environment() -> TracingEnvironment:
+    """The one environment: templates are read and compiled once in a run."""
+    placed = frozenset(
+        part
+        for part in vars(_model).values()
+        if isinstance(part, type) and "place" in getattr(part, "__dataclass_fields__", ())
+    )
+    return TracingEnvironment(placed, WORDS)
+
+
+def render(model: DeviceModel) -> Rendered:
+    """The texts of one router. Pure but for templates/, and the same every time."""
+    return Rendered(
+        model.host,
+        model.platform,
+        tuple(_file(recipe, model) for recipe in RECIPES[model.platform] if recipe.wanted(model)),
+    )
+
+
+def render_all(models: Iterable[DeviceModel]) -> tuple[Rendered, ...]:
+    """The texts of many routers, in the order given."""
+    return tuple(render(model) for model in models)
+
+
+def _file(recipe: Recipe, model: DeviceModel) -> File:
+    output = _agent(model) if recipe.path == AGENT_CONFIG else _templates(recipe, model)
+    return File(recipe.path, recipe.mode, recipe.owner, output.owns, output.lines)
+
+
+def _templates(recipe: Recipe, model: DeviceModel) -> Output:
+    outputs = [
+        environment().output(template, {"model": model}, model.place)
+        for template in recipe.templates
+    ]
+    if len(outputs) == 1:
+        return outputs[0]
+    return Output(
+        tuple(line for output in outputs for line in output.lines),
+        tuple(dict.fromkeys(pattern for output in outputs for pattern in output.owns)),
+    )
+
+
+def _agent(model: DeviceModel) -> Output:
+    """The agent's configuration has no template: what the daemon reads is what it defines."""
+    assert model.agent is not None  # Recipe.wanted
+    template = Place("hacc_agent/config.py", 0)
+    text = to_toml(model.agent)
+    lines = tuple(Line(line, template, (model.place,)) for line in text.splitlines())
+    return Output(lines, ())
+
+
+@functools.cache
+def unverified_places() -> dict[Place, str]:
+    """Which templates' lines take their form from the table of unverified ones."""
+    call = re.compile(r'unverified\("([^"]+)"')
+    return {
+        Place(f"templates/{path.relative_to(TEMPLATES).as_posix()}", number): found[1]
+        for path in sorted(TEMPLATES.rglob("*.j2"))
+        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (found := call.search(text))
+    }
+
+
+@functools.cache
+def templates_sha256() -> str:
+    """A digest of all that rendering depends on besides the model: a plan keeps it."""
+    sha = hashlib.sha256()
+    for path in sorted(TEMPLATES.rglob("*.j2")):
+        text = path.read_bytes()
+        sha.update(f"{path.relative_to(TEMPLATES).as_posix()} {len(text)}:".encode())
+        sha.update(text)
+    sha.update(repr(sorted(unverified.FORMS.items())).encode())
+    return sha.hexdigest()
