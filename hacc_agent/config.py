@@ -253,16 +253,16 @@ def _disagreements(config: AgentConfig, tables: Tables) -> list[ConfigProblem]:
         if gateway.lan not in lans
     ]
     if serves:
-        for table, entries in (("realms", config.realms), ("nodes", config.nodes)):
-            found += [
-                tables.problem(
-                    (table, index),
-                    "a Home Agent cannot authenticate it without a security association",
-                    f"add [{table}.security] with spi, algorithm, key, replay and tolerance_s",
-                )
-                for index, entry in enumerate(entries)
-                if entry.security is None
-            ]
+        unkeyed = [("realms", n) for n, realm in enumerate(config.realms) if not realm.security]
+        unkeyed += [("nodes", n) for n, node in enumerate(config.nodes) if not node.security]
+        found += [
+            tables.problem(
+                (table, index),
+                "a Home Agent cannot authenticate it without a security association",
+                f"add [{table}.security] with spi, algorithm, key, replay and tolerance_s",
+            )
+            for table, index in unkeyed
+        ]
         if config.max_bindings is None:
             found.append(
                 tables.problem(("max_bindings",), "missing", "a Home Agent needs its capacity")

@@ -198,8 +198,10 @@ class _Reader:
         self.tables = tables
         self.problems: list[ConfigProblem] = []
 
-    def wrong(self, path: Path, message: str, hint: str = "") -> None:
+    def wrong(self, path: Path, message: str, hint: str = "") -> object:
+        """Notes a problem; what is returned stands in for the value."""
         self.problems.append(self.tables.problem(path, message, hint))
+        return None
 
     def dataclass(self, kind: type, data: object, path: Path) -> object:
         if not isinstance(data, dict):

@@ -81,14 +81,16 @@ class StandbyGroup:
     authentication: GroupAuthentication | None
     tracks: tuple[Track, ...]
     peers: tuple[str, ...]  # the other hosts of the group, by priority
-    follows: tuple[IPv4Interface, ...]  # further addresses that whoever is active owns: the VHA /32
+    # Further addresses that whoever is active owns: the VHA /32, in one group of the controllers
+    # (the other groups of a router become active and standby together with that one).
+    follows: tuple[IPv4Interface, ...]
     announces: tuple[IPv4Network, ...]  # prefixes that whoever is active announces
     place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualNetwork:
-    """A home network without a physical link (RFC 5944 section 1.6, `ip mobile virtual-network`)."""
+    """A home network without a link of its own (RFC 5944, `ip mobile virtual-network`)."""
 
     prefix: IPv4Network
     place: Place
@@ -197,6 +199,7 @@ class HomeAgentService:
     pair_peers: tuple[Peer, ...]  # the other half of an IOS pair, once for each LAN
     announces: tuple[IPv4Network, ...]  # prefixes that this member announces: its slices
     reply_gateway: IPv4Address | None  # stock IOS answers through the controllers (hole H1)
+    weight: int  # of the member, when bindings are placed
     max_bindings: int
     place: Place
 
@@ -209,6 +212,7 @@ class DeviceModel:
     platform: Platform
     cluster: str
     role: Role
+    management: str  # where SSH and SNMP answer: an address, or a name that resolves
     router_id: IPv4Address
     ports: tuple[LanPort, ...]
     known_interfaces: tuple[str, ...]  # every interface that the inventory names, of any LAN
@@ -219,6 +223,7 @@ class DeviceModel:
     ospf: Ospf
     snmp: Snmp
     discovery: bool  # CDP (IOS)
+    binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent
     place: Place
 

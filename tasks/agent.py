@@ -1,0 +1,156 @@
+"""What the daemon on each Linux router is told: an `AgentConfig` from the cluster's models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+
+from hacc_agent import config
+
+from .model import DeviceModel, Realm, Role, SecurityAssociation, Snmp
+from .rendered import Platform
+from .schema import ClusterIntent
+from .secrets import SecretRef
+
+Slices = Mapping[str, Mapping[str, tuple[IPv4Network, ...]]]  # by realm, by member
+
+
+def with_agent(
+    device: DeviceModel, devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
+) -> DeviceModel:
+    """The model with its agent's configuration, where the router is one that runs the agent."""
+    if device.platform is not Platform.LINUX:
+        return device
+    return dataclasses.replace(device, agent=_config(device, devices, intent, slices))
+
+
+def _config(
+    device: DeviceModel, devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
+) -> config.AgentConfig:
+    service = device.service
+    controller = device.role is Role.CONTROLLER
+    # A controller relays for every mobile node: it knows them as a member does, without the keys.
+    served = service or next(d.service for d in devices if d.service is not None)
+    lans = {port.lan for port in device.ports}
+    home, health = intent.home_agent, intent.health
+    return config.AgentConfig(
+        cluster=intent.cluster,
+        name=device.host,
+        role=device.role,
+        home_agent_address=home.address,
+        networks=tuple(
+            network.prefix if network.prefix is not None else intent.lans[network.lan or ""].network
+            for network in home.networks
+        ),
+        lifetime_s=home.lifetime,
+        replay=home.replay.method,
+        tolerance_s=home.replay.tolerance,
+        binding_sync_s=intent.binding_sync_s,
+        max_bindings=None if service is None else service.max_bindings,
+        lans=tuple(config.Lan(port.lan, port.name, port.address) for port in device.ports),
+        gateways=tuple(
+            config.LanAddress(group.lan, group.address)
+            for group in intent.controllers.redundancy.groups
+            if group.lan in lans
+        ),
+        controllers=tuple(
+            config.Controller(
+                other.host,
+                max(group.priority for group in other.groups),
+                tuple(config.LanAddress(port.lan, port.address.ip) for port in other.ports),
+            )
+            for other in devices
+            if other.role is Role.CONTROLLER
+        ),
+        members=tuple(_members(devices, slices)),
+        selection=config.Selection(
+            intent.selection.hysteresis,
+            config.Weights(**intent.selection.weights.model_dump()),
+        ),
+        health=config.Health(
+            heartbeat_ms=health.heartbeat_ms,
+            misses=health.misses,
+            snmp_interval_s=health.snmp_interval_s,
+            failing_cpu=health.failing.cpu,
+            failing_memory_free=health.failing.memory_free,
+        ),
+        snmp=_snmp(device.snmp) if controller else None,
+        realms=tuple(_realm(realm, controller) for realm in served.realms),
+        nodes=tuple(
+            config.Node(
+                node.address,
+                node.network,
+                node.lifetime_s,
+                None if controller else _security(node.security),
+            )
+            for node in served.nodes
+        ),
+        foreign_agents=()
+        if controller
+        else tuple(
+            config.ForeignAgent(peer.address, _security(peer.security))
+            for peer in served.foreign_agents
+        ),
+    )
+
+
+def _members(devices: Sequence[DeviceModel], slices: Slices) -> Iterator[config.Member]:
+    """Each member once; a pair is reached at its groups' addresses, which the active half owns."""
+    seen = set()
+    for device in devices:
+        service = device.service
+        if service is None or service.member in seen:
+            continue
+        seen.add(service.member)
+        addresses = (
+            [(group.port.lan, group.address) for group in device.groups]
+            if device.groups
+            else [(port.lan, port.address.ip) for port in device.ports]
+        )
+        yield config.Member(
+            name=service.member,
+            kind=config.MemberKind(device.platform.value),
+            backup=device.role is Role.BACKUP,
+            weight=service.weight,
+            capacity=service.max_bindings,
+            slices=tuple(
+                prefix for cut in slices.values() for prefix in cut.get(service.member, ())
+            ),
+            addresses=tuple(config.LanAddress(lan, address) for lan, address in addresses),
+        )
+
+
+def _realm(realm: Realm, controller: bool) -> config.Realm:
+    own = None if controller else realm.slice
+    return config.Realm(
+        realm=realm.realm,
+        pool=realm.pool,
+        network=realm.network,
+        lifetime_s=realm.lifetime_s,
+        assigns=() if own is None else tuple(config.AddressRange(*ends) for ends in own.ranges),
+        security=None if controller else _security(realm.security),
+    )
+
+
+def _security(security: SecurityAssociation) -> config.Security:
+    return config.Security(
+        spi=security.spi,
+        algorithm=security.algorithm,
+        key=security.key.hex_token,
+        replay=security.replay,
+        tolerance_s=security.tolerance_s,
+    )
+
+
+def _snmp(snmp: Snmp) -> config.Snmp:
+    def sealed(ref: SecretRef | None) -> str | None:
+        return None if ref is None else ref.token
+
+    return config.Snmp(
+        version=snmp.version,
+        community=sealed(snmp.community),
+        user=snmp.user,
+        auth=sealed(snmp.auth),
+        priv=sealed(snmp.priv),
+    )

@@ -1,0 +1,275 @@
+"""From files to a `Site`: the inventory and every cluster's intent, or all that is wrong with them.
+
+The stages, each of which collects everything before the next one starts: YAML (`yamlmarks`), shape
+(`schema`), names (do the hosts and the LANs exist?). What values say together is proven later, on
+the compiled models (`proofs`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from . import yamlmarks
+from .errors import HaccError, Place, Problem
+from .inventory import Inventory, nearest, read_inventory
+from .schema import ClusterIntent, PairMember, Redundancy
+from .secrets import SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All that was asked for: the inventory and the clusters, by name."""
+
+    root: Path
+    inventory: Inventory
+    clusters: tuple[ClusterIntent, ...]
+    sha256: str  # of the files, so that a plan knows what it was made from
+
+    def cluster(self, name: str) -> ClusterIntent:
+        return next(cluster for cluster in self.clusters if cluster.cluster == name)
+
+
+class IntentError(HaccError):
+    """The intent, or the inventory, does not load."""
+
+
+def load_site(root: Path) -> Site:
+    """Reads an inventory folder: `hosts.yaml`, its companions, and `clusters/*.yaml`."""
+    if not root.is_dir():
+        raise IntentError(
+            Problem(Place(str(root), 0), "inventory", "no such folder",
+                    hint="name the folder that holds hosts.yaml and clusters/"),
+        )  # fmt: skip
+    inventory, names, problems = read_inventory(root)
+    files = sorted((root / "clusters").glob("*.yaml"))
+    if not files:
+        problems.append(Problem(Place(str(root / "clusters"), 0), "clusters", "no *.yaml in it"))
+    clusters = []
+    for file in files:
+        data, found = yamlmarks.load(file)
+        problems += found
+        if not found or data:
+            try:
+                cluster = ClusterIntent.model_validate(data)
+            except ValidationError as error:
+                problems += [_problem(data, detail) for detail in error.errors()]
+            else:
+                clusters.append(cluster)
+                problems += _names(cluster, names)
+    problems += _twice(clusters)
+    if problems:
+        raise IntentError(_tidy(problems))
+    return Site(root, inventory, tuple(sorted(clusters, key=_name)), _digest(root, files))
+
+
+def json_schema() -> str:
+    """The JSON Schema of an intent file, for editors; kept in docs/intent.schema.json."""
+    schema = ClusterIntent.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "HACC cluster intent"
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _name(cluster: ClusterIntent) -> str:
+    return cluster.cluster
+
+
+def _digest(root: Path, clusters: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    own = (root / name for name in ("hosts.yaml", "groups.yaml", "defaults.yaml"))
+    for file in (*own, *clusters):
+        if file.exists():
+            digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _tidy(problems: Iterable[Problem]) -> list[Problem]:
+    """Each once, in the order in which a person walks through the files."""
+    return sorted(
+        dict.fromkeys(problems), key=lambda p: (p.place or Place("", 0), p.subject, p.message)
+    )
+
+
+# ------------------------------------------------------------------ shape
+
+# What pydantic finds by itself, in our words: (what was found, what is allowed). None shows the
+# value found.
+_WORDS: dict[str, tuple[str | None, str]] = {
+    "missing": ("missing", ""),
+    "model_type": (None, "a mapping"),
+    "model_attributes_type": (None, "a mapping"),
+    "dict_type": (None, "a mapping"),
+    "tuple_type": (None, "a list"),
+    "bool_type": (None, "true or false"),
+    "too_short": (None, "at least {min_length}"),
+    "too_long": (None, "at most {max_length}"),
+}
+
+
+def _problem(data: yamlmarks.Mapping, detail: ErrorDetails) -> Problem:
+    """A pydantic error as a Problem."""
+    path = tuple(step for step in detail["loc"] if step != "[key]")
+    place, real, written = yamlmarks.find(data, path)
+    context = detail.get("ctx", {})
+    found = detail["input"]
+    kind = detail["type"]
+    if kind == "missing":
+        real = (*real, path[-1])
+    subject = yamlmarks.words(real) or "file"
+    if kind == "extra_forbidden":
+        return Problem(place, subject, "unknown key", hint=nearest(str(path[-1]), _keys(path)))
+    if kind == "union_tag_not_found":
+        choices = " or ".join(sorted(_tags(path)))
+        return Problem(place, subject, f"found {_shown(found)}", allowed=choices)
+    if kind == "hacc":
+        message, allowed, hint = context["message"], context["allowed"], context["hint"]
+    else:
+        words, allowed = _WORDS.get(kind, (detail["msg"], ""))
+        message, allowed, hint = words, allowed.format(**context), ""
+    if written:
+        hint = yamlmarks.explain(written, found) or hint
+    return Problem(place, subject, message or f"found {_shown(found)}", allowed, hint)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return f"a mapping with {', '.join(map(str, value)) or 'no keys'}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return "nothing" if value is None else repr(value)
+
+
+def _models(path: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """The classes that the mapping at a path may be, by walking the schema along it."""
+    here: list[Any] = [ClusterIntent]
+    for step in path:
+        nested: list[Any] = []
+        for kind in here:
+            if isinstance(step, str) and step.startswith("<"):
+                nested.append(kind)
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                field = kind.model_fields.get(str(step))
+                nested += _classes(field.annotation) if field else []
+            else:
+                nested.append(kind)
+        if isinstance(step, int):
+            nested = here
+        elif isinstance(step, str) and step.startswith("<"):
+            nested = [k for k in here if _tag_of(k) in (None, step)]
+        here = nested
+    return [kind for kind in here if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    found: list[type[BaseModel]] = []
+    for part in getattr(annotation, "__args__", ()):
+        found += _classes(part)
+    return found
+
+
+def _tag_of(kind: type[BaseModel]) -> str | None:
+    first = next(iter(kind.model_fields))
+    return f"<{first}>" if first in ("pair", "host", "realm", "address") else None
+
+
+def _keys(path: tuple[str | int, ...]) -> list[str]:
+    """The keys that could stand where the last step of a path stands."""
+    return [key for kind in _models(path[:-1]) for key in kind.model_fields]
+
+
+def _tags(path: tuple[str | int, ...]) -> Iterator[str]:
+    for kind in _models(path):
+        keys = [key for key, field in kind.model_fields.items() if field.is_required()]
+        yield f"{{{', '.join(f'{key}: ...' for key in keys)}}}"
+
+
+# ------------------------------------------------------------------ names
+
+
+def _names(cluster: ClusterIntent, hosts: frozenset[str]) -> Iterator[Problem]:
+    """Hosts and LANs that nobody knows, with the ones that were probably meant."""
+
+    def lan(name: str, place: Place, subject: str) -> Iterator[Problem]:
+        if name not in cluster.lans:
+            yield Problem(
+                place, subject, f"no LAN {name!r} in this cluster", hint=nearest(name, cluster.lans)
+            )
+
+    def groups(redundancy: Redundancy, subject: str) -> Iterator[Problem]:
+        for index, group in enumerate(redundancy.groups):
+            yield from lan(group.lan, group.at("lan"), f"{subject}.groups[{index}].lan")
+
+    for index, network in enumerate(cluster.home_agent.networks):
+        if network.lan is not None:
+            yield from lan(network.lan, network.at("lan"), f"home_agent.networks[{index}].lan")
+    yield from groups(cluster.controllers.redundancy, "controllers.redundancy")
+    for index, member in enumerate(cluster.home_agents):
+        if isinstance(member, PairMember):
+            yield from groups(member.redundancy, f"home_agents[{index}].redundancy")
+    for host, place, subject in routers(cluster):
+        if host not in hosts:
+            yield Problem(
+                place, subject, f"no host {host!r} in the inventory", hint=nearest(host, hosts)
+            )
+
+
+def routers(cluster: ClusterIntent) -> Iterator[tuple[str, Place, str]]:
+    """Every host that a cluster names: the name, where, and the path of it."""
+    for index, router in enumerate(cluster.controllers.members):
+        yield router.host, router.at("host"), f"controllers.members[{index}]"
+    for index, member in enumerate(cluster.home_agents):
+        if isinstance(member, PairMember):
+            for half, router in enumerate(member.hosts):
+                yield router.host, router.at("host"), f"home_agents[{index}].hosts[{half}]"
+        else:
+            yield member.host, member.at("host"), f"home_agents[{index}].host"
+    for index, backup in enumerate(cluster.backups):
+        yield backup.host, backup.at("host"), f"backups[{index}]"
+
+
+def _twice(clusters: Iterable[ClusterIntent]) -> Iterator[Problem]:
+    """A cluster's name must be its own: group names and pool names are made from it."""
+    first: dict[str, Place] = {}
+    for cluster in clusters:
+        place = cluster.at("cluster")
+        if cluster.cluster in first:
+            yield Problem(
+                place, "cluster", f"{cluster.cluster!r} is the name of two clusters",
+                also=(first[cluster.cluster],),
+            )  # fmt: skip
+        first.setdefault(cluster.cluster, place)
+
+
+def secrets(site: Site) -> dict[SecretRef, Place]:
+    """Every secret that the site refers to, and where it is first used."""
+    found: dict[SecretRef, Place] = {}
+
+    def walk(node: object, place: Place) -> None:
+        if isinstance(node, SecretRef):
+            found.setdefault(node, place)
+        elif isinstance(node, BaseModel):
+            at = cast(Any, node).at
+            for name in type(node).model_fields:
+                walk(getattr(node, name), at(name))
+        elif isinstance(node, tuple):
+            for item in node:
+                walk(item, place)
+
+    for cluster in site.clusters:
+        walk(cluster, cluster.place)
+    for host in site.inventory.hosts.values():
+        for ref in (host.password, host.enable):
+            if ref is not None:
+                found.setdefault(ref, host.place)
+    return found

@@ -1,0 +1,558 @@
+"""The shape of an intent file, `inventory/clusters/*.yaml`: what may stand where.
+
+Each class is a mapping of the file and remembers where it stands (`place`, and `at` for a key).
+Only what one value shows is checked here; what values show together is proven on the compiled
+models (`proofs`). The same classes give the JSON Schema that editors complete from, so the
+descriptions are written for the person who hovers over a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    PrivateAttr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from . import yamlmarks
+from .errors import Place
+from .model import Algorithm, RedundancyProtocol, Replay
+from .secrets import SCHEMES, SecretRef
+
+# ------------------------------------------------------------------ values
+
+
+def refuse(allowed: str, hint: str = "", message: str = "") -> PydanticCustomError:
+    """An error that `intent` turns into a Problem. Without a message, the value found is shown."""
+    return PydanticCustomError("hacc", "{message}", {
+        "message": message, "allowed": allowed, "hint": hint,
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number within bounds, both included. `whole` wants an integer; truth is no number."""
+
+    low: float
+    high: float
+    whole: bool = True
+    below: str = ""  # what to say of a number that is too small
+
+    def check(self, value: object) -> int | float:
+        kinds = (int,) if self.whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise refuse(str(self), _number_hint(value))
+        if not self.low <= value <= self.high:
+            raise refuse(str(self), self.below if value < self.low else "")
+        return value if self.whole else float(value)
+
+    def __str__(self) -> str:
+        return f"{'a whole number, ' if self.whole else ''}{self.low:g}-{_plain(self.high)}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        kind = "integer" if self.whole else "number"
+        return {"type": kind, "minimum": self.low, "maximum": self.high}
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def _number_hint(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?|0x[0-9a-fA-F]+", value):
+        return "write the number without quotes"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A text of a certain form."""
+
+    form: re.Pattern[str]
+    allowed: str
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or not self.form.fullmatch(value):
+            raise refuse(self.allowed)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^(?:{self.form.pattern})$"}
+
+
+def _address(value: object) -> IPv4Address:
+    try:
+        return IPv4Address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise refuse("an IPv4 address: 192.0.2.1") from None
+
+
+def _prefix(value: object) -> IPv4Network:
+    if isinstance(value, str) and "/" in value:
+        try:
+            return IPv4Network(value)
+        except ValueError as error:
+            if "has host bits set" in str(error):
+                right = IPv4Network(value, strict=False)
+                raise refuse(
+                    "a prefix without host bits",
+                    f"did you mean {right}?",
+                    f"{value!r} has host bits set",
+                ) from None
+    raise refuse("an IPv4 prefix: 192.0.2.0/24") from None
+
+
+def _secret(value: object) -> SecretRef:
+    # What is not a reference may be the secret itself: it is never repeated.
+    if (ref := SecretRef.parse(value)) is None:
+        raise refuse(
+            SCHEMES,
+            'a secret never stands in an intent: write "env:NAME", and export NAME',
+            "not a reference to a secret",
+        )
+    return ref
+
+
+def _spi(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", value):
+        digits = value.removeprefix("0x")
+        raise refuse(_SPI.__str__(), f"a hexadecimal SPI, as IOS shows it, is written 0x{digits}")
+    return int(_SPI.check(value))
+
+
+def _area(value: object) -> str:
+    if type(value) is int and 0 <= value < 2**32:
+        return str(value)
+    try:
+        return str(IPv4Address(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise refuse("an OSPF area: 0, or dotted: 0.0.0.1") from None
+
+
+def _snmp_version(value: object) -> int:
+    if value in ("2c", 2, "2"):
+        return 2
+    if value in (3, "3"):
+        return 3
+    raise refuse("2c or 3")
+
+
+def _one_of(*values: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value not in values:
+            raise refuse(" or ".join(values))
+        return value
+
+    return check
+
+
+_SPI = Between(
+    256, 2**32 - 1, below="0-255 are reserved (RFC 5944 section 3.5.1): pick 256 (0x100) or above"
+)
+_NAME = Shaped(
+    re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,23}"),
+    "a letter, then letters, digits, `-` and `_`, at most 24",
+)
+_REALM = Shaped(
+    re.compile(r"@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"),
+    'an NAI realm, quoted (RFC 2794): "@example.net"',
+)
+_USER = Shaped(re.compile(r"[A-Za-z0-9_-]{1,32}"), "1 to 32 letters, digits, `-` and `_`")
+_WORD = Shaped(re.compile(r"[^\s<>|]{1,63}"), "a name without blanks")
+
+Address = Annotated[
+    IPv4Address, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "ipv4"})
+]
+Prefix = Annotated[
+    IPv4Network,
+    PlainValidator(_prefix),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+\.\d+\.\d+\.\d+/\d+$"}),
+]
+Secret = Annotated[
+    SecretRef,
+    PlainValidator(_secret),
+    WithJsonSchema({"type": "string", "pattern": "^(env|file|vault|sops|keyring):", "description":
+                    f"A reference, never the secret itself: {SCHEMES}."}),
+]  # fmt: skip
+Spi = Annotated[
+    int,
+    PlainValidator(_spi),
+    WithJsonSchema({"type": "integer", "minimum": 256, "maximum": 2**32 - 1}),
+]
+Area = Annotated[str, PlainValidator(_area), WithJsonSchema({"type": ["integer", "string"]})]
+SnmpVersion = Annotated[int, PlainValidator(_snmp_version), WithJsonSchema({"enum": ["2c", 2, 3]})]
+Name = Annotated[str, _NAME]
+HostName = Annotated[str, _WORD]
+InterfaceName = Annotated[str, _WORD]
+Millis = Annotated[int, Between(1, 255_000)]
+Lifetime = Annotated[int, Between(1, 65535)]  # seconds; 16 bits on the wire, 65535 is for ever
+Bindings = Annotated[int, Between(1, 10_000_000)]
+Weight = Annotated[int, Between(1, 1000)]
+Share = Annotated[float, Between(0, 1, whole=False)]
+Percent = Annotated[float, Between(0, 100, whole=False)]
+Factor = Annotated[float, Between(0, 1000, whole=False)]
+
+
+# ------------------------------------------------------------------ mappings
+
+NOWHERE = Place("intent", 0)  # of what no file says: a default
+
+
+class Node(BaseModel):
+    """A mapping of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    _source: yamlmarks.Mapping | None = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _mark(cls, data: Any, handler: ModelWrapValidatorHandler[Node]) -> Node:
+        node = handler(data)
+        if isinstance(data, yamlmarks.Mapping):
+            node._source = data
+        return node
+
+    @property
+    def place(self) -> Place:
+        return self._source.place if self._source is not None else NOWHERE
+
+    def at(self, key: str) -> Place:
+        """Where a key stands; for one left to its default, where the mapping begins."""
+        return self._source.at(key) if self._source is not None else self.place
+
+
+def _short(key: str) -> BeforeValidator:
+    """A list whose items may be written short: `ha1` for `{host: ha1}`."""
+
+    def widen(items: object) -> object:
+        if not isinstance(items, list):
+            return items
+        return [_wide(items, n) if isinstance(item, str) else item for n, item in enumerate(items)]
+
+    def _wide(items: list[Any], index: int) -> yamlmarks.Mapping:
+        place = items.at(index) if isinstance(items, yamlmarks.Sequence) else NOWHERE
+        wide = yamlmarks.Mapping(place.file, place.line)
+        wide[key] = items[index]
+        return wide
+
+    return BeforeValidator(widen)
+
+
+class ReplayProtection(Node):
+    """Replay protection of registrations (RFC 5944 section 5.7)."""
+
+    method: Annotated[Replay, BeforeValidator(_one_of(*Replay))] = Replay.TIMESTAMP
+    tolerance: Annotated[int, Between(1, 255)] = Field(
+        default=7, description="Seconds that a node's clock may differ; IOS's default is 7."
+    )
+
+
+class HomeNetwork(Node):
+    """A prefix is a virtual home network; `{lan: NAME}` makes a LAN a physical one."""
+
+    prefix: Prefix | None = None
+    lan: Name | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> HomeNetwork:
+        if (self.prefix is None) == (self.lan is None):
+            raise refuse("a prefix, or {lan: NAME}")
+        return self
+
+
+class VirtualHomeAgent(Node):
+    """The Home Agent that mobile nodes and Foreign Agents know."""
+
+    address: Address = Field(
+        description="On every router's loopback, announced by the active controller alone."
+    )
+    networks: Annotated[tuple[HomeNetwork, ...], _short("prefix"), Field(min_length=1)]
+    lifetime: Lifetime = Field(default=1800, description="Seconds; the longest that is granted.")
+    replay: ReplayProtection = ReplayProtection()
+
+
+class Lan(Node):
+    """A layer-2 segment that the cluster's routers share."""
+
+    network: Prefix
+
+
+class Tracking(Node):
+    """While the interface's line protocol is down, the priority is lower by `decrement`."""
+
+    interface: InterfaceName
+    decrement: Annotated[int, Between(1, 253)] = 20
+
+
+class Router(Node):
+    """A host of a redundant group."""
+
+    host: HostName
+    priority: Annotated[int, Between(1, 254)] | None = Field(
+        default=None, description="By default from the order: 200, 190, ..."
+    )
+    preempt_delay_s: Annotated[int, Between(0, 1000)] | None = None
+    track: tuple[Tracking, ...] = ()
+
+
+class Group(Node):
+    """A virtual address on one LAN."""
+
+    lan: Name
+    group: Annotated[int, Between(0, 4095)] = Field(
+        description="HSRP 0-255 (version 1) or 0-4095 (version 2), VRRP 1-255."
+    )
+    address: Address
+
+
+class Authentication(Node):
+    """Of the redundancy protocol's own messages."""
+
+    md5: Secret | None = None
+    text: Secret | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Authentication:
+        if (self.md5 is None) == (self.text is None):
+            raise refuse('{md5: "env:NAME"} or {text: "env:NAME"}')
+        return self
+
+
+class Redundancy(Node):
+    """The protocol by which routers agree on one owner of each virtual address."""
+
+    protocol: Annotated[RedundancyProtocol, BeforeValidator(_one_of(*RedundancyProtocol))]
+    version: Annotated[int, Between(1, 3)] | None = Field(
+        default=None, description="HSRP 1 or 2 (the default), VRRP 2 or 3 (the default)."
+    )
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    hello_ms: Millis | None = Field(
+        default=None, description="By default HSRP's 3000, VRRP's 1000."
+    )
+    hold_ms: Millis | None = Field(
+        default=None, description="HSRP only, by default 3 times hello; VRRP derives its own."
+    )
+    preempt_delay_s: Annotated[int, Between(0, 1000)] | None = Field(
+        default=None, description="Longer than binding_sync_s; by default 5 seconds longer."
+    )
+    authentication: Authentication | None = None
+
+
+class Controllers(Node):
+    """The routers that own the virtual Home Agent address, the preferred one first."""
+
+    members: Annotated[tuple[Router, ...], _short("host"), Field(min_length=1)]
+    redundancy: Redundancy
+
+
+class Security(Node):
+    """A mobility security association (RFC 5944 section 1.6)."""
+
+    spi: Spi
+    algorithm: Annotated[Algorithm, BeforeValidator(_one_of(*Algorithm))] = Algorithm.HMAC_MD5
+    key: Secret
+    replay: ReplayProtection | None = Field(
+        default=None, description="By default the Home Agent's."
+    )
+
+
+class HostMember(Node):
+    """One router that is a Home Agent."""
+
+    host: HostName
+    weight: Weight = 1
+    max_bindings: Bindings = 500_000
+    slice: tuple[Prefix, ...] = Field(
+        default=(), description="Pins its part of the pools; by default pools are cut by weight."
+    )
+
+
+class PairMember(Node):
+    """Two IOS routers that are one Home Agent: IOS copies the bindings between them."""
+
+    pair: Name
+    hosts: Annotated[tuple[Router, ...], _short("host"), Field(min_length=2, max_length=2)]
+    redundancy: Redundancy
+    security: Security
+    weight: Weight = 1
+    max_bindings: Bindings = 500_000
+    slice: tuple[Prefix, ...] = ()
+
+
+class Backup(Node):
+    """A Home Agent that serves only when a member has failed."""
+
+    host: HostName
+    weight: Weight = 1
+    max_bindings: Bindings = 500_000
+
+
+class Weights(Node):
+    """How much each figure counts when a member is chosen."""
+
+    bindings: Factor = 2.0
+    cpu: Factor = 1.0
+    memory: Factor = 1.0
+
+
+class Selection(Node):
+    """How a member is chosen for a new mobile node."""
+
+    weights: Weights = Weights()
+    hysteresis: Share = Field(default=0.1, description="A challenger must be better by this part.")
+
+
+class Failing(Node):
+    """A member that answers and yet is given no more bindings."""
+
+    cpu: Percent = Field(default=95.0, description="Percent used, and above.")
+    memory_free: Percent = Field(default=3.0, description="Percent free, and below.")
+
+
+class Health(Node):
+    """How it is known that a member is down, or failing."""
+
+    heartbeat_ms: Annotated[int, Between(10, 60_000)] = 100
+    misses: Annotated[int, Between(1, 100)] = 3
+    snmp_interval_s: Annotated[int, Between(1, 3600)] = 5
+    failing: Failing = Failing()
+
+
+class RealmNodes(Node):
+    """Mobile nodes known by their NAI realm, with home addresses from a pool."""
+
+    realm: Annotated[str, _REALM]
+    pool: Prefix
+    security: Security
+    lifetime: Lifetime | None = None
+
+
+class SingleNode(Node):
+    """A mobile node with a home address of its own."""
+
+    address: Address
+    security: Security
+    lifetime: Lifetime | None = None
+
+
+class ForeignAgent(Node):
+    """A Foreign Agent with a security association of its own."""
+
+    address: Address
+    security: Security
+
+
+class OspfAuthentication(Node):
+    md5: Secret
+
+
+class Ospf(Node):
+    """Every router of the LANs must have the same timers, those that are not ours too."""
+
+    process: Annotated[int, Between(1, 65535)] = 1
+    area: Area = "0"
+    authentication: OspfAuthentication | None = None
+    hello_s: Annotated[int, Between(1, 65535)] = Field(
+        default=10, description="RFC 2328's default."
+    )
+    dead_s: Annotated[int, Between(1, 65535)] | None = Field(
+        default=None, description="4 times hello."
+    )
+
+
+class Routing(Node):
+    ospf: Ospf = Ospf()
+
+
+class Snmp(Node):
+    """How load is read: v2c with a community, or v3 with a user (SHA and AES-128)."""
+
+    version: SnmpVersion
+    community: Secret | None = None
+    user: Annotated[str, _USER] | None = None
+    auth: Secret | None = None
+    priv: Secret | None = None
+    traps: tuple[Address, ...] = Field(default=(), description="Receivers of traps.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Snmp:
+        wanted = ("community",) if self.version == 2 else ("user", "auth", "priv")
+        present = [k for k in ("community", "user", "auth", "priv") if getattr(self, k) is not None]
+        if sorted(present) != sorted(wanted):
+            name = "2c" if self.version == 2 else "3"
+            raise refuse(
+                f"version {name} has {' and '.join(wanted)}",
+                message=f"version {name} with {' and '.join(present) or 'none of its keys'}",
+            )
+        return self
+
+
+class Discovery(Node):
+    """How routers find their neighbours."""
+
+    cdp: Annotated[bool, Field(strict=True)] = True
+
+
+def _kind(*tags: str) -> Discriminator:
+    """Which of several mappings this is: the one whose first key it has."""
+
+    def tag(value: Any) -> str | None:
+        if isinstance(value, dict):
+            return next((f"<{tag}>" for tag in tags if tag in value), None)
+        return f"<{tags[-1]}>" if isinstance(value, BaseModel) else None
+
+    return Discriminator(tag)
+
+
+# Tags stand in angle brackets, so that no key of a file can be mistaken for one.
+Member = Annotated[
+    Annotated[PairMember, Tag("<pair>")] | Annotated[HostMember, Tag("<host>")],
+    _kind("pair", "host"),
+]
+MobileNodes = Annotated[
+    Annotated[RealmNodes, Tag("<realm>")] | Annotated[SingleNode, Tag("<address>")],
+    _kind("realm", "address"),
+]
+
+
+class ClusterIntent(Node):
+    """One cluster: many Mobile IP Home Agents that answer as one."""
+
+    cluster: Name
+    home_agent: VirtualHomeAgent
+    lans: Annotated[dict[Name, Lan], Field(min_length=1)]
+    controllers: Controllers
+    home_agents: Annotated[tuple[Member, ...], _short("host"), Field(min_length=1)]
+    backups: Annotated[tuple[Backup, ...], _short("host")] = ()
+    binding_sync_s: Annotated[int, Between(1, 900)] = Field(
+        default=15, description="What a returning router needs to learn the bindings."
+    )
+    selection: Selection = Selection()
+    health: Health = Health()
+    mobile_nodes: tuple[MobileNodes, ...] = ()
+    foreign_agents: tuple[ForeignAgent, ...] = ()
+    routing: Routing = Routing()
+    snmp: Snmp
+    discovery: Discovery = Discovery()
