@@ -1,1 +1,1 @@
-"""Virtual routers on one machine: the fabric of namespaces (lab/) and the IOS simulator (lab/ios/)."""
+"""Virtual routers on one machine: namespaces as Linux routers, and the IOS simulator (lab/ios/)."""

@@ -1,0 +1,177 @@
+"""Namespaces held by processes, found by a mark in their environment.
+
+Nothing of a lab is pinned in the file system: no /run/netns name, no mount in the machine's own
+mount namespace. A router *is* the process that is PID 1 of its PID namespace; when it dies, the
+kernel takes its daemons, its mounts, its network namespace and its cables. So what exists can
+always be found by reading /proc, also after the lab's own process was killed half-way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from .errors import RouterFailed
+
+MARK: Final = "HACC_LAB_MEMBER"
+CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
+SANE_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process that carries a lab's mark."""
+
+    pid: int
+    role: str  # "fabric", "simulator", "router/NAME"
+    is_init: bool  # PID 1 of its own PID namespace: the router itself, not its parent outside
+
+
+def members(lab: str) -> list[Member]:
+    """Every marked process of a lab, from /proc."""
+    prefix, found = f"{MARK}={lab}/".encode(), []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            environment = Path(f"/proc/{entry}/environ").read_bytes()
+            at = environment.find(prefix)
+            if at < 0 or (at > 0 and environment[at - 1] != 0):
+                continue
+            role = environment[at + len(prefix) :].split(b"\0", 1)[0].decode()
+            pids = next(
+                line.split()[1:]
+                for line in Path(f"/proc/{entry}/status").read_text().splitlines()
+                if line.startswith("NSpid:")
+            )
+        except (OSError, StopIteration):
+            continue  # it ended while we looked, or is a zombie without memory
+        found.append(Member(int(entry), role, len(pids) > 1 and pids[-1] == "1"))
+    return found
+
+
+def kill_all(found: Iterable[Member]) -> None:
+    for member in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member.pid, signal.SIGKILL)
+
+
+def kill_until_gone(lab: str, role: str = "", seconds: float = 15.0) -> None:
+    """SIGKILL whoever carries the mark (and the role), until nobody does."""
+    end = time.monotonic() + seconds
+    while left := [m for m in members(lab) if role in ("", m.role)]:
+        if time.monotonic() > end:
+            names = ", ".join(f"{m.role} (pid {m.pid})" for m in left)
+            raise RouterFailed(f"still running after SIGKILL: {names}")
+        kill_all(left)
+        time.sleep(0.01)
+
+
+def unshare(lab: str, role: str, script: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start `sh -c script` as PID 1 of new namespaces; the process returned is its parent."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            ["unshare", "--net", "--mount", "--pid", "--fork", "--uts", "--ipc",
+             "--kill-child=SIGKILL", "--mount-proc", "sh", "-ec", script],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": SANE_PATH, "LANG": "C.UTF-8", MARK: f"{lab}/{role}"},
+        )  # fmt: skip
+
+
+def child_of(parent: subprocess.Popen[bytes], log: Path, seconds: float = 20.0) -> int:
+    """The PID 1 that `unshare` has forked, as the machine numbers it."""
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and parent.poll() is None:
+        with contextlib.suppress(OSError):
+            if pids := children.read_text().split():
+                return int(pids[0])
+        time.sleep(0.002)
+    raise RouterFailed(f"unshare failed: {log.read_text(errors='replace').strip()}")
+
+
+def inside(pid: int, kinds: str = "nmpui") -> list[str]:
+    """The start of a command line that runs the rest inside the namespaces of `pid`."""
+    flags = {"n": "--net", "m": "--mount", "p": "--pid", "u": "--uts", "i": "--ipc"}
+    return ["nsenter", "-t", str(pid), *(flags[kind] for kind in kinds), "--"]
+
+
+def batch(pid: int, lines: Sequence[str], *, force: bool = False) -> str:
+    """Many ip(8) commands in one process, in the network namespace of `pid`; returns its errors."""
+    if not lines:
+        return ""
+    done = subprocess.run(
+        [*inside(pid, "n"), "ip", *(["-force"] if force else []), "-batch", "-"],
+        input="\n".join(lines) + "\n",
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode and not force:
+        raise RouterFailed(f"ip: {' '.join(done.stderr.split())}")
+    return done.stderr
+
+
+def enter_network(pid: int) -> None:
+    """Move this thread into the network namespace of `pid`. Call it before any thread starts."""
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)  # os.setns came with Python 3.12
+        if libc.setns(descriptor, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(descriptor)
+
+
+def run_inside(
+    pid: int,
+    argv: Sequence[str],
+    *,
+    kinds: str = "nmpui",
+    environment: Mapping[str, str] | None = None,
+    text_in: str | None = None,
+    seconds: float = 60.0,
+) -> subprocess.CompletedProcess[str]:
+    """Run to its end, inside; output is captured."""
+    return subprocess.run(
+        [*inside(pid, kinds), *argv],
+        env=dict(environment) if environment is not None else None,
+        input=text_in,
+        stdin=subprocess.DEVNULL if text_in is None else None,
+        text=True,
+        capture_output=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def popen_inside(
+    pid: int,
+    argv: Sequence[str],
+    *,
+    kinds: str = "nmpui",
+    environment: Mapping[str, str] | None = None,
+    output: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*inside(pid, kinds), *argv],
+        env=dict(environment) if environment is not None else None,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )

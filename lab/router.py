@@ -1,0 +1,110 @@
+"""One Linux router: booted from its disk, and spoken to through its PID 1."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from .disk import LAYERS
+from .errors import RouterFailed
+from .namespaces import SANE_PATH, inside, unshare
+from .topology import Router
+
+CODE: Final = Path(__file__).resolve().parent.parent  # what stands on sys.path for this package
+PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}  # /run last: disks are there
+SHELL_ENVIRONMENT: Final = {
+    "HOME": "/run/root",
+    "LANG": "C.UTF-8",
+    "LOGNAME": "root",
+    "PATH": SANE_PATH,
+    "SHELL": "/bin/bash",
+    "USER": "root",
+}
+
+
+def _python(module: str, call: str) -> str:
+    """A command line that runs `call` of a guest module, wherever this package is installed."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(CODE)!r}); from {__package__}.{module} import {call}"
+    )
+    return f"{shlex.quote(sys.executable)} -S -E -s -c {shlex.quote(code)}"
+
+
+def client_script() -> str:
+    """systemctl and its kin, in front of the real ones in PATH."""
+    program = _python("guest.systemctl", 'main; main("@NAME@", sys.argv[1:])')
+    return f'#!/bin/sh\nexec {program} "$@"\n'
+
+
+def boot_script(router: Router, disk: Path) -> str:
+    """What PID 1 does before it becomes the init: its own view of the machine, then exec."""
+    here = shlex.quote(str(disk))
+    lines = [
+        "umask 022",
+        f"hostname {shlex.quote(router.name)}",
+        "mount --make-rprivate /",
+        "mount -t sysfs -o ro sysfs /sys",
+        # What these hold belongs to the machine, not to a network namespace.
+        "for d in kernel vm fs; do mount --bind /proc/sys/$d /proc/sys/$d; "
+        "mount -o remount,bind,ro /proc/sys/$d; done",
+        "[ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger",
+    ]
+    for layer, target in LAYERS.items():
+        lines.append(
+            f"mount -t overlay -o lowerdir={target},upperdir={here}/{layer},"
+            f"workdir={here}/{layer}.work overlay {target}"
+        )
+    needed = {CODE, Path(sys.prefix), Path(sys.base_prefix)}
+    for target, mode in PRIVATE.items():
+        new = f"{here}/new"
+        lines.append(f"mkdir -p {new}; mount -n -t tmpfs -o mode={mode},size=64m tmpfs {new}")
+        for path in sorted(p for p in needed if p.is_relative_to(target)):
+            kept = f"{new}/{path.relative_to(target)}"
+            lines.append(f"mkdir -p {kept}; mount --bind {shlex.quote(str(path))} {kept}")
+        lines.append(f"mount -n --move {new} {target}")
+    lines += [
+        "mount -o remount,bind,ro /",
+        "mkdir -p -m 755 /run/sshd /run/lock /run/systemd /run/keepalived",
+        "mkdir -m 700 /run/root",
+        "install -d -o frr -g frr -m 755 /run/frr",
+        "ip link set lo up",
+        # A router that sets the clock or loads a module does it to the whole machine.
+        f"exec setpriv --bounding-set=-sys_time,-sys_module,-sys_boot -- "
+        f"{_python('guest.init', 'main; main()')}",
+    ]
+    return "\n".join(lines)
+
+
+def boot(lab: str, router: Router, disk: Path) -> subprocess.Popen[bytes]:
+    """Start it; the disk must have been made. Returns the parent of its PID 1."""
+    log = disk / "boot.log"
+    return unshare(lab, f"router/{router.name}", boot_script(router, disk), log)
+
+
+def ask(pid: int, request: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
+    """One request to the init of the router whose PID 1 is `pid` on this machine."""
+    path = f"/proc/{pid}/root/run/systemd/lab.sock"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(seconds)
+            connection.connect(path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as stream:
+                answer: dict[str, Any] = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise RouterFailed(
+            f"the init of the router (pid {pid}) does not answer: {error}"
+        ) from error
+    return answer
+
+
+def shell_command(pid: int, command: list[str], term: str = "") -> tuple[list[str], dict[str, str]]:
+    """argv and environment of a command, or of a login shell, inside the router."""
+    environment = SHELL_ENVIRONMENT | ({"TERM": term} if term else {})
+    argv = command or ["/bin/bash", "-l"]
+    return [*inside(pid), "sh", "-c", 'cd "$HOME"; exec "$@"', "sh", *argv], environment
