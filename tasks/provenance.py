@@ -81,7 +81,7 @@ class _MarkingLoader(FileSystemLoader):
 
     def get_source(
         self, environment: Environment, template: str
-    ) -> tuple[str, str, Callable[[], bool] | None]:
+    ) -> tuple[str, str, Callable[[], bool]]:
         source, filename, uptodate = super().get_source(environment, template)
         source_rules(template, source)
         marked: list[str] = []
@@ -138,8 +138,12 @@ class TracingEnvironment(Environment):
         self._touched = []
         return ""
 
-    def output(self, name: str, context: Mapping[str, object], whole: Place) -> Output:
-        """Render the template `name`; `whole` is the place of what the file as a whole is about."""
+    def output(self, name: str, context: Mapping[str, object], wholes: tuple[Place, ...]) -> Output:
+        """Render the template `name`.
+
+        `wholes` are the places of what the text as a whole is about, the largest first: they are
+        an origin only where there is nothing nearer.
+        """
         with self._lock:
             self._touched, self._marks = [], []
             try:
@@ -152,20 +156,24 @@ class TracingEnvironment(Environment):
         lines = text.split("\n")
         if lines.pop() != "" or len(lines) != len(marks):
             raise _refuse(name, 0, f"{len(lines)} lines came out of {len(marks)} marked ones")
-        return self._lines(name, lines, marks, whole)
+        return self._lines(name, lines, marks, wholes)
 
     def _lines(
-        self, name: str, texts: list[str], marks: list[tuple[int, list[Any]]], whole: Place
+        self,
+        name: str,
+        texts: list[str],
+        marks: list[tuple[int, list[Any]]],
+        wholes: tuple[Place, ...],
     ) -> Output:
         lines: list[Line] = []
         owns: dict[str, None] = {}
-        origin: tuple[Place, ...] = (whole,)
+        origin = wholes[:1]
         for text, (number, touched) in zip(texts, marks, strict=True):
             place = self._places[number]
             if "None" in text and _NONE.search(text):
                 raise _refuse(name, place.line, f"None stands in the text: {text.strip()!r}")
             # A line with no value of its own stands there for the same reason as the one above.
-            origin = _origin(touched, whole) or origin
+            origin = _origin(touched, wholes) or origin
             if text.startswith(OWNS):
                 owns[text.removeprefix(OWNS).strip()] = None
             else:
@@ -173,13 +181,14 @@ class TracingEnvironment(Environment):
         return Output(tuple(lines), tuple(owns))
 
 
-def _origin(touched: list[Any], whole: Place) -> tuple[Place, ...]:
-    """The places of what was read, nearest first; the whole only where there is nothing nearer."""
+def _origin(touched: list[Any], wholes: tuple[Place, ...]) -> tuple[Place, ...]:
+    """The places of what was read, nearest first."""
     if not touched:
         return ()
     places = dict.fromkeys(part.place for part in reversed(touched))
-    if len(places) > 1:
-        places.pop(whole, None)
+    for whole in wholes:
+        if len(places) > 1:
+            places.pop(whole, None)
     return tuple(places)
 
 

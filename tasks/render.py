@@ -13,8 +13,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from hacc_agent.config import to_toml
 
@@ -27,6 +29,13 @@ from .rendered import File, Line, Owner, Platform, Rendered
 
 RUNNING_CONFIG = "running-config"
 AGENT_CONFIG = "/etc/hacc/agent.toml"
+
+
+class Placed(Protocol):
+    """A part of the model that knows its line in the intent."""
+
+    @property
+    def place(self) -> Place: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +130,9 @@ def _file(recipe: Recipe, model: DeviceModel) -> File:
 
 
 def _templates(recipe: Recipe, model: DeviceModel) -> Output:
+    wholes = (model.place, model.service.place) if model.service else (model.place,)
     outputs = [
-        environment().output(template, {"model": model}, model.place)
-        for template in recipe.templates
+        environment().output(template, {"model": model}, wholes) for template in recipe.templates
     ]
     if len(outputs) == 1:
         return outputs[0]
@@ -134,12 +143,41 @@ def _templates(recipe: Recipe, model: DeviceModel) -> Output:
 
 
 def _agent(model: DeviceModel) -> Output:
-    """The agent's configuration has no template: what the daemon reads is what it defines."""
+    """The agent's configuration has no template: what the daemon reads is what it defines.
+
+    The intent's line of a table is that of the part of the model which the table was made from.
+    """
     assert model.agent is not None  # Recipe.wanted
     template = Place("hacc_agent/config.py", 0)
-    text = to_toml(model.agent)
-    lines = tuple(Line(line, template, (model.place,)) for line in text.splitlines())
-    return Output(lines, ())
+    seen: Counter[str] = Counter()
+    origin = (model.place,)
+    lines = []
+    for text in to_toml(model.agent).splitlines():
+        if text.startswith("["):
+            table = text.strip("[]")
+            if "." not in table:  # tables within a table come from the same part
+                parts = _parts(model, table)
+                origin = (parts[seen[table]].place if seen[table] < len(parts) else model.place,)
+                seen[table] += 1
+        lines.append(Line(text, template, origin))
+    return Output(tuple(lines), ())
+
+
+def _parts(model: DeviceModel, table: str) -> Sequence[Placed]:
+    """The parts of the model that the entries of a table of agent.toml are made from, in order."""
+    service = model.service
+    match table:
+        case "lans":
+            return model.ports
+        case "snmp":
+            return (model.snmp,)
+        case "realms" if service:
+            return service.realms
+        case "nodes" if service:
+            return service.nodes
+        case "foreign_agents" if service:
+            return service.foreign_agents
+    return ()
 
 
 @functools.cache

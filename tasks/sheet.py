@@ -69,15 +69,11 @@ def subscribers(cluster: ClusterModel) -> Subscribers:
 
 def sheet(cluster: ClusterModel) -> Rendered:
     """The sheet of one cluster: a text to read, and the two IOS forms to start from."""
-    context = {"cluster": subscribers(cluster)}
-    files = (
-        File(
-            name,
-            0o644,
-            Owner.WHOLE,
-            (),
-            environment().output(template, context, cluster.place).lines,
-        )
-        for name, template in SHEETS.items()
-    )
+    known = subscribers(cluster)
+    context = {"cluster": known}
+    wholes = (cluster.place, known.service.place)
+    files = []
+    for name, template in SHEETS.items():
+        output = environment().output(template, context, wholes)
+        files.append(File(name, 0o644, Owner.WHOLE, (), output.lines))
     return Rendered(cluster.name, Platform.IOS, tuple(files))
