@@ -1,0 +1,445 @@
+"""What differs between two configuration trees, object by object.
+
+Lines that are written alike in both trees are the same and are never looked at again: that is
+most of them, and why the engine is quick. What is left is put under the platform's rules. Two
+lines with one key are the same setting: equal by meaning, or one replaces the other. A running
+line without a counterpart goes, if it is owned; an intended one without a counterpart comes.
+
+An `Edit` is symmetric. Read backwards it is the edit that undoes it, so that the undo of a change
+is made by the engine that made the change, and obeys the same order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .errors import Exit, HaccError, Place, Problem
+from .platforms import Context, Kind, Rule, Shape, Table
+from .platforms.ios_names import is_virtual
+from .rendered import Line
+from .tree import Node
+
+_UNKNOWN = Rule("{line*}", Kind.LIST)  # a line that no row knows lives beside its siblings
+_NOTHING: Context = Context.of(())
+# A token holds a space, which would make it two words of a form: not while a line is matched.
+_WORD_OF_TOKEN = "<secret\x1f"
+_SAFE_TOKEN = re.compile(r"<secret\x1f[^<>]+>")
+
+
+class NotOwned(HaccError):
+    """The intent would overwrite a line of the router that no ownership pattern names."""
+
+    exit = Exit.USAGE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """A line under its rule, with what the engine may say about it aloud."""
+
+    node: Node
+    parent: Item | None
+    text: str  # as it may be shown and sent: secrets as tokens
+    line: str  # canonical, with the secrets in it: never shown
+    shape: Shape
+    rule: Rule
+    fields: Mapping[str, str]
+    key: str
+    negative: bool  # a `no` line
+    origin: Line | None  # the rendered line, for an intended one
+    reader: Reader  # what reads its contents
+
+    @property
+    def path(self) -> tuple[Item, ...]:
+        return () if self.parent is None else (*self.parent.path, self.parent)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The identity of the section that it stands in, however each side writes the header."""
+        return tuple(item.key for item in self.path)
+
+    @property
+    def group(self) -> str:
+        """The group that it goes with, as `no` takes it: `standby 1`."""
+        return self.rule.group.format_map(self.fields) if self.rule.group else ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the router does not show this line, since it says what is so anyway."""
+        if self.rule.default_on:
+            return not self.negative
+        if self.negative:
+            return self.rule is not _UNKNOWN
+        default = self.rule.default
+        return bool(default) and self.line == default.format_map(self.fields)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """One difference. `before` alone goes, `after` alone comes, both: one replaces the other."""
+
+    before: Item | None
+    after: Item | None
+    section: Section  # where it stands
+    entries: Entries | None = None  # instead: the entries of an ordered list
+
+    def reversed(self) -> Edit:
+        entries = self.entries.reversed() if self.entries else None
+        return Edit(self.after, self.before, self.section.reversed(), entries)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """The entries of one ordered list, before and after."""
+
+    before: tuple[Item, ...]
+    after: tuple[Item, ...]
+
+    def reversed(self) -> Entries:
+        return Entries(self.after, self.before)
+
+
+@dataclass(slots=True, eq=False)
+class Section:
+    """A section that both trees have; at the top, the sides are None."""
+
+    old: Item | None
+    new: Item | None
+    running: Item | None  # the side that the router has: `old`, or `new` when read backwards
+    kept: list[Node] = field(default_factory=list)  # running contents that stay as they are
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Its identity, however each side writes its header."""
+        return () if self.old is None else (*self.old.place, self.old.key)
+
+    def reversed(self) -> Section:
+        return Section(self.new, self.old, self.running, self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Puts the lines of one side of a comparison under the platform's rules."""
+
+    table: Table
+    opened: Mapping[str, str]
+    known: Mapping[int, Line] = field(default_factory=dict)  # rendered lines by their number
+
+    def context(self, rule: Rule | None) -> Context:
+        inside = "" if rule is None else rule.inside or "?"
+        return self.table.contexts.get(inside, _NOTHING)
+
+    def item(self, node: Node, parent: Item | None) -> Item:
+        table, sealer = self.table, self.table.sealer
+        origin = self.known.get(node.number)
+        written = node.text
+        context = self.context(parent.rule if parent else None)
+        if context.ordered and table.entry_number:
+            written = table.entry_number.sub("", written, count=1)
+        line = table.canonical(written)
+        text = written if origin else sealer.seal(written, node.number)
+        safe = line if origin else sealer.seal(line, node.number)
+        safe = safe.replace("<secret ", _WORD_OF_TOKEN)
+        negative = line.startswith("no ")
+        matched = context.match(safe[3:] if negative else safe)
+        rule, fields = (matched.rule, dict(matched.fields)) if matched else (_UNKNOWN, {})
+        for mention in rule.mentions:
+            if found := re.search(mention, safe):
+                fields.update({k: v for k, v in found.groupdict().items() if v})
+        if parent is not None:
+            fields.update({f"_{name}": value for name, value in parent.fields.items()})
+        shape = sealer.shape(line, self.opened)
+        key = self._key(rule, fields, safe[3:] if negative else safe, shape)
+        return Item(node, parent, text, line, shape, rule, fields, key, negative, origin, self)
+
+    def _key(self, rule: Rule, fields: Mapping[str, str], line: str, shape: Shape) -> str:
+        """What the line sets. A key that holds a secret (a community) holds what it means."""
+        key = line
+        if rule.key:
+            key = rule.key.format_map(fields)
+        elif rule.kind not in (Kind.LIST, Kind.ORDERED) and not rule.inside and "{" in rule.form:
+            key = rule.form.split("{", 1)[0].rstrip()
+        if _WORD_OF_TOKEN in key:
+            meanings = iter(shape.meanings)
+            key = _SAFE_TOKEN.sub(lambda _: str(next(meanings, "")), key)
+        return key
+
+
+class Ownership:
+    """Which running lines are ours: the patterns of `rendered.File.owns`.
+
+    A last level `**` owns the contents at any depth. Without patterns everything is ours.
+    """
+
+    def __init__(self, patterns: Iterable[str] | None) -> None:
+        self._whole = patterns is None
+        self._top = tuple(
+            tuple(_level(level) for level in pattern.split(" / ")) for pattern in patterns or ()
+        )
+
+    @property
+    def top(self) -> Owned:
+        return Owned(self._whole, _by_word(self._top))
+
+
+_Level = tuple[str, "re.Pattern[str]", bool]  # its first word ("" for any), itself, whether `**`
+_Patterns = Sequence[tuple[_Level, ...]]
+
+
+def _level(level: str) -> _Level:
+    words = level.split()
+    regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words)
+    if words[-1] == "**":
+        regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words[:-1])
+        regex += r"(?: .*)?" if len(words) > 1 else ".*"
+    first = "" if words[0].startswith("*") else words[0]
+    return first, re.compile(regex, re.DOTALL), level == "**"
+
+
+def _by_word(patterns: _Patterns) -> dict[str, list[tuple[_Level, ...]]]:
+    buckets: dict[str, list[tuple[_Level, ...]]] = {}
+    for levels in patterns:
+        buckets.setdefault(levels[0][0], []).append(levels)
+    return buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The patterns that can still match below one section."""
+
+    whole: bool
+    patterns: Mapping[str, list[tuple[_Level, ...]]]
+
+    def _candidates(self, line: str) -> Iterator[tuple[_Level, ...]]:
+        word = line.split(" ", 1)[0]
+        yield from self.patterns.get(word, ())
+        yield from self.patterns.get("", ())
+
+    def may(self, line: str) -> bool:
+        """Whether the line, or something below it, might be ours: cheap, and never wrongly no."""
+        word = line.split(" ", 1)[0]
+        return self.whole or word in self.patterns or "" in self.patterns
+
+    def owns(self, line: str) -> bool:
+        return self.whole or any(
+            len(levels) == 1 and levels[0][1].fullmatch(line) for levels in self._candidates(line)
+        )
+
+    def below(self, line: str) -> Owned:
+        if self.whole:
+            return self
+        left: list[tuple[_Level, ...]] = []
+        for levels in self._candidates(line):
+            if len(levels) == 1:
+                if levels[0][2]:
+                    left.append(levels)
+            elif levels[0][1].fullmatch(line):
+                left.append(levels[1:])
+        return Owned(False, _by_word(left))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Compares two trees of one platform. `edits` are in the order of the intent, going last."""
+
+    table: Table
+    running: Reader
+    intended: Reader
+    top: Sequence[Node]  # the running tree
+    edits: list[Edit] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def compare(self, news: Sequence[Node], owned: Owned) -> list[Edit]:
+        self._section(Section(None, None, None), self.top, news, owned)
+        if self.problems:
+            raise NotOwned(self.problems)
+        return self.edits
+
+    def _section(
+        self, section: Section, olds: Sequence[Node], news: Sequence[Node], owned: Owned
+    ) -> None:
+        self.sections.append(section)
+        rest_old, rest_new = self._written_alike(section, olds, news, owned)
+        if not rest_old and not rest_new:
+            return
+        old_items = self._worth_reading(section, rest_old, rest_new, owned)
+        by_key: dict[str, Item] = {item.key: item for item in old_items}
+        matched: set[str] = set()
+        for node in rest_new:
+            new = self.intended.item(node, section.new)
+            old = by_key.get(new.key)
+            if old is not None and new.key not in matched:
+                matched.add(new.key)
+                self._pair(section, old, new, owned)
+            elif not new.hidden:
+                self.edits.append(Edit(None, new, section))
+        for old in old_items:
+            if by_key[old.key] is not old or old.key not in matched:
+                self._gone(section, old, owned)
+
+    def _written_alike(
+        self, section: Section, olds: Sequence[Node], news: Sequence[Node], owned: Owned
+    ) -> tuple[list[Node], list[Node]]:
+        """Sets aside the lines that are written alike; compares the contents of such sections."""
+        by_text: dict[str, Node] = {}
+        for node in olds:
+            by_text.setdefault(node.text, node)
+        rest_new: list[Node] = []
+        alike: set[int] = set()
+        for node in news:
+            old = by_text.get(node.text)
+            if old is None or old.number in alike:
+                rest_new.append(node)
+                continue
+            alike.add(old.number)
+            section.kept.append(old)
+            if old.children or node.children:
+                one = self.running.item(old, section.old)
+                two = self.intended.item(node, section.new)
+                self._contents(one, two, owned)
+        return [node for node in olds if node.number not in alike], rest_new
+
+    def _worth_reading(
+        self, section: Section, olds: Sequence[Node], news: Sequence[Node], owned: Owned
+    ) -> list[Item]:
+        """The running lines that may be ours or be overwritten; all others stay unread."""
+        words = {_first_word(node.text) for node in news}
+        items: list[Item] = []
+        for node in olds:
+            if owned.may(node.text) or _first_word(node.text) in words:
+                items.append(self.running.item(node, section.old))
+            else:
+                section.kept.append(node)
+        return items
+
+    def _contents(self, old: Item, new: Item, owned: Owned) -> None:
+        inner = Section(old, new, old)
+        below = owned.below(old.line)
+        if self.running.context(new.rule).ordered:
+            self._entries(inner, old, new, below)
+        else:
+            self._section(inner, old.node.children, new.node.children, below)
+
+    def _pair(self, section: Section, old: Item, new: Item, owned: Owned) -> None:
+        """Two lines with one key: the same setting."""
+        equal = old.negative == new.negative and old.shape.same(new.shape)
+        if not equal and not (old.hidden and new.hidden):
+            if not owned.owns(old.line):
+                self.problems.append(_foreign(old, new))
+                return
+            self.edits.append(Edit(old, new, section))
+        else:
+            section.kept.append(old.node)
+        if old.node.children or new.node.children:
+            self._contents(old, new, owned)
+
+    def _gone(self, section: Section, old: Item, owned: Owned) -> None:
+        """A running line that the intent does not have."""
+        if old.hidden:
+            section.kept.append(old.node)
+            return
+        below = owned.below(old.line)
+        if owned.owns(old.line) and self._all_owned(old.node.children, below, old):
+            if old.node.children and self._is_settled(old):
+                return
+            self.edits.append(Edit(old, None, section))
+            return
+        section.kept.append(old.node)
+        if old.node.children and (below.whole or below.patterns):
+            self._contents(old, replace(old, node=replace(old.node, children=[])), owned)
+
+    def _all_owned(self, nodes: Iterable[Node], owned: Owned, parent: Item) -> bool:
+        if owned.whole:
+            return True
+        return all(
+            owned.owns(item.line) and self._all_owned(node.children, owned.below(item.line), item)
+            for node in nodes
+            for item in (self.running.item(node, parent),)
+        )
+
+    def _is_settled(self, old: Item) -> bool:
+        """Whether a section that cannot go is as if nobody had ever touched it."""
+        rest = self.table.settled.get(old.rule.inside)
+        return (
+            rest is not None
+            and _is_physical(old)
+            and all(child.text in rest for child in old.node.children)
+            and any(child.text == "shutdown" for child in old.node.children)
+        )
+
+    def _entries(self, inner: Section, old: Item, new: Item, owned: Owned) -> None:
+        """An ordered list: foreign entries stay behind the entry that they follow today."""
+        before = [self.running.item(node, old) for node in old.node.children]
+        after = [self.intended.item(node, new) for node in new.node.children]
+        target = list(after)
+        for index, item in enumerate(before):
+            if not owned.owns(item.line) and all(item.line != other.line for other in after):
+                place = 0
+                if index:
+                    lines = [other.line for other in target]
+                    previous = before[index - 1].line
+                    place = lines.index(previous) + 1 if previous in lines else 0
+                target.insert(place, item)
+        if [item.line for item in before] != [item.line for item in target]:
+            entries = Entries(tuple(before), tuple(target))
+            self.edits.append(Edit(None, None, inner, entries))
+
+
+def _first_word(text: str) -> str:
+    words = text.split(" ", 2)
+    return words[1] if words[0] == "no" and len(words) > 1 else words[0]
+
+
+def _is_physical(item: Item) -> bool:
+    name = item.fields.get("interface")
+    return item.rule.inside == "interface" and name is not None and not is_virtual(name)
+
+
+def is_physical(item: Item) -> bool:
+    """Whether the section is a port of the router, which no command can remove."""
+    return _is_physical(item)
+
+
+def _foreign(old: Item, new: Item) -> Problem:
+    return Problem(
+        new.origin.template if new.origin else Place("running-config", old.node.number),
+        "owns",
+        f"{new.text!r} would overwrite line {old.node.number} of the running configuration,"
+        f" {old.text!r}, which no ownership pattern of the template names",
+        hint="add a pattern for it, or take the line out of the template",
+    )
+
+
+def fold(nodes: Sequence[Node], table: Table) -> list[Node]:
+    """Flat entries of numbered lists (`access-list 10 permit ...`) under the header they stand for.
+
+    The header has the number of the first entry's line; its text says what the router would take.
+    """
+    pattern = table.numbered_list
+    if pattern is None or not any(node.text.startswith("access-list ") for node in nodes):
+        return list(nodes)
+    folded: list[Node] = []
+    headers: dict[str, Node] = {}
+    for node in nodes:
+        found = pattern.fullmatch(node.text)
+        if not found:
+            folded.append(node)
+            continue
+        header = headers.get(found["list"])
+        if header is None:
+            header = Node(table.list_header(found["list"]), node.number, 0, [], node.last)
+            headers[found["list"]] = header
+            folded.append(header)
+        header.children.append(Node(found["entry"], node.number, -1, [], node.last))
+    return folded
+
+
+def opcodes(before: Sequence[Item], after: Sequence[Item]) -> list[tuple[str, int, int, int, int]]:
+    """The smallest set of blocks in which two ordered lists differ."""
+    matcher = difflib.SequenceMatcher(
+        None, [item.line for item in before], [item.line for item in after], autojunk=False
+    )
+    return list(matcher.get_opcodes())

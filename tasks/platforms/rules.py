@@ -1,0 +1,155 @@
+"""The vocabulary in which a platform's table says what a command is.
+
+A command line is matched by the *form* of a rule: words, of which some are fields.
+
+    word            itself              a|b             one of several words
+    {name}          one word            {name*}         the rest of the line, maybe nothing
+    {name:REGEX}    a word so shaped    [ ... ]         may be absent
+
+From the fields a rule makes the command's *key*: two lines with one key cannot both be in force,
+so the second replaces the first (`Kind.OVERWRITE`) or must wait until the first is gone
+(`Kind.RECREATE`). A rule also says what the command *defines*, what it *refers* to and which
+addresses it *claims*: from these alone follows the order of commands, make before break.
+Templates of names (`"track {number}"`) are filled from the fields; those of the section around are
+reached with an underscore (`{_interface}`); a template with an absent field stands for nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+class Impact(enum.IntEnum):
+    """What a command interrupts, in order of severity. `str()` is the word of `--allow`."""
+
+    NONE = 0
+    REELECTION = 1  # the active router of a pair may change
+    BINDING_LOSS = 2  # mobile nodes must register again
+    ADJACENCY_RESET = 3  # routes are withdrawn and learnt again
+    LOCKOUT = 4  # the session that makes the change may not survive it
+
+    def __str__(self) -> str:
+        return _IMPACT_WORDS[self]
+
+
+_IMPACT_WORDS = ("none", "re-election", "binding-loss", "adjacency-reset", "lock-out")
+
+
+class Kind(enum.Enum):
+    """How a new line meets an old one with the same key."""
+
+    OVERWRITE = "overwrite"  # typing the new line replaces the old one
+    RECREATE = "recreate"  # the router refuses or ignores the new line until the old one is gone
+    ADDITIVE = "additive"  # options add up: those that go are taken away one by one
+    LIST = "list"  # lines live side by side: the whole line is the key
+    ORDERED = "ordered"  # entries of a list whose order is its meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of a platform's table."""
+
+    form: str
+    kind: Kind = Kind.OVERWRITE
+    key: str = ""  # default: the words before the first field, or for lists the whole line
+    no: str = "no {line}"  # how it is taken away
+    rank: int = 50  # where it stands among its siblings when nothing else decides; 0 is first
+    inside: str = ""  # the context of its contents, when it is a section
+    defines: tuple[str, ...] = ()
+    refers: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()  # expressions that find more fields, anywhere in the line
+    claims: tuple[str, ...] = ()  # "SPACE LOW HIGH" or "SPACE/ ADDRESS MASK": no two may overlap
+    group: str = ""  # lines of one group go together: `no standby 1`
+    default: str = ""  # the line that the router does not show, because it is so anyway
+    default_on: bool = False  # in force unless its `no` form is shown
+    drops: tuple[str, ...] = ()  # siblings, by prefix, that the router deletes when this changes
+    pivot: str = ""  # siblings of this prefix are removed before it changes and set after it
+    options: str = ""  # ADDITIVE: the field that holds the options
+    withdraw: bool = False  # RECREATE: who refers to it lets go first, and takes hold again after
+    permanent: bool = False  # a section that cannot be removed: it is emptied instead
+    complete: bool = False  # a section that is of use only when all its contents stand
+    management: bool = False  # how we reach the router: changed last, the new before the old
+    impact: Impact = Impact.NONE  # of setting it, or of changing it
+    impact_gone: Impact | None = None  # of removing it; default: as `impact`
+    impact_new: Impact = Impact.NONE  # of setting it where there was none
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A line under its rule."""
+
+    rule: Rule
+    fields: Mapping[str, str]
+
+
+_FIELD = re.compile(r"\{(?P<name>\w+)(?::(?P<shape>[^}]+))?(?P<rest>\*)?\}")
+_PIECE = re.compile(r"(?P<space> ?)(?P<piece>\[|\]|\{[^}]+\}|[^\s\[\]{}]+)")
+
+
+def compile_form(form: str) -> re.Pattern[str]:
+    """The regular expression of a form."""
+    out: list[str] = []
+    for found in _PIECE.finditer(form):
+        space, piece = found["space"], found["piece"]
+        if piece == "[":
+            out.append("(?:")
+            continue
+        if piece == "]":
+            out.append(")?")
+            continue
+        if slot := _FIELD.fullmatch(piece):
+            if slot["rest"]:
+                out.append(rf"(?:{space}(?P<{slot['name']}>.*))?")
+            else:
+                shape = slot["shape"] or r"\S+"
+                out.append(f"{space}(?P<{slot['name']}>{shape})")
+        else:
+            words = "|".join(map(re.escape, piece.split("|")))
+            out.append(f"{space}(?:{words})")
+    return re.compile("".join(out), re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The rules of one kind of section, found by the first word of a line."""
+
+    rules: Mapping[str, tuple[tuple[re.Pattern[str], Rule], ...]]
+    ordered: bool  # whether the order of the lines is their meaning
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> Context:
+        by_word: dict[str, list[tuple[re.Pattern[str], Rule]]] = {}
+        for rule in rules:
+            for word in rule.form.split()[0].split("|"):
+                by_word.setdefault("" if word[0] == "{" else word, []).append(
+                    (compile_form(rule.form), rule)
+                )
+        return cls(
+            {word: tuple(rows) for word, rows in by_word.items()},
+            any(rule.kind is Kind.ORDERED for rows in by_word.values() for _, rule in rows),
+        )
+
+    def match(self, line: str) -> Matched | None:
+        word = line.split(" ", 1)[0]
+        for pattern, rule in (*self.rules.get(word, ()), *self.rules.get("", ())):
+            if found := pattern.fullmatch(line):
+                return Matched(rule, {k: v for k, v in found.groupdict().items() if v})
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Fills a template of a name from fields; nothing when a field is absent."""
+
+    fields: Mapping[str, str]
+    line: str = field(default="")
+
+    def __call__(self, template: str) -> str | None:
+        try:
+            return template.format_map({**self.fields, "line": self.line})
+        except KeyError:
+            return None

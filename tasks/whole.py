@@ -1,0 +1,78 @@
+"""Files that are only lines: systemd units, sysctl settings, snmpd.conf, the agent's TOML.
+
+They are replaced as a whole; the difference is for people. Secrets are compared by meaning here
+too: an intended line is opened, compared, and never shown. A line that goes may hold a secret of
+the router. It is sealed where an intended line of the same words has its secret, wherever a known
+secret stands in it, and after every word that announces one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+
+from .changes import DiffLine
+from .platforms.sealing import open_tokens
+from .rendered import SECRET, File
+
+# Words before a secret in the files of the daemons that we configure.
+_ANNOUNCED = re.compile(
+    r"((?:password|passphrase|passwd|secret|key|auth_pass|community|rocommunity6?|rwcommunity6?"
+    r"|com2sec\s+\S+\s+\S+|createUser\s+\S+\s+\S+|md5|trap2?sink\s+\S+)[\"']?\s*[=:\s]\s*)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s,#]+)",
+    re.IGNORECASE,
+)
+_PRIVATE = re.compile(r"(\b(?:AES|DES)(?:\d+)?\s+)(\S+)")
+
+
+def whole_lines(running: str, intended: File, opened: Mapping[str, str]) -> tuple[DiffLine, ...]:
+    """The lines in which a file differs from the intended one; empty when it does not."""
+    return tuple(_differences(running, intended, opened))
+
+
+def _differences(running: str, intended: File, opened: Mapping[str, str]) -> Iterator[DiffLine]:
+    before = running.splitlines()
+    after = [open_tokens(line.text, opened) for line in intended.lines]
+    if before == after:
+        return
+    seal = _Sealer(intended, opened)
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        for number in range(i1, i2):
+            yield DiffLine("-", 0, seal(before[number], number + 1))
+        for line in intended.lines[j1:j2]:
+            yield DiffLine("+", 0, line.text, line.template, line.intent)
+
+
+class _Sealer:
+    """Takes the secrets out of the lines of a file that is not ours yet."""
+
+    def __init__(self, intended: File, opened: Mapping[str, str]) -> None:
+        self._known = sorted(
+            ((clear, f"<secret {ref}>") for ref, clear in opened.items() if clear),
+            key=lambda pair: -len(pair[0]),
+        )
+        self._shapes = [
+            re.compile(r"(\S+)".join(map(re.escape, SECRET.sub("\0", line.text).split("\0"))))
+            for line in intended.lines
+            if "<secret " in line.text
+        ]
+
+    def __call__(self, text: str, number: int) -> str:
+        token = f"<secret running:{number}>"
+        for clear, known in self._known:
+            text = text.replace(clear, known)
+        for shape in self._shapes:
+            found = shape.fullmatch(text)
+            if found:
+                for group in range(len(found.groups()), 0, -1):
+                    if not found[group].startswith("<secret"):
+                        text = text[: found.start(group)] + token + text[found.end(group) :]
+        for pattern in (_ANNOUNCED, _PRIVATE):
+            text = pattern.sub(
+                lambda found: found[0] if found[2].startswith("<secret") else found[1] + token, text
+            )
+        return text
