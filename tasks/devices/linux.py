@@ -1,0 +1,367 @@
+"""A Linux router: files, one script that brings them into force, and a dead-man timer.
+
+Everything that must hold when our session is gone is done by the router itself, by `apply.sh`,
+which travels with each run and stays with what it replaced. One exec carries a whole change: a
+tar archive on its standard input, so that no shell ever reads the contents.
+
+`BRINGERS` says how each file is brought into force. A file without a row is refused: it would lie
+there without effect, and the plan after it would be empty and wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shlex
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import paramiko
+
+from ..diff import reveal
+from ..plan import FileChange
+from ..rendered import Platform
+from ..running import Running, RunningFile
+from ..secrets import resolve
+from .errors import ApplyFailed, DeviceError, NotReverted, SessionLost, Unexpected
+from .router import Connect, Job
+
+FETCH: Final = Path(__file__).with_name("fetch.sh")
+APPLY: Final = Path(__file__).with_name("apply.sh")
+RUNS: Final = "/var/lib/hacc/runs"
+
+FETCH_TIMEOUT_S: Final = 30.0
+# An apply may wait for another's lock (5 s), restart FRR (15 s) and go the whole way back.
+APPLY_TIMEOUT_S: Final = 120.0
+
+REFUSED, RESTORED = 10, 11  # exit codes of apply.sh; anything else above 0: the way back failed
+
+
+@dataclass(frozen=True, slots=True)
+class Bringer:
+    """How a file is brought into force. `{new}` is the staged file, `{path}` its place.
+
+    A command of `check` runs before anything is touched, on the staged file. `bring` runs with the
+    new files in place, and again, on the way back, with the previous ones: it must do the right
+    thing for a file that is not there.
+    """
+
+    path: str  # a pattern
+    check: str = ""
+    bring: str = ""
+    unit: str = ""  # the service whose state before is restored on the way back
+
+
+# In the order in which files are brought into force: what others stand on comes first.
+# FRR: `daemons` decides which daemons run, so it needs a restart (which loads frr.conf); for
+# frr.conf alone frr-reload.py computes the difference, and adjacencies stay up. It continues after
+# an error, hence the syntax check before; without a frr.conf it reloads an empty one.
+# keepalived: SIGHUP keeps running instances and the state of those that did not change.
+_FRR_RELOAD: Final = (
+    "systemctl is-active --quiet frr || systemctl start frr && "
+    "file={path}; [ -e $file ] || file=/dev/null; "
+    "/usr/lib/frr/frr-reload.py --reload --stdout --bindir /usr/bin --confdir /etc/frr "
+    "--rundir /run/frr $file"
+)
+_KEEPALIVED: Final = (
+    "if [ -e {path} ]; then systemctl enable --quiet keepalived && "
+    "systemctl reload-or-restart keepalived && systemctl is-active --quiet keepalived; "
+    "else systemctl disable --quiet --now keepalived; fi"
+)
+_SNMPD: Final = (
+    "if [ -e {path} ]; then systemctl enable --quiet snmpd && "
+    "systemctl restart snmpd && systemctl is-active --quiet snmpd; "
+    "else systemctl disable --quiet --now snmpd; fi"
+)
+BRINGERS: Final = (
+    Bringer("/etc/sysctl.d/*.conf", bring="[ ! -e {path} ] || sysctl -q -p {path}"),
+    Bringer("/etc/frr/daemons", bring="systemctl restart frr", unit="frr"),
+    Bringer("/etc/frr/frr.conf", check="vtysh -C -f {new}", bring=_FRR_RELOAD, unit="frr"),
+    Bringer("/etc/snmp/snmpd.conf", bring=_SNMPD, unit="snmpd"),
+    Bringer(
+        "/etc/keepalived/keepalived.conf",
+        check="keepalived -t -f {new}",
+        bring=_KEEPALIVED,
+        unit="keepalived",
+    ),
+    Bringer("/etc/systemd/system/*.service", bring="systemctl daemon-reload"),
+    Bringer(
+        "/etc/hacc/*.toml",
+        check="! command -v hacc-agent >/dev/null || hacc-agent check-config {new}",
+        bring="[ ! -e /etc/systemd/system/hacc-agent.service ] || "
+        "systemctl try-reload-or-restart hacc-agent",
+    ),
+)
+
+
+def bringer(path: str) -> tuple[int, Bringer] | None:
+    """The row for a file, and its place in the order."""
+    rows = ((n, row) for n, row in enumerate(BRINGERS) if fnmatchcase(path, row.path))
+    return next(rows, None)
+
+
+def bundle(run: str, files: Sequence[FileChange], contents: Sequence[bytes], seconds: int) -> bytes:
+    """The tar archive of a change: what `apply.sh` finds in its directory.
+
+    Raises KeyError, with the path, for a file that no row of `BRINGERS` matches.
+    """
+    order = []
+    for change, content in zip(files, contents, strict=True):
+        found = bringer(change.path)
+        if found is None:
+            raise KeyError(change.path)
+        order.append((found[0], change, content, found[1]))
+    order.sort(key=lambda item: (item[0], item[1].path))
+    manifest, check, bring, units = [], [], [], []
+    members: dict[str, bytes] = {"apply.sh": APPLY.read_bytes(), "seconds": b"%d\n" % seconds}
+    for number, (_, change, content, row) in enumerate(order):
+        members[f"new/{number}"] = content
+        before = change.before_sha256 or "-"
+        digest = hashlib.sha256(content).hexdigest()
+        manifest.append(f"{number} {change.mode:04o} {digest} {before} {change.path}")
+        words = {"new": f"{RUNS}/{run}/new/{number}", "path": shlex.quote(change.path)}
+        check.append(row.check.format(**words))
+        bring.append(row.bring.format(**words))
+        units.append(row.unit)
+    members["manifest"] = _lines(manifest)
+    members["check"] = _lines(check)
+    members["bring"] = members["return"] = _lines(bring)
+    members["units"] = _lines(units)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o600
+            tar.addfile(member, io.BytesIO(data))
+    return archive.getvalue()
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    """One a line, without empty ones, each once."""
+    return "".join(f"{text}\n" for text in dict.fromkeys(texts) if text).encode()
+
+
+class LinuxRouter:
+    """See `router.Router`."""
+
+    def __init__(self, host: str, connect: Connect) -> None:
+        self._host = host
+        self._connect = connect
+        self._connection: Any = None
+
+    def run(self, command: str) -> str:
+        return self._exec(command, b"", APPLY_TIMEOUT_S)[1].decode("utf-8", "replace")
+
+    def fetch(self, paths: Sequence[str]) -> Running:
+        command = f"/bin/sh -c {shlex.quote(FETCH.read_text())} hacc {shlex.join(paths)}"
+        code, output = self._exec(command, b"", FETCH_TIMEOUT_S)
+        if code != 0:
+            raise DeviceError(self._host, f"cannot read its files: {_said(output)}")
+        return parse_fetched(self._host, output)
+
+    def back_up(self, job: Job) -> None:
+        """Nothing: `apply.sh` keeps the previous files itself, before it touches them."""
+
+    def apply(self, job: Job) -> None:
+        contents = [self._open(change, job) for change in job.plan.files]
+        try:
+            archive = bundle(job.run, job.plan.files, contents, job.confirm_within_s)
+        except KeyError as path:
+            raise ApplyFailed(
+                self._host, f"nobody knows how to bring {path} into force; nothing was sent"
+            ) from None
+        job.journal.record(
+            self._host, "send", *(f"{change.path} <- {change.after}" for change in job.plan.files)
+        )
+        directory = f"{RUNS}/{job.run}"
+        command = (
+            f"umask 077; mkdir -p {directory} && tar -xf - -C {directory} && "
+            f"exec /bin/sh {directory}/apply.sh apply {job.run}"
+        )
+        code, output = self._exec(command, archive, APPLY_TIMEOUT_S)
+        self._judge(code, output)
+        self._prove(job)
+
+    def confirm(self, job: Job) -> None:
+        self._judge(*self._verb(job, "confirm"))
+
+    def revert(self, job: Job) -> None:
+        code, output = self._verb(job, "restore", urgent=True)
+        if code != 0:
+            raise NotReverted(
+                self._host,
+                f"the previous files could not be brought back: {_said(output)}",
+                f"look at {RUNS}/{job.run} on the router; the files are in previous/",
+            )
+
+    def restore(self, job: Job) -> None:
+        self.revert(job)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
+
+    def _open(self, change: FileChange, job: Job) -> bytes:
+        """The contents with their secrets, in the last moment."""
+        held = job.before.file(change.path)
+        own = reveal(held.text, Platform.LINUX) if held and held.text else {}
+        return resolve(change.after, {**job.opened, **own}).encode()
+
+    def _prove(self, job: Job) -> None:
+        """The router holds what was sent."""
+        paths = [change.path for change in job.plan.files]
+        after = self.fetch(paths)
+        for change in job.plan.files:
+            held = after.file(change.path)
+            sent = self._open(change, job)
+            if held is None or held.text is None or held.text.encode() != sent:
+                raise Unexpected(self._host, f"{change.path} does not hold what was sent")
+
+    def _verb(self, job: Job, verb: str, *, urgent: bool = False) -> tuple[int, bytes]:
+        script = f"{RUNS}/{job.run}/apply.sh"
+        # Without the script nothing was staged, so there is nothing to take back.
+        missing = "exit 0" if verb == "restore" else "echo hacc: nothing was staged; exit 10"
+        command = f"[ -f {script} ] || {{ {missing}; }}; exec /bin/sh {script} {verb} {job.run}"
+        job.journal.record(self._host, "step", verb)
+        return self._exec(command, b"", APPLY_TIMEOUT_S, urgent=urgent)
+
+    def _judge(self, code: int, output: bytes) -> None:
+        if code == 0:
+            return
+        reason = _said(output)
+        if code == REFUSED:
+            raise ApplyFailed(self._host, f"{reason}; nothing was touched")
+        if code == RESTORED:
+            raise ApplyFailed(self._host, f"{reason}; the previous files are back")
+        raise ApplyFailed(self._host, reason)
+
+    def _exec(
+        self, command: str, data: bytes, timeout_s: float, *, urgent: bool = False
+    ) -> tuple[int, bytes]:
+        """One command on its own channel: exit code and output."""
+        if self._connection is None:
+            self._connection = self._connect(urgent)
+        try:
+            transport = self._connection.remote_conn_pre.get_transport()
+            with transport.open_session(timeout=timeout_s) as channel:
+                channel.set_combine_stderr(True)
+                channel.settimeout(timeout_s)
+                channel.exec_command(command)
+                channel.sendall(data)
+                channel.shutdown_write()
+                output = b"".join(iter(lambda: channel.recv(65536), b""))
+                code: int = channel.recv_exit_status()
+        except (OSError, EOFError, AttributeError, paramiko.SSHException) as error:
+            self._connection = None
+            raise SessionLost(
+                self._host, f"the connection was lost: {error or type(error).__name__}"
+            ) from error
+        if code < 0:  # the channel closed without a status: the server died
+            self._connection = None
+            raise SessionLost(self._host, "the connection was lost while a command ran")
+        return code, output
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    kind: str
+    mode: int
+    name: str
+    data: bytes
+
+
+def _items(output: bytes) -> Iterator[_Item]:
+    at = 0
+    while at < len(output):
+        end = output.index(b"\n", at)
+        kind, mode, size, name = output[at:end].decode().split(" ", 3)
+        start = end + 1
+        yield _Item(kind, int(mode, 8), name, output[start : start + int(size)])
+        at = start + int(size) + 1
+
+
+def parse_fetched(host: str, output: bytes) -> Running:
+    """What `fetch.sh` printed, as a value."""
+    files: dict[str, RunningFile] = {}
+    keepalived, addresses = "", "[]"
+    try:
+        for item in _items(output):
+            text = item.data.decode("utf-8")
+            match item.kind:
+                case "file":
+                    files[item.name] = RunningFile(item.name, text, item.mode)
+                case "none":
+                    files.setdefault(item.name, RunningFile(item.name, None, 0))
+                case "link":
+                    raise DeviceError(host, f"{item.name} is a symbolic link to {text}")
+                case "live" if item.data:
+                    held = files[item.name]
+                    files[item.name] = RunningFile(held.path, held.text, held.mode, _live(text))
+                case "groups":
+                    keepalived = text
+                case "addresses":
+                    addresses = text
+    except UnicodeDecodeError as error:
+        raise DeviceError(host, f"a file is not UTF-8 text: {error}") from error
+    except (ValueError, KeyError) as error:
+        raise DeviceError(host, f"its answer is not understood: {error!r}") from error
+    return Running(
+        host=host,
+        platform=Platform.LINUX,
+        files=tuple(files.values()),
+        active=active_groups(keepalived, addresses),
+        revert_timer=True,
+    )
+
+
+def _live(text: str) -> str:
+    """`show running-config` of vtysh without the lines that precede the configuration."""
+    lines = text.splitlines()
+    heading = ("", "Building configuration...", "Current configuration:", "!")
+    while lines and lines[0] in heading:
+        lines.pop(0)
+    return "".join(f"{line}\n" for line in lines)
+
+
+_INSTANCE: Final = re.compile(r"^\s*vrrp_instance\s+(\S+)\s*\{", re.MULTILINE)
+_BLOCK: Final = re.compile(r"virtual_ipaddress\s*\{([^}]*)\}")
+_INTERFACE: Final = re.compile(r"^\s*interface\s+(\S+)", re.MULTILINE)
+
+
+def active_groups(keepalived: str, addresses: str) -> tuple[str, ...]:
+    """Names of the VRRP instances whose virtual addresses are on their interfaces now.
+
+    `keepalived` is its configuration, `addresses` what `ip -j address` prints.
+    """
+    held: Mapping[str, set[str]] = {
+        link["ifname"]: {info.get("local", "") for info in link.get("addr_info", ())}
+        for link in (json.loads(addresses) if addresses.strip() else ())
+        if "ifname" in link
+    }
+    active = []
+    starts = [*_INSTANCE.finditer(keepalived)]
+    for start, following in zip(starts, [*starts[1:], None], strict=True):
+        body = keepalived[start.end() : following.start() if following else None]
+        interface, block = _INTERFACE.search(body), _BLOCK.search(body)
+        if not interface or not block:
+            continue
+        wanted = [line.split() for line in block[1].splitlines() if line.split()]
+        for words in wanted[:1]:  # the first is the group's own address
+            device = words[words.index("dev") + 1] if "dev" in words[:-1] else interface[1]
+            if words[0].partition("/")[0] in held.get(device, ()):
+                active.append(start[1])
+    return tuple(sorted(active))
+
+
+def _said(output: bytes) -> str:
+    """The reason that a script gave: its own lines first, then what the command printed."""
+    text = output.decode("utf-8", "replace").strip()
+    said = "; ".join(line.removeprefix("hacc: ") for line in text.splitlines()[:12] if line.strip())
+    return said or "no reason was given"

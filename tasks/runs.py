@@ -1,0 +1,185 @@
+"""Runs: what was done to which routers, kept so that it can be undone and read afterwards.
+
+.hacc/runs/20261123T061129Z-1a2b3c4d/      mode 0700, its files 0600
+    plan.json       the plan, secrets as tokens
+    run.json        the run's hosts and waves
+    journal.jsonl   every line sent, on disk before it was sent (see `journal`)
+    log.jsonl       progress, for people and log collectors
+    HOST/before.json, HOST/after.json     what it held before and after, as fetched
+    HOST/files/...  the same before, as plain files
+    result.json     how it ended; a run without one did not end
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from .errors import HaccError, Place, Problem
+from .journal import Entry, Journal, entries
+from .plan import Plan, from_json, to_json
+from .running import Running
+
+NAME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+
+_RUNNING: Final = TypeAdapter(Running)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended."""
+
+    exit: int  # errors.Exit
+    hosts: Mapping[str, str]  # host -> push.State
+    undoes: str  # the run that this one rolled back, or nothing
+
+
+_ENDED: Final = TypeAdapter(Ended)
+
+
+class Run:
+    """One run's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def plan(self) -> Plan:
+        file = self.path / "plan.json"
+        return from_json(file.read_bytes(), str(file))
+
+    @property
+    def ended(self) -> Ended | None:
+        try:
+            return _ENDED.validate_json((self.path / "result.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def begun(self) -> frozenset[str]:
+        """Hosts to which something was sent."""
+        return frozenset(entry.host for entry in self.journal_entries() if entry.kind == "send")
+
+    def journal_entries(self) -> tuple[Entry, ...]:
+        try:
+            with (self.path / "journal.jsonl").open(encoding="utf-8") as lines:
+                return tuple(entries(lines))
+        except FileNotFoundError:
+            return ()
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        journal = Journal(self.path / "journal.jsonl")
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+    def backup(self, host: str) -> Path:
+        return self.path / host
+
+    def keep(self, running: Running, moment: str) -> None:
+        """Keep what a router held at a moment: `before` or `after`."""
+        place = self.backup(running.host)
+        place.mkdir(mode=0o700, exist_ok=True)
+        _write(place / f"{moment}.json", _RUNNING.dump_json(running))
+        if moment == "before":
+            for file in running.files:
+                if file.text is not None:
+                    copy = place / "files" / file.path.lstrip("/")
+                    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _write(copy, file.text.encode())
+
+    def held(self, host: str, moment: str) -> Running | None:
+        try:
+            return _RUNNING.validate_json((self.backup(host) / f"{moment}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def end(self, ended: Ended) -> None:
+        _write(self.path / "result.json", _ENDED.dump_json(ended, indent=1) + b"\n")
+
+
+def create(work: Path, plan: Plan, now: datetime) -> Run:
+    """A new run's directory, with its plan."""
+    name = f"{now.astimezone(UTC).strftime(NAME_FORMAT)}-{plan.digest[:8]}"
+    path = work / "runs" / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        raise HaccError(
+            Problem(Place(str(path), 0), name, "this plan was applied in this very second already")
+        ) from None
+    run = Run(path)
+    _write(path / "plan.json", to_json(plan))
+    return run
+
+
+def runs(work: Path) -> tuple[Run, ...]:
+    """All runs, the oldest first."""
+    try:
+        paths = sorted((work / "runs").iterdir())
+    except FileNotFoundError:
+        return ()
+    return tuple(Run(path) for path in paths if (path / "plan.json").exists())
+
+
+def find(work: Path, name: str) -> Run:
+    """A run by its name, by an unambiguous part of it, or `last`."""
+    every = runs(work)
+    if name == "last":
+        found = every[-1:]
+    else:
+        found = tuple(run for run in every if run.name == name) or tuple(
+            run for run in every if name and name in run.name
+        )
+    if len(found) == 1:
+        return found[0]
+    if not every:
+        message, hint = "there are no runs", "nothing was applied from this directory yet"
+    else:
+        message = "names no run" if not found else "names several runs"
+        hint = f"runs: {', '.join(run.name for run in (found or every)[-5:])}"
+    raise HaccError(Problem(Place(str(work / "runs"), 0), name, message, hint=hint))
+
+
+@contextmanager
+def sole(work: Path) -> Iterator[None]:
+    """Only one run at a time from one work directory."""
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = work / "lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HaccError(
+                Problem(
+                    Place(str(path), 0),
+                    "hacc",
+                    "another run from this directory is under way",
+                    hint="wait for it to end",
+                )
+            ) from None
+        yield
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Durably, and never half: a reader finds the file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
