@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,41 +14,18 @@ from rich.console import Console
 from rich.table import Table
 
 from . import router
+from .breaking import app as breaking
+from .breaking import mend
 from .errors import Exit, LabError
 from .lab import Lab
 from .namespaces import enter_network
-from .topology import Kind, check_name, default_name, load_topology
+from .options import INVENTORY, AsJson, Inventory, Name, lab_of, told
+from .topology import Kind, check_name, default_name
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Virtual routers on this machine, from the inventory. Nothing they send can leave it.",
 )
-
-Inventory = Annotated[
-    Path, typer.Option("--inventory", help="Folder with hosts.yaml, groups.yaml, defaults.yaml.")
-]
-Name = Annotated[
-    str, typer.Option("--name", help="Name of the lab. Default: derived from the inventory's path.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-_INVENTORY = Path("inventory")
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """A user sees problems, a hint and an exit code; never a traceback."""
-    try:
-        yield
-    except LabError as error:
-        for problem in error.problems:
-            typer.echo(f"hacc lab: {problem}", err=True)
-        if error.hint:
-            typer.echo(f"  hint: {error.hint}", err=True)
-        raise typer.Exit(int(error.exit)) from None
-
-
-def _lab(inventory: Path, name: str) -> Lab:
-    return Lab(load_topology(inventory, name))
 
 
 def _progress() -> Console:
@@ -59,10 +33,10 @@ def _progress() -> Console:
 
 
 @app.command()
-def up(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
+def up(inventory: Inventory = INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
     """Start the routers of the inventory; run again, it repairs what is missing."""
-    with _told():
-        lab = _lab(inventory, name)
+    with told():
+        lab = lab_of(inventory, name)
         begin = time.monotonic()
         console = _progress()
         try:
@@ -90,15 +64,17 @@ def up(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson = Fal
             )  # fmt: skip
         else:
             typer.echo(
-                f"lab {lab.topology.name}: {total} routers up, {started} of them started now "
+                f"lab {lab.topology.name}: {total} routers, {started} of them started now "
                 f"({seconds:.1f} s)"
             )
+            for fault in lab.faults():
+                typer.echo(f"still broken on purpose, {fault.number}: {fault} (hacc lab mend)")
 
 
 @app.command()
-def down(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
+def down(inventory: Inventory = INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
     """Remove every router, process and file of the lab (host keys are kept for the next `up`)."""
-    with _told():
+    with told():
         lab = Lab.named(check_name(name or default_name(inventory)))
         there = lab.down()
         if as_json:
@@ -108,18 +84,19 @@ def down(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson = F
 
 
 @app.command()
-def status(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
+def status(inventory: Inventory = INVENTORY, name: Name = "", as_json: AsJson = False) -> None:
     """What runs. Exit code 3 when a router of the inventory does not."""
-    with _told():
-        seen = _lab(inventory, name).status()
+    with told():
+        seen = lab_of(inventory, name).status()
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(seen), indent=1))
     else:
         table = Table("router", "kind", "state", "management", "detail", title=f"lab {seen.name}")
         for row in seen.routers:
-            detail = "; ".join(filter(None, (row.detail, *row.faults)))
-            table.add_row(row.name, row.kind, row.state, row.management, detail)
+            table.add_row(row.name, row.kind, row.state, row.management, row.detail)
         Console(highlight=False).print(table)
+        for fault in seen.faults:
+            typer.echo(f"broken on purpose, {fault.number}: {fault} (hacc lab mend {fault.number})")
         for stranger in seen.strangers:
             typer.echo(f"{stranger} runs and is not in the inventory; `hacc lab up` removes it")
     if any(row.state != "running" for row in seen.routers):
@@ -133,12 +110,12 @@ def status(inventory: Inventory = _INVENTORY, name: Name = "", as_json: AsJson =
 def exec_(
     host: str,
     command: Annotated[list[str] | None, typer.Argument()] = None,
-    inventory: Inventory = _INVENTORY,
+    inventory: Inventory = INVENTORY,
     name: Name = "",
 ) -> None:
     """A command inside a router, or a shell in it."""
-    with _told():
-        lab = _lab(inventory, name)
+    with told():
+        lab = lab_of(inventory, name)
         one = lab.topology.router(host)
         command = command[1:] if command and command[0] == "--" else command or []
         if one.kind is Kind.IOS:
@@ -160,12 +137,12 @@ def _ios_cli(lab: Lab, host: str, command: list[str]) -> NoReturn:
 )
 def run(
     command: Annotated[list[str], typer.Argument()],
-    inventory: Inventory = _INVENTORY,
+    inventory: Inventory = INVENTORY,
     name: Name = "",
 ) -> None:
     """A command of this machine, inside the lab's management network (`hacc lab run hacc plan`)."""
-    with _told():
-        lab = _lab(inventory, name)
+    with told():
+        lab = lab_of(inventory, name)
         enter_network(lab.fabric())
         environment = os.environ | lab.environment()
         sys.stdout.flush()
@@ -173,6 +150,10 @@ def run(
             os.execvpe(command[0], command, environment)
         except OSError as error:
             raise LabError(f"{command[0]}: {error.strerror}") from error
+
+
+app.add_typer(breaking, name="break")
+app.command()(mend)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,11 @@ def make_disk(
     (directory / "made").touch()
 
 
+def set_password(directory: Path, hashed: str) -> None:
+    """For the next boot of a disk that is not in use."""
+    _accounts(directory / "etc", hashed)
+
+
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

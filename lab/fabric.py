@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from .errors import RouterFailed
-from .namespaces import batch, run_inside, unshare
+from .namespaces import await_inits, batch, run_inside, unshare
 from .topology import MANAGEMENT, Port, Topology, device_name
 
 ROLE: Final = "fabric"
@@ -44,8 +43,11 @@ def bridge(lan: str) -> str:
     return device_name(f"br-{lan}")
 
 
-def start(lab: str, directory: Path) -> subprocess.Popen[bytes]:
-    return unshare(lab, ROLE, _SCRIPT, directory / "fabric.log")
+def start(lab: str, directory: Path) -> int:
+    """Returns the process that holds the namespace."""
+    log = directory / "fabric.log"
+    unshare(lab, ROLE, _SCRIPT, log)
+    return await_inits(lab, {ROLE: log})[ROLE]
 
 
 def devices(pid: int) -> dict[str, Device]:

@@ -8,34 +8,37 @@ builds from nothing, and a second `up` has nothing to do.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import json
 import os
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from . import disk, fabric, router, simulator
-from .errors import NotRunning, RouterFailed
+from . import disk, fabric, faults, router, simulator
+from .errors import LabError, NotRunning, RouterFailed
+from .faults import Fault, FaultKind
+from .lock import locked
 from .namespaces import (
     Member,
-    child_of,
+    await_inits,
     kill_all,
     kill_until_gone,
     members,
     popen_inside,
     run_inside,
+    tail,
 )
 from .requirements import check_kernel, check_machine
-from .topology import PASSWORD_VARIABLE, Kind, Router, Topology
+from .topology import DEFAULT_PASSWORD, Kind, Router, Topology
 
 STATE: Final = Path("/run/hacc-lab")
 BOOT_SECONDS: Final = 60.0  # fifty routers share two cores; one alone needs half a second
-_ROUTER: Final = "router/"
 
 Progress = Callable[[str], None]
 
@@ -50,7 +53,6 @@ class RouterStatus:
     management: str
     pid: int
     detail: str = ""
-    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class LabStatus:
     up: bool
     routers: tuple[RouterStatus, ...]
     strangers: tuple[str, ...] = ()  # running, and no longer in the inventory
+    faults: tuple[Fault, ...] = ()
 
 
 class Lab:
@@ -92,113 +95,195 @@ class Lab:
     def up(self, progress: Progress = lambda _: None) -> int:
         """Make it run; returns how many routers had to be started."""
         check_machine()
-        with _locked(self.topology.name):
-            fresh = not self.directory.exists()
-            if fresh:
+        with self._locked():
+            if not self.directory.exists():
                 check_kernel()
-            (self.directory / "routers").mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.directory.chmod(0o700)  # hashes and logs of the lab's own routers
-            fabric_pid = self._fabric_up()
-            fabric.lay_segments(fabric_pid, self.topology)
-            self._remove_strangers()
-            started = self._boot(fabric_pid, progress)
-            fabric.plug(fabric_pid, self.topology, self.routers())
-            started += self._simulator_up(fabric_pid, progress)
-            self._await(progress)
-            return started
+            (self.directory / "routers").mkdir(parents=True, exist_ok=True)
+            self.directory.chmod(0o700)  # the secrets and logs of the lab's own routers
+            return self._settle(progress)
 
     def down(self) -> bool:
         """Remove everything, whatever state it is in; whether there was anything."""
-        with _locked(self.topology.name, last=True):
-            there = self.directory.exists() or bool(members(self.topology.name))
+        with self._locked(last=True):
+            there = self.directory.exists() or bool(self._members())
             kill_until_gone(self.topology.name)
             shutil.rmtree(self.directory, ignore_errors=True)
             if not self._keep_host_keys:
                 shutil.rmtree(disk.KEYS / self.topology.name, ignore_errors=True)
             return there
 
-    def _fabric_up(self) -> int:
-        if (pid := self.fabric_pid()) is not None:
-            return pid
-        # Without its fabric a router has no cables, and its simulator no network: begin anew.
-        kill_until_gone(self.topology.name)
-        process = fabric.start(self.topology.name, self.directory)
-        return child_of(process, self.directory / "fabric.log")
+    def _settle(self, progress: Progress) -> int:
+        """Compare with what is there, and make up the difference."""
+        outer = self.fabric_pid()
+        if outer is None:
+            # Without its fabric a router has no cables, and the simulator no network: begin anew.
+            kill_until_gone(self.topology.name)
+            outer = fabric.start(self.topology.name, self.directory)
+        fabric.lay_segments(outer, self.topology)
+        self._remove_strangers()
+        secrets = self._keep_secrets()
+        started = self._boot(outer, secrets, progress)
+        fabric.plug(outer, self.topology, self.routers())
+        simulated = simulator.up(self.topology, self.directory, outer, secrets)
+        self._await(started, progress)
+        faults.apply(self.topology, self.faults(), outer, self.routers())
+        return len(started) + simulated
 
     def _remove_strangers(self) -> None:
-        known = {r.name for r in self.topology.linux}
-        gone = [m for m in self._members() if _name(m) and _name(m) not in known]
-        kill_all(gone)
+        known = {one.name for one in self.topology.linux}
+        kill_all(m for m in self._members() if _name(m) and _name(m) not in known)
         for directory in (self.directory / "routers").iterdir():
             if directory.name not in known:
                 shutil.rmtree(directory, ignore_errors=True)
 
-    def _boot(self, fabric_pid: int, progress: Progress) -> int:
-        running = self.routers()
-        missing = [r for r in self.topology.linux if r.name not in running]
+    def _boot(self, outer: int, secrets: Mapping[str, str], progress: Progress) -> set[str]:
+        running, off = self.routers(), self._off()
+        missing = [r for r in self.topology.linux if r.name not in running and r.name not in off]
         if not missing:
-            return 0
+            return set()
         progress(f"booting {len(missing)} Linux routers")
-        hashed = disk.password_hash(self.topology.password)
+        for one in missing:  # what a crash left: a parent without its child, a cable
+            kill_all(m for m in self._members() if _name(m) == one.name)
+        fabric.unplug(outer, [p for r in missing for p in (r.management_port, *r.ports)])
         client = router.client_script()
-        for one in missing:  # what a crash left of them: a parent without its child, a cable
-            kill_all([m for m in self._members() if _name(m) == one.name])
-        fabric.unplug(fabric_pid, [p for r in missing for p in (r.management_port, *r.ports)])
-        parents: list[tuple[Router, subprocess.Popen[bytes]]] = []
+        hashes = {one.password: disk.password_hash(secrets[one.password]) for one in missing}
         for one in missing:
             place = self.disk(one.name)
-            place.mkdir(exist_ok=True)
-            disk.make_disk(
-                place, self.topology.name, one, hashed, self.topology.authorized_key, client
-            )
-            parents.append((one, router.boot(self.topology.name, one, place)))
-        for one, parent in parents:
-            child_of(parent, self.disk(one.name) / "boot.log")
-        return len(missing)
+            key, hashed = self.topology.authorized_key, hashes[one.password]
+            disk.make_disk(place, self.topology.name, one, hashed, key, client)
+            router.boot(self.topology.name, one, place)
+        logs = {router.ROLE + one.name: router.boot_log(self.disk(one.name)) for one in missing}
+        await_inits(self.topology.name, logs)
+        return {one.name for one in missing}
 
-    def _await(self, progress: Progress) -> None:
-        """Until every init has started what is enabled."""
-        end = time.monotonic() + BOOT_SECONDS
-        waiting = [one.name for one in self.topology.linux]
-        problems: list[str] = []
+    def _await(self, started: Set[str], progress: Progress) -> None:
+        """Until every init has started what is enabled. Older troubles are `status`'s to tell."""
+        end, problems = time.monotonic() + BOOT_SECONDS, []
+        stopped = {n for f in self.faults() if f.kind is FaultKind.FREEZE for n in f.routers}
+        waiting = [r.name for r in self.topology.linux if r.name not in stopped | self._off()]
         for count, name in enumerate(waiting, 1):
-            while True:
-                pid = self.routers().get(name)
-                log = self.disk(name) / "boot.log"
-                if pid is None:
-                    problems.append(f"{name}: died while booting: {_tail(log)}")
-                    break
-                try:
-                    left = max(1.0, end - time.monotonic())
-                    answer = router.ask(
-                        pid, {"verb": "is-system-running", "wait": True, "seconds": left}, left + 5
-                    )
-                except RouterFailed as error:
-                    if time.monotonic() < end:
-                        time.sleep(0.02)
-                        continue
-                    problems.append(f"{name}: {error}; {_tail(log)}")
-                    break
-                if answer["code"] != 0:
+            try:
+                answer = self._await_boot(name, end)
+            except RouterFailed as error:
+                problems.append(f"{name}: {error}")
+            else:
+                if answer["code"] != 0 and name in started:
                     failed = answer["err"].replace("\n", ", ")
                     problems.append(f"{name}: {answer['out']}: {failed}")
-                break
             progress(f"{count} of {len(waiting)} Linux routers are up")
         if problems:
             raise RouterFailed(*problems, hint="hacc lab exec HOST journalctl -u UNIT")
 
-    def _simulator_up(self, fabric_pid: int, progress: Progress) -> int:
-        if not self.topology.ios:
-            kill_until_gone(self.topology.name, simulator.ROLE)
-            return 0
-        if any(m.role == simulator.ROLE for m in self._members()):
-            return 0
-        progress(f"starting {len(self.topology.ios)} simulated IOS routers")
-        process = simulator.start(self.topology, self.directory, fabric_pid)
-        simulator.wait_until_up(process, self.directory)
-        return len(self.topology.ios)
+    def _await_boot(self, name: str, end: float) -> dict[str, Any]:
+        request = {"verb": "is-system-running", "wait": True, "seconds": BOOT_SECONDS}
+        while True:
+            pid = self.routers().get(name)
+            if pid is None:
+                raise RouterFailed(f"died: {tail(router.boot_log(self.disk(name)))}")
+            try:
+                return router.ask(pid, request, max(1.0, end - time.monotonic()))
+            except RouterFailed:  # its init does not listen yet
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+
+    def _keep_secrets(self) -> dict[str, str]:
+        """Remember the passwords in use; running routers get one that has changed."""
+        path = self.directory / "secrets.json"
+        before, now = self._stored_secrets(), self.secrets()
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(now))
+        for one in self.topology.linux:
+            if before and before.get(one.password) != now[one.password]:
+                hashed = disk.password_hash(now[one.password])
+                if (pid := self.routers().get(one.name)) is None:
+                    disk.set_password(self.disk(one.name), hashed)
+                else:
+                    lines = "".join(f"{user}:{hashed}\n" for user in ("root", disk.VTY_USER))
+                    run_inside(pid, ["chpasswd", "-e"], text_in=lines)
+        return now
+
+    def _stored_secrets(self) -> dict[str, str]:
+        try:
+            stored: dict[str, str] = json.loads((self.directory / "secrets.json").read_text())
+        except (OSError, ValueError):  # not up, or killed while writing it
+            return {}
+        return stored
+
+    def secrets(self) -> dict[str, str]:
+        """Variable -> password: the environment's, else the one in use, else the default."""
+        wanted = {name for one in self.topology.routers for name in (one.password, one.enable)}
+        stored = self._stored_secrets()
+        return {
+            name: self.topology.secrets.get(name) or stored.get(name) or DEFAULT_PASSWORD
+            for name in sorted(wanted)
+        }
+
+    # Faults ----------------------------------------------------------------------------------
+
+    def faults(self) -> tuple[Fault, ...]:
+        return faults.load(self.directory / "faults.json")
+
+    def break_(self, fault: Fault) -> Fault:
+        """Make it fail; the fault returned has its number."""
+        faults.check(self.topology, fault)
+        with self._locked():
+            outer, there = self.fabric(), self.faults()
+            if fault.kind is FaultKind.KILL:
+                fault = self._kill(fault)
+            fault = faults.numbered(there, fault)
+            faults.save(self.directory / "faults.json", (*there, fault))
+            faults.apply(self.topology, self.faults(), outer, self.routers())
+            self._simulated_power(fault, on=False)
+        return fault
+
+    def mend(self, numbers: Collection[int] | None = None) -> tuple[Fault, ...]:
+        """Undo these faults (None: all); what was mended."""
+        with self._locked():
+            self.fabric()
+            there = self.faults()
+            chosen = tuple(f for f in there if numbers is None or f.number in numbers)
+            if unknown := set(numbers or ()) - {f.number for f in there}:
+                known = ", ".join(str(f.number) for f in there) or "none"
+                raise LabError(f"no fault {min(unknown)}", hint=f"there are: {known}")
+            faults.save(self.directory / "faults.json", [f for f in there if f not in chosen])
+            running = self.routers()
+            for fault in chosen:
+                for name in fault.routers if fault.kind is FaultKind.FREEZE else ():
+                    if name in running:
+                        faults.send(running[name], signal.SIGCONT)
+                self._simulated_power(fault, on=True)
+            self._settle(lambda _: None)
+            for fault in chosen:
+                if fault.unit:
+                    pid = self.pid(fault.routers[0])
+                    for verb in ("reset-failed", "restart"):
+                        router.ask(pid, {"verb": verb, "units": [fault.unit]})
+        return chosen
+
+    def _kill(self, fault: Fault) -> Fault:
+        init = self.pid(fault.routers[0])
+        found = faults.named(init, fault.daemon)
+        if not found:
+            raise NotRunning(f"{fault.routers[0]}: no process is called {fault.daemon}")
+        unit = router.ask(init, {"verb": "unit-of", "pid": found[0][1]})["out"]
+        for pid, _ in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return replace(fault, unit=unit)
+
+    def _simulated_power(self, fault: Fault, *, on: bool) -> None:
+        for name in fault.routers if fault.kind is FaultKind.POWER else ():
+            if self.topology.router(name).kind is Kind.IOS:
+                simulator.power(self.directory, name, on=on)
+
+    def _off(self) -> set[str]:
+        return {n for f in self.faults() if f.kind is FaultKind.POWER for n in f.routers}
 
     # What is there ---------------------------------------------------------------------------
+
+    def _locked(self, *, last: bool = False) -> contextlib.AbstractContextManager[None]:
+        return locked(STATE, self.topology.name, last=last)
 
     def _members(self) -> list[Member]:
         return members(self.topology.name)
@@ -214,26 +299,25 @@ class Lab:
         return self.directory / "routers" / name
 
     def status(self) -> LabStatus:
-        found = self._members()
-        inits = {_name(m): m.pid for m in found if m.is_init and _name(m)}
-        simulated = next((m.pid for m in found if m.role == simulator.ROLE), 0)
+        inits, simulated = self.routers(), simulator.running(self.topology.name) or 0
         rows = [self._router_status(one, inits, simulated) for one in self.topology.routers]
-        known = {one.name for one in self.topology.routers}
-        up = any(m.role == fabric.ROLE and m.is_init for m in found)
-        return LabStatus(self.topology.name, up, tuple(rows), tuple(sorted(set(inits) - known)))
+        strangers = sorted(set(inits) - {one.name for one in self.topology.routers})
+        up = self.fabric_pid() is not None
+        return LabStatus(self.topology.name, up, tuple(rows), tuple(strangers), self.faults())
 
     def _router_status(self, one: Router, inits: dict[str, int], simulated: int) -> RouterStatus:
-        if one.kind is Kind.IOS:
-            state, pid, detail = ("running" if simulated else "absent"), simulated, ""
-        else:
-            pid, detail = inits.get(one.name, 0), ""
-            state = "absent"
-            if pid:
-                try:
-                    answer = router.ask(pid, {"verb": "is-system-running"}, 2.0)
-                    state, detail = answer["out"], answer["err"].replace("\n", ", ")
-                except RouterFailed:
-                    state, detail = "frozen", "its init does not answer"
+        pid = simulated if one.kind is Kind.IOS else inits.get(one.name, 0)
+        state, detail = "absent", ""
+        if any(f.kind is FaultKind.POWER and one.name in f.routers for f in self.faults()):
+            state = "off"
+        elif pid and one.kind is Kind.IOS:
+            state = "running"
+        elif pid:
+            try:
+                answer = router.ask(pid, {"verb": "is-system-running"}, 2.0)
+                state, detail = answer["out"], answer["err"].replace("\n", ", ")
+            except RouterFailed:
+                state, detail = "frozen", "its init does not answer"
         return RouterStatus(one.name, one.kind.value, state, str(one.management), pid, detail)
 
     def known_hosts(self) -> str:
@@ -262,7 +346,7 @@ class Lab:
 
     def environment(self) -> dict[str, str]:
         """What a command in the management network is told, besides what it had."""
-        return {"HACC_LAB": self.topology.name, PASSWORD_VARIABLE: self.topology.password}
+        return {**self.secrets(), "HACC_LAB": self.topology.name}
 
     def run(
         self, name: str, *argv: str, text_in: str | None = None, seconds: float = 60.0
@@ -294,44 +378,5 @@ class Lab:
 
 
 def _name(member: Member) -> str:
-    return member.role[len(_ROUTER) :] if member.role.startswith(_ROUTER) else ""
-
-
-def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        lines = log.read_text(errors="replace").strip().splitlines()
-        return "; ".join(lines[-3:]) if lines else "(nothing in its boot log)"
-    return "(no boot log)"
-
-
-@contextlib.contextmanager
-def _locked(name: str, *, last: bool = False, seconds: float = 120.0) -> Iterator[None]:
-    """One `up` or `down` of a lab at a time. `last` takes the lock file away afterwards.
-
-    A process that is killed between fork and exec of a router still holds the lock, so `down`
-    cannot look for the router before its mark can be seen.
-    """
-    STATE.mkdir(exist_ok=True, mode=0o755)
-    path, end = STATE / f"{name}.lock", time.monotonic() + seconds
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-                break  # else the one who held it has taken the file away: ours is nobody's lock
-        except BlockingIOError:
-            if time.monotonic() > end:
-                os.close(descriptor)
-                raise RouterFailed(
-                    f"lab {name}: another `up` or `down` has been at work for {seconds:g} s"
-                ) from None
-        os.close(descriptor)
-        time.sleep(0.05)
-    try:
-        yield
-    finally:
-        if last:
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                STATE.rmdir()
-        os.close(descriptor)
+    """The router that a process belongs to, "" for the fabric and the simulator."""
+    return member.role.removeprefix(router.ROLE) if member.role.startswith(router.ROLE) else ""

@@ -75,31 +75,56 @@ def kill_until_gone(lab: str, role: str = "", seconds: float = 15.0) -> None:
         time.sleep(0.01)
 
 
-def unshare(lab: str, role: str, script: str, log: Path) -> subprocess.Popen[bytes]:
-    """Start `sh -c script` as PID 1 of new namespaces; the process returned is its parent."""
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--uts", "--ipc",
-             "--kill-child=SIGKILL", "--mount-proc", "sh", "-ec", script],
+def launch(lab: str, role: str, argv: Sequence[str], log: Path) -> None:
+    """Start a member of a lab that outlives us, in a session of its own, as nobody's child.
+
+    When this returns the process exists and carries its mark: `setsid --fork` exits only after it
+    has forked.
+    """
+    with log.open("ab") as output:
+        subprocess.run(
+            ["setsid", "--fork", *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
             cwd="/",
             env={"PATH": SANE_PATH, "LANG": "C.UTF-8", MARK: f"{lab}/{role}"},
-        )  # fmt: skip
+            check=True,
+            timeout=30,
+        )
 
 
-def child_of(parent: subprocess.Popen[bytes], log: Path, seconds: float = 20.0) -> int:
-    """The PID 1 that `unshare` has forked, as the machine numbers it."""
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+def unshare(lab: str, role: str, script: str, log: Path) -> None:
+    """Start `sh -c script` as PID 1 of new namespaces."""
+    log.unlink(missing_ok=True)
+    namespaces = ("--net", "--mount", "--pid", "--fork", "--uts", "--ipc")
+    options = ("--kill-child=SIGKILL", "--mount-proc")
+    launch(lab, role, ["unshare", *namespaces, *options, "sh", "-ec", script], log)
+
+
+def await_inits(lab: str, logs: Mapping[str, Path], seconds: float = 30.0) -> dict[str, int]:
+    """PID 1 of each role, when all have forked. One that is gone has failed: its log says why."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and parent.poll() is None:
-        with contextlib.suppress(OSError):
-            if pids := children.read_text().split():
-                return int(pids[0])
-        time.sleep(0.002)
-    raise RouterFailed(f"unshare failed: {log.read_text(errors='replace').strip()}")
+    while True:
+        found = members(lab)
+        inits = {m.role: m.pid for m in found if m.is_init and m.role in logs}
+        missing = set(logs) - set(inits)
+        if not missing:
+            return inits
+        dead = missing - {m.role for m in found}
+        if dead or time.monotonic() > end:
+            failed = sorted(dead or missing)
+            raise RouterFailed(*(f"{role}: did not start: {tail(logs[role])}" for role in failed))
+        time.sleep(0.005)
+
+
+def tail(log: Path, lines: int = 3) -> str:
+    """The end of a log, in one line."""
+    try:
+        text = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "(no log)"
+    return "; ".join(text[-lines:]) or "(nothing in its log)"
 
 
 def inside(pid: int, kinds: str = "nmpui") -> list[str]:

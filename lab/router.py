@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from .namespaces import SANE_PATH, inside, unshare
 from .topology import Router
 
 CODE: Final = Path(__file__).resolve().parent.parent  # what stands on sys.path for this package
+ROLE: Final = "router/"  # and its name
 PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}  # /run last: disks are there
 SHELL_ENVIRONMENT: Final = {
     "HOME": "/run/root",
@@ -80,10 +80,13 @@ def boot_script(router: Router, disk: Path) -> str:
     return "\n".join(lines)
 
 
-def boot(lab: str, router: Router, disk: Path) -> subprocess.Popen[bytes]:
-    """Start it; the disk must have been made. Returns the parent of its PID 1."""
-    log = disk / "boot.log"
-    return unshare(lab, f"router/{router.name}", boot_script(router, disk), log)
+def boot_log(disk: Path) -> Path:
+    return disk / "boot.log"
+
+
+def boot(lab: str, router: Router, disk: Path) -> None:
+    """Start it; the disk must have been made."""
+    unshare(lab, ROLE + router.name, boot_script(router, disk), boot_log(disk))
 
 
 def ask(pid: int, request: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
-import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import MachineUnfit, NotRunning, RouterFailed
-from .namespaces import MARK, SANE_PATH, inside
+from .namespaces import inside, kill_until_gone, launch, members, tail
 from .router import CODE
 from .topology import Topology
 
 ROLE: Final = "simulator"
+START_SECONDS: Final = 30.0
 _MODULE: Final = f"{__package__}.ios"
 
 
@@ -28,7 +29,9 @@ def control_socket(directory: Path) -> Path:
     return directory / "ios.sock"
 
 
-def configuration(topology: Topology, directory: Path) -> dict[str, Any]:
+def configuration(
+    topology: Topology, directory: Path, secrets: Mapping[str, str]
+) -> dict[str, Any]:
     """What `python -m lab.ios --config` reads."""
     return {
         "control": str(control_socket(directory)),
@@ -39,8 +42,8 @@ def configuration(topology: Topology, directory: Path) -> dict[str, Any]:
                 "address": str(router.management),
                 "port": 22,
                 "username": router.username,
-                "password": topology.password,
-                "secret": topology.password,
+                "password": secrets[router.password],
+                "secret": secrets[router.enable],
                 "interfaces": {
                     port.interface: {"lan": port.lan, "address": str(port.address or "")}
                     for port in router.ports
@@ -51,40 +54,39 @@ def configuration(topology: Topology, directory: Path) -> dict[str, Any]:
     }
 
 
-def start(topology: Topology, directory: Path, fabric: int) -> subprocess.Popen[bytes]:
-    """Start it as a member of the lab, in the fabric's network and PID namespaces."""
+def running(lab: str) -> int | None:
+    return next((m.pid for m in members(lab) if m.role == ROLE), None)
+
+
+def up(topology: Topology, directory: Path, fabric: int, secrets: Mapping[str, str]) -> int:
+    """Make it run with the configuration that it should have; how many routers were started."""
+    config = directory / "ios.json"
+    wanted = json.dumps(configuration(topology, directory, secrets), indent=1)
+    if running(topology.name) is not None:
+        if topology.ios and config.exists() and config.read_text() == wanted:
+            return 0
+        kill_until_gone(topology.name, ROLE)
+    if not topology.ios:
+        return 0
     if importlib.util.find_spec(f"{_MODULE}.__main__") is None:
         raise MachineUnfit(
             "the IOS simulator is not part of this installation",
             hint="leave the hosts with platform cisco_ios out of the inventory",
         )
-    config = directory / "ios.json"
-    config.touch(mode=0o600)  # it holds the lab's password
-    config.write_text(json.dumps(configuration(topology, directory), indent=1))
+    config.touch(mode=0o600)  # it holds the lab's passwords
+    config.write_text(wanted)
     control_socket(directory).unlink(missing_ok=True)
-    with (directory / "ios.log").open("ab") as log:
-        return subprocess.Popen(
-            [*inside(fabric, "nmp"), sys.executable, "-m", _MODULE, "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=CODE,
-            env={"PATH": SANE_PATH, "LANG": "C.UTF-8", MARK: f"{topology.name}/{ROLE}",
-                 "PYTHONPATH": str(CODE)},
-        )  # fmt: skip
-
-
-def wait_until_up(process: subprocess.Popen[bytes], directory: Path, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if control_socket(directory).exists():
-            return
-        if process.poll() is not None:
-            break
+    log = directory / "ios.log"
+    code = f"import sys; sys.path.insert(0, {str(CODE)!r}); sys.argv[0] = {_MODULE!r}; "
+    code += f"import runpy; runpy.run_module({_MODULE!r}, run_name='__main__')"
+    program = [sys.executable, "-c", code, "--config", str(config)]
+    launch(topology.name, ROLE, [*inside(fabric, "nmp"), *program], log)
+    end = time.monotonic() + START_SECONDS
+    while not control_socket(directory).exists():
+        if running(topology.name) is None or time.monotonic() > end:
+            raise RouterFailed(f"the IOS simulator did not start: {tail(log, 5)}")
         time.sleep(0.02)
-    log = (directory / "ios.log").read_text(errors="replace").strip().splitlines()
-    raise RouterFailed("the IOS simulator did not start", *log[-5:])
+    return len(topology.ios)
 
 
 def ask(directory: Path, request: dict[str, Any], seconds: float = 10.0) -> dict[str, Any]:
@@ -99,3 +101,10 @@ def ask(directory: Path, request: dict[str, Any], seconds: float = 10.0) -> dict
     except (OSError, ValueError) as error:
         raise NotRunning(f"the IOS simulator does not answer: {error}") from error
     return answer
+
+
+def power(directory: Path, name: str, *, on: bool) -> None:
+    """Pull, or plug in, the mains of one simulated router."""
+    answer = ask(directory, {"op": "power", "device": name, "on": on})
+    if not answer.get("ok"):
+        raise RouterFailed(f"{name}: {answer.get('error', 'the IOS simulator refused')}")

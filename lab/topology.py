@@ -25,7 +25,7 @@ from .errors import InventoryInvalid
 BENCHMARK_RANGE: Final = IPv4Network("198.18.0.0/15")  # RFC 2544, appendix C.2.2: never routed
 DEFAULT_MANAGEMENT: Final = IPv4Network("198.18.0.0/24")
 DEFAULT_PASSWORD: Final = "hacc-lab"  # of routers that cannot be reached from anywhere else
-PASSWORD_VARIABLE: Final = "HACC_LAB_PASSWORD"
+PASSWORD_VARIABLE: Final = "HACC_LAB_PASSWORD"  # where the inventory names none
 MANAGEMENT: Final = "mgmt"  # the interface, and the segment, by which a router is managed
 _INTERFACE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ is 16 with its NUL
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -70,6 +70,8 @@ class Router:
     management: IPv4Address
     username: str
     ports: tuple[Port, ...]
+    password: str = PASSWORD_VARIABLE  # the *name* of the environment variable that holds it
+    enable: str = PASSWORD_VARIABLE  # the same of the enable secret (IOS)
     router_id: str = ""
 
     @property
@@ -88,7 +90,7 @@ class Topology:
     name: str
     routers: tuple[Router, ...]
     management: IPv4Network = DEFAULT_MANAGEMENT
-    password: str = field(default=DEFAULT_PASSWORD, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # variable -> value
     authorized_key: str = ""
 
     def __post_init__(self) -> None:
@@ -150,9 +152,10 @@ def load_topology(
 ) -> Topology:
     """Read `inventory/` (hosts.yaml, groups.yaml, defaults.yaml) into a lab.
 
-    `defaults.yaml: data.lab` may say `management` (a network inside 198.18.0.0/15), `password`
-    (the name of an environment variable, as `env:NAME`; without it HACC_LAB_PASSWORD, else
-    "hacc-lab") and `authorized_key` (one line of authorized_keys).
+    `data.password` and `data.enable` (of a host, its groups or the defaults) are references,
+    `env:NAME`, as for the orchestrator; what is not set in the environment is "hacc-lab".
+    `defaults.yaml: data.lab` may say `management` (a network inside 198.18.0.0/15) and
+    `authorized_key` (one line of authorized_keys, for root).
     """
     name = check_name(name or default_name(inventory))
     hosts = inventory / "hosts.yaml"
@@ -175,33 +178,25 @@ def load_topology(
         raise InventoryInvalid(f"{inventory / 'defaults.yaml'}: data.lab: expected a mapping")
     problems = [
         f"{inventory / 'defaults.yaml'}: data.lab.{key}: unknown key"
-        for key in sorted(set(settings) - {"management", "password", "authorized_key"})
+        for key in sorted(set(settings) - {"management", "authorized_key"})
     ]
     management = _network(settings.get("management"), problems)
-    routers = [_router(host, problems) for host in loaded.hosts.values()]
+    found = [_router(host, problems) for host in loaded.hosts.values()]
     if problems:
         raise InventoryInvalid(*problems)
-    return Topology(
-        name,
-        tuple(router for router in routers if router is not None),
-        management,
-        _password(str(settings.get("password", "")), environment),
-        str(settings.get("authorized_key", "")),
-    )
+    routers = tuple(router for router in found if router is not None)
+    variables = {name for router in routers for name in (router.password, router.enable)}
+    secrets = {name: environment[name] for name in sorted(variables) if environment.get(name)}
+    return Topology(name, routers, management, secrets, str(settings.get("authorized_key", "")))
 
 
-def _password(reference: str, environment: Mapping[str, str]) -> str:
-    if not reference:
-        return environment.get(PASSWORD_VARIABLE, DEFAULT_PASSWORD)
+def _variable(host: Host, key: str, problems: list[str]) -> str:
+    """The environment variable that a reference names. The lab opens no vault for its routers."""
+    reference = str(host.get(key) or f"env:{PASSWORD_VARIABLE}")
     scheme, _, variable = reference.partition(":")
-    if scheme != "env" or not variable:
-        raise InventoryInvalid(
-            "defaults.yaml: data.lab.password: only a reference is taken",
-            hint=f"password: env:{PASSWORD_VARIABLE}",
-        )
-    if variable not in environment:
-        raise InventoryInvalid(f"data.lab.password: {variable} is not set in the environment")
-    return environment[variable]
+    if scheme != "env" or not re.fullmatch(r"[A-Za-z_]\w*", variable):
+        problems.append(f"{host.name}: data.{key}: the lab takes only env:NAME, not {scheme!r}")
+    return variable
 
 
 def _network(value: object, problems: list[str]) -> IPv4Network:
@@ -240,6 +235,8 @@ def _router(host: Host, problems: list[str]) -> Router | None:
         management,
         host.username or "root",
         tuple(port for port in ports if port is not None),
+        _variable(host, "password", problems),
+        _variable(host, "enable", problems),
         str(host.get("router_id") or ""),
     )
 
