@@ -1,0 +1,466 @@
+"""How a line that a person types becomes a command: one small language, one automaton per mode.
+
+A command's *syntax* is written as the command references write it:
+
+    standby <group:0-4095> timers / [msec] <hello:1-60000> [msec] <hold:1-60000>
+
+    word                a keyword; any unique prefix of it is enough
+    <name:kind>         a value; KINDS lists the kinds, `1-255` is a range, `in|out` a choice of
+                        keywords, `=msec` one keyword that is to be remembered
+    <name:kind=value>   the same, but it may be left out, and then it is this value
+    [ ... ]             optional             ( a | b )   one of          ( a | b )*   any number
+    /                   what stands before it says *which* setting this is, what follows its value
+
+The slash is the heart of it. Two lines with the same words before the slash overwrite each other
+(`standby 1 priority 110`, then `120`); a command without a slash is its own identity, so it lives
+beside others of its kind (`ip route ...`). `no` needs only the words before the slash.
+
+All commands of a mode form one non-deterministic automaton; its deterministic twin is built
+lazily, state by state, so parsing a word is one dictionary look-up and parsing a line that was
+seen before is one more. Where a keyword and a value both fit, the keyword wins, as on IOS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from .names import full_name
+
+Take = Callable[[Sequence[str], int], "tuple[str, int] | None"]
+"""Reads a value at a position: its canonical form and how many words it took, or None."""
+
+
+def _one(canonical: Callable[[str], str | None]) -> Take:
+    def take(words: Sequence[str], at: int) -> tuple[str, int] | None:
+        value = canonical(words[at])
+        return None if value is None else (value, 1)
+
+    return take
+
+
+def address(word: str) -> str | None:
+    """A dotted IPv4 address without its leading zeros; None for anything else."""
+    parts = word.split(".")
+    if len(parts) != 4:
+        return None
+    for part in parts:
+        if not (part.isascii() and part.isdigit()) or len(part) > 3 or int(part) > 255:
+            return None
+    return ".".join(str(int(part)) for part in parts)
+
+
+def _mask(word: str) -> str | None:
+    value = address(word)
+    if value is None:
+        return None
+    bits = 0
+    for part in value.split("."):
+        bits = bits << 8 | int(part)
+    return value if (bits | (bits - 1)) == 0xFFFFFFFF or bits == 0 else None
+
+
+def _hexadecimal(word: str) -> str | None:
+    return word.lower() if re.fullmatch(r"(?:0x)?[0-9A-Fa-f]+", word) else None
+
+
+def _spi(word: str) -> str | None:
+    """An SPI: hexadecimal without 0x on IOS, 100 to FFFFFFFF (0-255 are reserved, RFC 5944 1.6)."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,8}", word) or int(word, 16) < 0x100:
+        return None
+    return format(int(word, 16), "X")
+
+
+def _interface(words: Sequence[str], at: int) -> tuple[str, int] | None:
+    name = full_name(words[at])
+    if name is not None:
+        return name, 1
+    if at + 1 < len(words) and words[at].replace("-", "").isalpha():
+        name = full_name(f"{words[at]} {words[at + 1]}")
+        if name is not None:
+            return name, 2
+    return None
+
+
+def _word(word: str) -> str | None:
+    return word
+
+
+def _letters(word: str) -> str | None:
+    return word if not word[0].isdigit() else None
+
+
+KINDS: Mapping[str, tuple[int, Take]] = {
+    # kind: (precedence where several fit: the narrow before the wide, how it is read)
+    "ip": (1, _one(address)),
+    "mask": (1, _one(_mask)),
+    "spi": (2, _one(_spi)),
+    "hex": (2, _one(_hexadecimal)),
+    "if": (3, _interface),
+    "name": (4, _one(_letters)),  # a word that no number can be taken for
+    "word": (5, _one(_word)),
+    "line": (6, _one(_word)),  # the rest of the line as it was typed; read by the automaton
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A place for a value in a syntax."""
+
+    name: str
+    kind: str
+
+    @property
+    def precedence(self) -> int:
+        return KINDS[self.kind][0] if self.kind in KINDS else 0
+
+
+def _take_range(low: int, high: int) -> Take:
+    def number(word: str) -> str | None:
+        if not (word.isascii() and word.isdigit()) or len(word) > 10:
+            return None
+        return str(int(word)) if low <= int(word) <= high else None
+
+    return _one(number)
+
+
+def reader(kind: str) -> Take:
+    """The reader of a kind: of KINDS, or a range such as `0-255`."""
+    if kind in KINDS:
+        return KINDS[kind][1]
+    low, _, high = kind.partition("-")
+    return _take_range(int(low), int(high))
+
+
+# --- a syntax as a tree -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    word: str
+    capture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence_:
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    parts: tuple[Part, ...]
+    optional: bool = False
+    repeat: bool = False
+
+
+Part = Keyword | Value | Sequence_ | Choice
+_TOKEN = re.compile(r"\[|\]|\(|\)\*?|<[^>]*>|\||/(?= |$)|[^\s\[\]()|<>]+")
+
+
+def parse_syntax(syntax: str) -> tuple[Sequence_, Sequence_]:
+    """The identity and the value of a syntax: what stands before and after its slash."""
+    tokens = _TOKEN.findall(syntax)
+
+    def sequence(stop: str) -> Part:
+        choices: list[Part] = []
+        parts: list[Part] = []
+        while tokens and tokens[0] not in stop.split():
+            token = tokens.pop(0)
+            if token == "|":
+                choices.append(Sequence_(tuple(parts)))
+                parts = []
+            elif token == "[":
+                parts.append(Choice((sequence("]"),), optional=True))
+                tokens.pop(0)
+            elif token == "(":
+                inner = sequence(") )*")
+                parts.append(Choice((inner,), repeat=tokens.pop(0) == ")*"))
+            elif token.startswith("<"):
+                parts.append(_value(token[1:-1]))
+            else:
+                parts.append(Keyword(token))
+        if choices:
+            return Choice((*choices, Sequence_(tuple(parts))))
+        return Sequence_(tuple(parts))
+
+    identity = sequence("/")
+    assert isinstance(identity, Sequence_), syntax
+    if not tokens:
+        return identity, Sequence_(())
+    tokens.pop(0)
+    value = sequence("")
+    return identity, value if isinstance(value, Sequence_) else Sequence_((value,))
+
+
+def _value(inside: str) -> Part:
+    name, colon, kind = inside.partition(":")
+    if "|" in kind or kind.startswith("="):
+        return Choice(tuple(Keyword(word, name) for word in kind.lstrip("=").split("|")))
+    if "=" in kind:
+        return Choice((Value(name, kind.partition("=")[0]),), optional=True)
+    value = Value(name, kind if colon else name)
+    reader(value.kind)  # a misspelt kind fails here, when the tables are built
+    return value
+
+
+def template_of(part: Part) -> str:
+    """The identity as a text with `{name}` for its values: the key of a line, given them."""
+    match part:
+        case Keyword(word, capture):
+            return f"{{{capture}}}" if capture else word
+        case Value(name, _):
+            return f"{{{name}}}"
+        case Sequence_(parts):
+            return " ".join(template_of(inner) for inner in parts)
+        case Choice(parts):
+            captured = {inner.capture for inner in parts if isinstance(inner, Keyword)}
+            if len(captured) == 1 and "" not in captured:
+                return f"{{{captured.pop()}}}"
+            return " ".join(template_of(inner) for inner in parts)
+
+
+def implied_of(syntax: str) -> tuple[tuple[int, str, str], ...]:
+    """(position, name, value) of the values of a syntax that may be left out."""
+    found = []
+    for position, token in enumerate(_TOKEN.findall(syntax)):
+        name, _, kind = token.strip("<>").partition(":")
+        _, equals, value = kind.partition("=")
+        if token.startswith("<") and equals and not kind.startswith("="):
+            found.append((position, name, value))
+    return tuple(found)
+
+
+# --- the automaton ----------------------------------------------------------------------------
+
+
+class HasSyntax(Protocol):
+    @property
+    def syntax(self) -> str: ...
+
+    @property
+    def implied(self) -> tuple[tuple[int, str, str], ...]: ...
+
+
+C = TypeVar("C", bound=HasSyntax)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[C]):
+    """A line that is understood. Shared between sessions: never changed."""
+
+    command: C
+    text: str  # canonical: every keyword in full, every value in its one form
+    args: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A line that is not: what is wrong, and the column (from 0) of the word where it goes wrong."""
+
+    column: int
+    kind: str  # invalid, incomplete, ambiguous
+
+
+@dataclass(slots=True)
+class _State(Generic[C]):
+    """A state of the deterministic automaton."""
+
+    keywords: dict[str, tuple[frozenset[int], tuple[str, ...]]]
+    values: list[tuple[Value, Take, frozenset[int]]]
+    accepts: C | None
+    found: dict[str, tuple[str, tuple[str, ...], frozenset[int]] | str] = field(
+        default_factory=dict
+    )
+
+
+_WORD = re.compile(r"\S+")
+_CACHE_LIMIT = 50_000  # lines: about 20 MB; the same lines come again and again, from every device
+
+
+class Grammar(Generic[C]):
+    """All commands that one mode understands. `negative` makes the grammar of their `no` forms."""
+
+    def __init__(self, commands: Iterable[C], *, negative: bool = False) -> None:
+        self._epsilon: list[list[int]] = [[]]
+        self._edges: list[list[tuple[Keyword | Value, int]]] = [[]]
+        self._accepting: dict[int, tuple[int, C]] = {}
+        self._states: dict[frozenset[int], _State[C]] = {}
+        self._cache: dict[str, Parsed[C] | Unknown] = {}
+        for rank, command in enumerate(commands):
+            identity, value = parse_syntax(command.syntax)
+            middle = self._lay(identity, 0)
+            if negative and value.parts:
+                value = Sequence_((Choice((value,), optional=True),))
+            self._accepting[self._lay(value, middle)] = (rank, command)
+        self._start = self._close({0})
+
+    def _new(self) -> int:
+        self._epsilon.append([])
+        self._edges.append([])
+        return len(self._edges) - 1
+
+    def _lay(self, part: Part, start: int) -> int:
+        """Add a part to the automaton after a state; answers the state in which it is done."""
+        match part:
+            case Sequence_(parts):
+                at = start
+                for inner in parts:
+                    at = self._lay(inner, at)
+                return at
+            case Choice(parts, optional, repeat):
+                begin, done = self._new(), self._new()
+                self._epsilon[start].append(begin)
+                for inner in parts:
+                    self._epsilon[self._lay(inner, begin)].append(done)
+                if repeat:
+                    self._epsilon[done].append(begin)
+                if optional or repeat:
+                    self._epsilon[begin].append(done)
+                return done
+            case _:
+                done = self._new()
+                self._edges[start].append((part, done))
+                return done
+
+    def _close(self, states: Iterable[int]) -> frozenset[int]:
+        seen: set[int] = set()
+        left = list(states)
+        while left:
+            state = left.pop()
+            if state not in seen:
+                seen.add(state)
+                left.extend(self._epsilon[state])
+        return frozenset(seen)
+
+    def _state(self, states: frozenset[int]) -> _State[C]:
+        known = self._states.get(states)
+        if known is not None:
+            return known
+        keywords: dict[str, tuple[set[int], set[str]]] = {}
+        values: dict[Value, set[int]] = {}
+        for state in sorted(states):
+            for edge, target in self._edges[state]:
+                if isinstance(edge, Keyword):
+                    targets, captures = keywords.setdefault(edge.word, (set(), set()))
+                    targets.add(target)
+                    if edge.capture:
+                        captures.add(edge.capture)
+                else:
+                    values.setdefault(edge, set()).add(target)
+        accepted = sorted(
+            (self._accepting[state] for state in states if state in self._accepting),
+            key=lambda pair: pair[0],
+        )
+        built: _State[C] = _State(
+            keywords={
+                word: (self._close(targets), tuple(sorted(captures)))
+                for word, (targets, captures) in keywords.items()
+            },
+            values=[
+                (value, reader(value.kind), self._close(targets))
+                for value, targets in sorted(values.items(), key=lambda pair: pair[0].precedence)
+            ],
+            accepts=accepted[0][1] if accepted else None,
+        )
+        self._states[states] = built
+        return built
+
+    @staticmethod
+    def _keyword(state: _State[C], word: str) -> tuple[str, tuple[str, ...], frozenset[int]] | str:
+        """The keyword that a word means here, or `""` for none and `"ambiguous"` for several."""
+        found = state.found.get(word)
+        if found is None:
+            low = word.lower()
+            if low in state.keywords:
+                targets, captures = state.keywords[low]
+                found = (low, captures, targets)
+            else:
+                fits = [known for known in state.keywords if known.startswith(low)]
+                if len(fits) == 1:
+                    targets, captures = state.keywords[fits[0]]
+                    found = (fits[0], captures, targets)
+                else:
+                    found = "ambiguous" if fits else ""
+            if len(state.found) < 1000:
+                state.found[word] = found
+        return found
+
+    def parse(self, line: str) -> Parsed[C] | Unknown:
+        known = self._cache.get(line)
+        if known is None:
+            known = self._parse(line)
+            if len(self._cache) >= _CACHE_LIMIT:
+                self._cache.clear()
+            self._cache[line] = known
+        return known
+
+    def _parse(self, line: str) -> Parsed[C] | Unknown:
+        matches = list(_WORD.finditer(line))
+        words = [match[0] for match in matches]
+        text: list[str] = []
+        args: dict[str, str] = {}
+        states = self._start
+        at = 0
+        while at < len(words):
+            state = self._state(states)
+            found = self._keyword(state, words[at])
+            if isinstance(found, tuple):
+                word, captures, states = found
+                text.append(word)
+                for capture in captures:
+                    args[capture] = word
+                at += 1
+                continue
+            for value, take, targets in state.values:
+                if value.kind == "line":
+                    taken: tuple[str, int] | None = (
+                        line[matches[at].start() :].rstrip(),
+                        len(words) - at,
+                    )
+                else:
+                    taken = take(words, at)
+                if taken is not None:
+                    text.append(taken[0])
+                    args[value.name] = taken[0]
+                    at += taken[1]
+                    states = targets
+                    break
+            else:
+                return Unknown(matches[at].start(), found or "invalid")
+        accepts = self._state(states).accepts
+        if accepts is None:
+            return Unknown(len(line), "incomplete")
+        for position, name, implied in accepts.implied:
+            if name not in args:
+                args[name] = implied
+                text.insert(position, implied)
+        return Parsed(accepts, " ".join(text), args)
+
+    def expects(self, line: str) -> list[str]:
+        """What may follow a beginning of a line: the answer to `?`."""
+        states = self._start
+        words = line.split()
+        at = 0
+        while at < len(words):
+            state = self._state(states)
+            found = self._keyword(state, words[at])
+            if isinstance(found, tuple):
+                states = found[2]
+                at += 1
+                continue
+            for value, take, targets in state.values:
+                taken = (words[at], len(words) - at) if value.kind == "line" else take(words, at)
+                if taken is not None:
+                    states, at = targets, at + taken[1]
+                    break
+            else:
+                return []
+        state = self._state(states)
+        shown = sorted(state.keywords)
+        shown += [
+            f"<{value.kind}>" if value.kind[0].isdigit() else value.kind.upper()
+            for value, _, _ in state.values
+        ]
+        return shown + (["<cr>"] if state.accepts is not None else [])

@@ -1,0 +1,1 @@
+"""What lines do beyond being remembered: the semantics that bite, one module a subject."""

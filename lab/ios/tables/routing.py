@@ -1,0 +1,216 @@
+"""Routing protocols, static routes, access lists, prefix lists and route maps."""
+
+from __future__ import annotations
+
+from ..rules import access, system
+from .rows import Row, block
+
+_PERMIT = "[<sequence:1-2147483647>] <action:permit|deny> <what:line>"
+_REMARK = "[<sequence:1-2147483647>] remark <what:line>"
+
+COMMANDS = (
+    *block(
+        "config",
+        41,
+        Row("router ospf <process:1-65535>", enters="ospf", sort=("process",)),
+        Row("router bgp <as:1-4294967295>", enters="bgp"),
+    ),
+    *block(
+        "ospf",
+        0,
+        Row("router-id / <id:ip>", set=system.set_router_id, unset=system.unset_router_id),
+        "log-adjacency-changes / [detail]",
+        "auto-cost reference-bandwidth / <megabits:1-4294967>",
+        "area <area:word> authentication / [message-digest]",
+        "area <area:word> <what:stub|nssa> / [<rest:line>]",
+        "area <area:word> range <net:ip> <mask:mask> / [<rest:line>]",
+        "timers throttle <what:spf|lsa> / <rest:line>",
+        "redistribute <from:mobile|connected|static> / (subnets|metric <metric:0-16777214>"
+        "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
+        "redistribute bgp <as:1-4294967295> / (subnets|metric <metric:0-16777214>"
+        "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
+        "passive-interface default",
+        "passive-interface <name:if>",
+        "network <net:ip> <wild:ip> area / <area:word>",
+        "neighbor <neighbor:ip> / [<rest:line>]",
+        "default-information originate / [<rest:line>]",
+        "default-metric / <metric:1-16777214>",
+        "distance / <distance:1-255>",
+        "maximum-paths / <paths:1-32>",
+        "max-metric <rest:line>",
+    ),
+    *block(
+        "bgp",
+        0,
+        "bgp router-id / <id:ip>",
+        "bgp log-neighbor-changes",
+        "bgp <rest:line>",
+        "network <net:ip> / [mask <mask:mask>] [route-map <map:word>]",
+        "redistribute <from:mobile|connected|static> / (metric <metric:0-4294967295>"
+        "|route-map <map:word>)*",
+        "redistribute ospf <process:1-65535> / [<rest:line>]",
+        "neighbor <neighbor:ip> remote-as / <as:1-4294967295>",
+        "neighbor <neighbor:ip> description / <text:line>",
+        "neighbor <neighbor:ip> update-source / <name:if>",
+        "neighbor <neighbor:ip> password / <rest:line>",
+        "neighbor <neighbor:ip> shutdown",
+        "neighbor <neighbor:ip> <rest:line>",
+        Row("auto-summary"),
+        Row("synchronization"),
+    ),
+    *block(
+        "config",
+        45,
+        Row("ip forward-protocol nd", shown=True),
+        "ip forward-protocol <rest:line>",
+        Row("ip http server"),
+        "ip http secure-server",
+        "ip http <rest:line>",
+        "ip default-gateway / <gateway:ip>",
+        Row("ip classless", on=True),
+        "ip subnet-zero",
+        "ip nat <rest:line>",
+        "ip flow-export <rest:line>",
+    ),
+    *block(
+        "config",
+        60,
+        "ip route vrf <vrf:word> <net:ip> <mask:mask> <rest:line>",
+        Row(
+            "ip route <net:ip> <mask:mask> (<via:ip>|<name:if> [<via:ip>]) / [<distance:1-255>] "
+            "[tag <tag:1-4294967295>] [name <label:word>] [permanent] [track <object:1-1000>]",
+            sort=("net", "mask"),
+        ),
+        level=True,
+    ),
+    *block(
+        "config",
+        62,
+        Row(
+            "ip access-list standard <name:word>",
+            enters="acl-standard",
+            key="ip access-list {name}",
+            set=access.enter,
+            unset=access.remove,
+        ),
+        Row(
+            "ip access-list extended <name:word>",
+            enters="acl-extended",
+            key="ip access-list {name}",
+            set=access.enter,
+            unset=access.remove,
+        ),
+    ),
+    *block(
+        "acl-standard",
+        0,
+        Row(
+            _PERMIT,
+            key="{sequence}",
+            sort=("sequence",),
+            set=access.set_entry,
+            unset=access.unset_entry,
+        ),
+        Row(
+            _REMARK,
+            key="{sequence}",
+            sort=("sequence",),
+            set=access.set_entry,
+            unset=access.unset_entry,
+        ),
+        Row("<sequence:1-2147483647>", only_no=True, unset=access.unset_entry),
+        level=True,
+    ),
+    *block(
+        "acl-extended",
+        0,
+        Row(
+            _PERMIT,
+            key="{sequence}",
+            sort=("sequence",),
+            set=access.set_entry,
+            unset=access.unset_entry,
+        ),
+        Row(
+            _REMARK,
+            key="{sequence}",
+            sort=("sequence",),
+            set=access.set_entry,
+            unset=access.unset_entry,
+        ),
+        Row("<sequence:1-2147483647>", only_no=True, unset=access.unset_entry),
+        level=True,
+    ),
+    *block(
+        "config",
+        64,
+        "ip prefix-list <name:word> description / <text:line>",
+        "ip prefix-list <name:word> seq <sequence:1-4294967294> / <action:permit|deny> <what:line>",
+        Row("ip prefix-list <name:word>", only_no=True),
+    ),
+    *block(
+        "config",
+        75,
+        *(
+            Row(
+                f"access-list <number:{numbers}> / <what:permit|deny|remark> <rest:line>",
+                set=access.set_numbered,
+                unset=access.unset_numbered,
+            )
+            for numbers in ("1-199", "1300-2699")
+        ),
+    ),
+    *block(
+        "config",
+        77,
+        Row(
+            "route-map <map:word> <action:permit|deny> <sequence:0-65535>",
+            enters="route-map",
+            key="route-map {map} {sequence}",
+            sort=("map", "sequence"),
+        ),
+        Row("route-map <map:word>", only_no=True),
+    ),
+    *block(
+        "route-map",
+        0,
+        "description / <text:line>",
+        "match <rest:line>",
+        "set <what:metric|metric-type|tag|local-preference|weight> / <value:line>",
+        "set <rest:line>",
+        "continue / [<sequence:0-65535>]",
+    ),
+)
+
+access.ENTRY_ROWS.update(
+    (row.mode, row) for row in COMMANDS if row.mode.startswith("acl-") and row.syntax == _PERMIT
+)
+access.NUMBERED_ROWS.update(
+    (kind, row)
+    for kind, row in zip(
+        ("standard", "extended"),
+        (
+            *block(
+                "config",
+                75,
+                Row(
+                    "ip access-list standard <name:word>",
+                    enters="acl-standard",
+                    sort=("name",),
+                    flat="access-list {name} ",
+                ),
+            ),
+            *block(
+                "config",
+                75,
+                Row(
+                    "ip access-list extended <name:word>",
+                    enters="acl-extended",
+                    sort=("name",),
+                    flat="access-list {name} ",
+                ),
+            ),
+        ),
+        strict=True,
+    )
+)

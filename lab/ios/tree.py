@@ -1,0 +1,216 @@
+"""The configuration as a tree: sections of lines, each line under the key that says what it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .grammar import implied_of, parse_syntax, template_of
+from .names import KINDS, kind_of, place_of
+
+if TYPE_CHECKING:
+    from .edit import Edit
+
+Hook = Callable[["Edit"], None]
+
+
+class _Missing(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the tables of commands: everything that the engine knows about one line."""
+
+    syntax: str  # see grammar.py
+    mode: str  # the section in which it stands, a key of modes.MODES
+    block: int  # blocks of the running configuration are set apart by `!`
+    rank: int  # the place of its lines in their section, before `sort` is looked at
+    place: int  # and after
+    implied: tuple[tuple[int, str, str], ...]  # see grammar.implied_of
+    key: str  # a template: lines with the same key overwrite each other
+    enters: str = ""  # the mode that it opens
+    default: str = ""  # the line that says nothing new, and is not shown
+    on: bool = False  # in force unless it is negated: `no cdp run` is what is shown
+    sort: tuple[str, ...] = ()  # values by which lines of this command are ordered
+    set: Hook | None = None  # what the line does beyond being remembered
+    unset: Hook | None = None  # what its `no` form does beyond forgetting it
+    shown: bool = True  # `snmp-server user` and `version` are not part of what is shown
+    only_no: bool = False  # exists in its `no` form alone: `no standby 1`
+    flat: str = ""  # a section that is printed as lines with this prefix: numbered access lists
+
+    def key_of(self, args: Mapping[str, str]) -> str:
+        key = self.key
+        if "{" in key:
+            key = key.format_map(_Missing(args))
+            if "  " in key:
+                key = " ".join(key.split())
+        return key
+
+
+def command(
+    syntax: str,
+    *,
+    mode: str,
+    block: int,
+    rank: int,
+    place: int = 0,
+    key: str = "",
+    enters: str = "",
+    default: str = "",
+    on: bool = False,
+    sort: tuple[str, ...] = (),
+    set: Hook | None = None,  # noqa: A002 -- the word of the table, and never the builtin here
+    unset: Hook | None = None,
+    shown: bool = True,
+    only_no: bool = False,
+    flat: str = "",
+) -> Command:
+    """A row, with the key that its syntax implies unless one is given."""
+    if not key:
+        key = " ".join(template_of(parse_syntax(syntax)[0]).split())
+    return Command(
+        syntax=syntax,
+        mode=mode,
+        block=block,
+        rank=rank,
+        place=place,
+        implied=implied_of(syntax),
+        key=key,
+        enters=enters,
+        default=default,
+        on=on,
+        sort=sort,
+        set=set,
+        unset=unset,
+        shown=shown,
+        only_no=only_no,
+        flat=flat,
+    )
+
+
+class Line:
+    """One line of the configuration, and the section under it if it opens one."""
+
+    __slots__ = ("args", "body", "command", "key", "order", "text")
+
+    def __init__(self, command: Command, key: str, text: str, args: Mapping[str, str]) -> None:
+        self.command = command
+        self.key = key
+        self.text = text
+        self.args = args
+        self.order: tuple[object, ...] = (
+            command.rank,
+            _sorted_by(command, args),
+            command.place,
+            text,
+        )
+        self.body: Section | None = Section(command.enters, self) if command.enters else None
+
+
+def _sorted_by(command: Command, args: Mapping[str, str]) -> tuple[tuple[int, ...], ...]:
+    """Numbers as numbers, addresses by octet, interfaces as IOS does, names by letter."""
+    return tuple(_weight(args.get(name, "")) for name in command.sort)
+
+
+def _weight(value: str) -> tuple[int, ...]:
+    parts = value.split(".")
+    if all(part.isascii() and part.isdigit() for part in parts):
+        return (0, *map(int, parts))
+    if kind_of(value) in KINDS:
+        return (0, *place_of(value))
+    return (1, *map(ord, value))
+
+
+class Section:
+    """The lines of one mode. They are shown in the order of the tables, however they came."""
+
+    __slots__ = ("lines", "mode", "owner")
+
+    def __init__(self, mode: str, owner: Line | None) -> None:
+        self.mode = mode
+        self.owner = owner
+        self.lines: dict[str, Line] = {}
+
+    def put(self, command: Command, key: str, text: str, args: Mapping[str, str]) -> Line:
+        """Remember a line. One that overwrites another keeps its section."""
+        old = self.lines.get(key)
+        if old is not None and old.text == text:
+            return old
+        line = Line(command, key, text, args)
+        if old is not None and old.body is not None and line.body is not None:
+            line.body = old.body
+            line.body.owner = line
+        self.lines[key] = line
+        return line
+
+    def drop(self, key: str) -> Line | None:
+        return self.lines.pop(key, None)
+
+    def get(self, key: str) -> Line | None:
+        return self.lines.get(key)
+
+    def starting(self, prefix: str) -> list[Line]:
+        """The lines whose key is the prefix, or begins with its words."""
+        words = prefix + " "
+        return [line for key, line in self.lines.items() if key == prefix or key.startswith(words)]
+
+    def ordered(self) -> list[Line]:
+        return sorted(self.lines.values(), key=_order)
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.ordered())
+
+
+def _order(line: Line) -> tuple[object, ...]:
+    return line.order
+
+
+NO_ADDRESS = " no ip address"  # IOS prints it for an interface that has none
+
+
+def print_section(section: Section, depth: int) -> list[str]:
+    """The lines of a section as `show running-config` prints them."""
+    pad = " " * depth
+    printed: list[str] = []
+    bare = section.mode == "interface" and not any(
+        key.startswith(("ip address", "ip unnumbered")) for key in section.lines
+    )
+    for line in section.ordered():
+        if bare and line.command.block:  # block 0 of an interface is what precedes its address
+            printed.append(NO_ADDRESS)
+            bare = False
+        if line.command.shown:
+            printed.append(pad + line.text)
+            if line.body is not None:
+                printed += print_section(line.body, depth + 1)
+    if bare:
+        printed.append(NO_ADDRESS)
+    return printed
+
+
+def print_configuration(root: Section) -> list[str]:
+    """The whole configuration, blocks apart by `!`, without its volatile header and its `end`."""
+    printed: list[str] = []
+    block = -1
+    for line in root.ordered():
+        command = line.command
+        if not command.shown:
+            continue
+        body = line.body
+        if command.flat:
+            prefix = command.flat.format_map(line.args)
+            lines = [prefix + inner.text for inner in (body.ordered() if body else ())]
+        else:
+            lines = [line.text]
+            if body is not None:
+                lines += print_section(body, 1)
+        if not lines:
+            continue
+        if printed and (command.block != block or (body is not None and not command.flat)):
+            printed.append("!")
+        printed += lines
+        block = command.block
+    return printed
