@@ -1,0 +1,201 @@
+"""What a Linux router says of itself: one script, one round trip, and its output as values.
+
+The script only reads. Each section ends with the exit status of its command, so that an answer
+that is empty and a command that failed are told apart. Its output is small whatever the router
+serves: no whole routing table, only what OSPF computed and the ways that are asked about.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from .observation import (
+    Address,
+    ArpRules,
+    Forwarding,
+    OspfNeighbour,
+    OspfRoute,
+    Part,
+    Unit,
+    Unread,
+)
+
+UNITS = ("frr", "keepalived", "snmpd", "hacc-agent")
+
+# frr.service starts several daemons; zebra is the one that all others need.
+_PROCESS = {"frr": "zebra"}
+
+_SECTION = re.compile(r"^==hacc (\w+)$\n(.*?)^==end (\d+)$", re.MULTILINE | re.DOTALL)
+
+
+def script(ways: Iterable[IPv4Address]) -> str:
+    """The POSIX shell script that answers everything; `ways` are the addresses to ask about."""
+    asked = " ".join(map(str, ways))
+    units = " ".join(f"{name}:{_PROCESS.get(name, name)}" for name in UNITS)
+    return f"""\
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+section() {{ echo "==hacc $1"; shift; "$@" 2>&1; echo "
+==end $?"; }}
+arp() {{ grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore /proc/sys/net/ipv4/conf/*/arp_announce; }}
+ways() {{ for a in {asked}; do ip -j route get $a 2>/dev/null || echo "[]"; done; }}
+ospf() {{ vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'; }}
+units() {{ for u in {units}; do
+  echo "$u $(systemctl is-active ${{u%:*}} 2>/dev/null)" \\
+    $(ps -C ${{u#*:}} -o etimes= 2>/dev/null | sort -n | tail -n 1); done; }}
+section addresses ip -j -4 addr
+section arp arp
+section ways ways
+section ospf ospf
+section units units
+section agent systemctl is-enabled hacc-agent
+"""
+
+
+def _sections(output: str) -> dict[str, tuple[str, int]]:
+    text = output.replace("\r\n", "\n")
+    return {name: (body.strip(), int(code)) for name, body, code in _SECTION.findall(text)}
+
+
+def _stream(text: str) -> list[Any]:
+    """JSON values one after the other; vtysh and ip print one for each question."""
+    decoder, values, at = json.JSONDecoder(), [], 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
+        values.append(value)
+        while at < len(text) and text[at].isspace():
+            at += 1
+    return values
+
+
+def _addresses(text: str) -> tuple[Address, ...]:
+    return tuple(
+        Address(
+            link["ifname"],
+            IPv4Address(entry["local"]),
+            int(entry["prefixlen"]),
+            # A loopback's operational state is UNKNOWN, and so is that of some tunnels.
+            "UP" in link["flags"] and link["operstate"] in ("UP", "UNKNOWN"),
+        )
+        for link in json.loads(text)
+        for entry in link.get("addr_info", ())
+        if entry.get("family") == "inet"
+    )
+
+
+def _arp(text: str) -> tuple[ArpRules, ...]:
+    """The kernel takes the larger of `all` and the interface's own value (ip-sysctl.rst)."""
+    values: dict[tuple[str, str], int] = {}
+    for line in text.splitlines():
+        path, _, value = line.rpartition(":")
+        interface, _, name = path.removeprefix("/proc/sys/net/ipv4/conf/").rpartition("/")
+        values[interface, name] = int(value)
+    names = {interface for interface, _ in values} - {"all", "default"}
+
+    def largest(interface: str, name: str) -> int:
+        return max(values.get(("all", name), 0), values.get((interface, name), 0))
+
+    return tuple(
+        ArpRules(name, largest(name, "arp_ignore"), largest(name, "arp_announce"))
+        for name in sorted(names)
+    )
+
+
+def _ways(text: str) -> tuple[Forwarding, ...]:
+    return tuple(
+        Forwarding(
+            IPv4Address(hop["dst"]),
+            hop.get("type", "unicast"),
+            IPv4Address(hop["gateway"]) if "gateway" in hop else None,
+            hop.get("dev", ""),
+        )
+        for answer in _stream(text)
+        for hop in answer
+        if "dst" in hop
+    )
+
+
+def _neighbours(told: dict[str, Any]) -> tuple[OspfNeighbour, ...]:
+    """FRR 8.4: {"neighbors": {ROUTER-ID: [{"state": "Full/DR", "ifaceName": "lan:ADDRESS"}]}};
+    from 8.5 on the state is in "nbrState"."""
+    found = []
+    for router_id, entries in told.get("neighbors", {}).items():
+        for entry in entries:
+            state, _, role = str(entry.get("nbrState") or entry.get("state", "")).partition("/")
+            address = entry.get("ifaceAddress") or entry.get("address")
+            found.append(
+                OspfNeighbour(
+                    IPv4Address(router_id),
+                    str(entry.get("ifaceName", "")).partition(":")[0],
+                    IPv4Address(address) if address else None,
+                    state,
+                    role or "-",
+                )
+            )
+    return tuple(found)
+
+
+def _routes(told: dict[str, Any]) -> tuple[OspfRoute, ...]:
+    found = []
+    for prefix, entry in told.items():
+        # Routes to routers ("R") are keyed by router id and are no way for packets.
+        if str(entry.get("routeType", "")).strip().startswith("R"):
+            continue
+        # "directly attached to" is the router's own; an empty or missing "ip" says the same.
+        gateways = [hop["ip"].strip() for hop in entry.get("nexthops", ()) if hop.get("ip")]
+        found.append(
+            OspfRoute(
+                IPv4Network(prefix),
+                tuple(sorted({IPv4Address(gateway) for gateway in gateways if gateway})),
+            )
+        )
+    return tuple(found)
+
+
+def _ospf(text: str) -> dict[str, Any]:
+    neighbours, routes = _stream(text)
+    return {"ospf_neighbours": _neighbours(neighbours), "ospf_routes": _routes(routes)}
+
+
+def _units(text: str) -> tuple[Unit, ...]:
+    found = []
+    for line in text.splitlines():
+        name, state, age = (*line.split(), "", "")[:3]
+        age_s = int(age) if age.isdigit() else None
+        found.append(Unit(name.partition(":")[0], state or "unknown", age_s))
+    return tuple(found)
+
+
+_READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
+    "addresses": (Part.ADDRESSES, lambda text: {"addresses": _addresses(text)}),
+    "arp": (Part.KERNEL, lambda text: {"arp": _arp(text)}),
+    "ways": (Part.ROUTES, lambda text: {"forwarding": _ways(text)}),
+    "ospf": (Part.OSPF, _ospf),
+    "units": (Part.UNITS, lambda text: {"units": _units(text)}),
+}
+
+
+def parts(output: str) -> tuple[dict[str, Any], list[Unread]]:
+    """The fields of an observation, from the script's output, and what could not be read."""
+    sections = _sections(output)
+    fields: dict[str, Any] = {}
+    unread = []
+    for name, (part, read) in _READERS.items():
+        text, code = sections.get(name, ("the output ends before it", 1))
+        last = text.splitlines()[-1] if text else f"exit status {code}"
+        if code:
+            unread.append(Unread(part, last))
+            continue
+        try:
+            fields |= read(text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            unread.append(Unread(part, f"{error}, in {last[:80]!r}"))
+    if sections.get("agent", ("", 1))[1]:
+        absent = "hacc-agent is not enabled there"
+        unread += [Unread(part, absent, True) for part in (Part.HOME_AGENT, Part.BINDINGS)]
+    else:
+        unread.append(Unread(Part.BINDINGS, "hacc-agent was not asked for them", True))
+    return fields, unread

@@ -1,0 +1,121 @@
+"""Does SNMP answer? One GET of sysName and sysUpTime, with the intent's version and keys.
+
+Asked from the orchestrator and not on the router: the address, the path, the access rules and the
+keys are what is being tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pysnmp.error import PySnmpError
+from pysnmp.hlapi.v3arch.asyncio import (
+    USM_AUTH_HMAC96_SHA,
+    USM_PRIV_CFB128_AES,
+    CommunityData,
+    ContextData,
+    ObjectIdentity,
+    ObjectType,
+    SnmpEngine,
+    UdpTransportTarget,
+    UsmUserData,
+    get_cmd,
+)
+
+from ..model import Snmp
+from .observation import SnmpAnswer
+
+SYS_UPTIME, SYS_NAME = "1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.5.0"  # SNMPv2-MIB (RFC 3418)
+
+TIMEOUT_S = 1.0
+RETRIES = 2
+
+
+class Silent(Exception):
+    """No usable answer, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the intent says of SNMP with its secrets opened: keep it out of logs."""
+
+    version: int
+    community: str = field(default="", repr=False)
+    user: str = ""
+    auth: str = field(default="", repr=False)
+    priv: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, snmp: Snmp, opened: Mapping[str, str]) -> Access:
+        """`opened` has the clear value of each reference."""
+
+        def clear(ref: object) -> str:
+            return opened[getattr(ref, "ref", "")] if ref is not None else ""
+
+        return cls(
+            snmp.version, clear(snmp.community), snmp.user or "", clear(snmp.auth), clear(snmp.priv)
+        )
+
+    def credentials(self) -> CommunityData | UsmUserData:
+        if self.version == 2:
+            return CommunityData(self.community, mpModel=1)
+        return UsmUserData(
+            self.user,
+            authKey=self.auth,
+            privKey=self.priv,
+            authProtocol=USM_AUTH_HMAC96_SHA,
+            privProtocol=USM_PRIV_CFB128_AES,
+        )
+
+
+# What pysnmp calls it, and what it means to someone with a router in front of them.
+_REASONS = {
+    "requestTimedOut": "no answer: snmpd is down, the path is closed, or the community is wrong",
+    "unknownUserName": "the router does not know this user",
+    "wrongDigest": "the authentication key differs",
+    "decryptionError": "the privacy key differs",
+    "unsupportedSecurityLevel": "the router does not offer authPriv to this user",
+    "notInTimeWindow": "the router's clock of SNMP moved: ask again",
+}
+
+
+def get(
+    address: str,
+    access: Access,
+    *,
+    port: int = 161,
+    timeout_s: float = TIMEOUT_S,
+    retries: int = RETRIES,
+) -> SnmpAnswer:
+    """Ask one router. Raises `Silent`."""
+    return asyncio.run(_get(address, access, port, timeout_s, retries))
+
+
+async def _get(
+    address: str, access: Access, port: int, timeout_s: float, retries: int
+) -> SnmpAnswer:
+    engine = SnmpEngine()
+    try:
+        target = await UdpTransportTarget.create((address, port), timeout_s, retries)
+        failed, status, _, rows = await get_cmd(
+            engine,
+            access.credentials(),
+            target,
+            ContextData(),
+            *(ObjectType(ObjectIdentity(name)) for name in (SYS_NAME, SYS_UPTIME)),
+            lookupMib=False,
+        )
+    except (PySnmpError, OSError) as error:
+        raise Silent(str(error)) from error
+    finally:
+        engine.close_dispatcher()
+    if failed:
+        name = type(failed).__name__
+        reason = _REASONS.get(name[:1].lower() + name[1:], str(failed))
+        raise Silent(reason)
+    if status:
+        raise Silent(f"it answers {status.prettyPrint()}")
+    (_, name), (_, ticks) = rows
+    return SnmpAnswer(str(name), int(ticks) / 100)
