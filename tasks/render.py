@@ -87,6 +87,7 @@ WORDS: dict[str, Callable[..., object]] = {
     "home_agent_options": spelling.home_agent_options,
     "home_link": spelling.home_link,
     "home_routes": spelling.home_routes,
+    "other_tracks": spelling.other_tracks,
     "own_lifetime": spelling.own_lifetime,
     "prefix": spelling.prefix,
     "seconds": spelling.seconds,

@@ -101,6 +101,11 @@ def tracks(model: DeviceModel) -> tuple[Track, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
+def other_tracks(group: StandbyGroup) -> tuple[Track, ...]:
+    """What keepalived must be told to track: it watches a group's own interface anyway."""
+    return tuple(track for track in group.tracks if track.interface != group.port.name)
+
+
 def home_routes(model: DeviceModel, group: StandbyGroup) -> tuple[IPv4Network, ...]:
     """The prefixes for which the active router of a group needs a route of its own to announce.
 
