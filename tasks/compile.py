@@ -136,7 +136,9 @@ class _Cluster:
             devices = tuple(
                 agent.with_agent(device, devices, self.intent, self.slices) for device in devices
             )
-        return ClusterModel(self.intent.cluster, devices, self.intent.at("cluster"))
+        return ClusterModel(
+            self.intent.cluster, devices, self.home.at("address"), self.intent.at("cluster")
+        )
 
     def devices(self) -> Iterator[DeviceModel]:
         intent = self.intent
@@ -250,6 +252,7 @@ class _Cluster:
             discovery=self.intent.discovery.cdp,
             binding_sync_s=self.intent.binding_sync_s,
             agent=None,
+            router_id_place=facts.router_id_place,
             place=place,
         )
 
@@ -258,11 +261,18 @@ class _Cluster:
         found = []
         for lan in self.lans:
             interfaces = facts.on(lan)
-            found += [
-                LanPort(interface.name, lan, interface.address, interface.place)
-                for interface in interfaces
-                if interface.address is not None
-            ]
+            for interface in interfaces:
+                if interface.address is None:  # told when the inventory was read
+                    continue
+                found.append(LanPort(interface.name, lan, interface.address, interface.place))
+                if interface.address.network != self.lans[lan]:
+                    self.once(
+                        interface.place,
+                        f"{facts.name}.data.interfaces.{interface.name}",
+                        f"{interface.address} is not in the LAN {lan!r}, {self.lans[lan]}",
+                        f"an address with the prefix length {self.lans[lan].prefixlen}",
+                        self.intent.lans[lan].at("network"),
+                    )
             if len(interfaces) > 1:
                 self.once(
                     interfaces[1].place,
@@ -279,8 +289,9 @@ class _Cluster:
             )
         return tuple(found)
 
-    def once(self, place: Place, subject: str, message: str, allowed: str) -> None:
-        problem = Problem(place, subject, message, allowed=allowed)
+    def once(self, place: Place, subject: str, message: str, allowed: str, *also: Place) -> None:
+        """A refusal that is found again for every group and service, and told once."""
+        problem = Problem(place, subject, message, allowed=allowed, also=also)
         if problem not in self.problems:
             self.problems.append(problem)
 

@@ -356,7 +356,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def nornir_inventory(
     inventory: Inventory,
-    opened: Mapping[SecretRef, str] | None = None,
+    opened: Mapping[str, str] | None = None,
     only: Iterable[str] | None = None,
 ) -> NornirInventory:
     """Nornir's inventory of our hosts, with their passwords where `opened` has them.
@@ -375,7 +375,7 @@ def nornir_inventory(
             hostname=facts.hostname,
             port=facts.port,
             username=facts.username,
-            password=opened.get(facts.password) if facts.password else None,
+            password=opened.get(facts.password.ref) if facts.password else None,
             platform=facts.driver,
             groups=ParentGroups(groups[group] for group in facts.groups),
             data={**facts.data, "facts": facts},
@@ -389,7 +389,7 @@ class HaccInventory:
     def __init__(
         self,
         inventory: Inventory,
-        opened: Mapping[SecretRef, str] | None = None,
+        opened: Mapping[str, str] | None = None,
         only: Iterable[str] | None = None,
     ) -> None:
         self.arguments = (inventory, opened, only)

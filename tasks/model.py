@@ -225,6 +225,7 @@ class DeviceModel:
     discovery: bool  # CDP (IOS)
     binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent
+    router_id_place: Place
     place: Place
 
 
@@ -234,6 +235,7 @@ class ClusterModel:
 
     name: str
     devices: tuple[DeviceModel, ...]
+    home_agent_place: Place  # where the virtual Home Agent address is given
     place: Place
 
     def device(self, host: str) -> DeviceModel:
