@@ -18,6 +18,7 @@ from .view import View
 
 __all__ = [
     "CHECKS",
+    "DEADLINE_S",
     "Check",
     "Observation",
     "Result",
@@ -46,6 +47,7 @@ def verify(
     deadline_s: float = DEADLINE_S,
     interval_s: float = INTERVAL_S,
     progress: Progress | None = None,
+    matters: Callable[[Result], bool] | None = None,
 ) -> Verdict:
     """Observe and judge until everything has settled, something is beyond hope, or time is up.
 
@@ -62,6 +64,8 @@ def verify(
         final = elapsed + interval_s > deadline_s
         results = []
         for check, result in judge(View(cluster, seen)):
+            if matters and not matters(result):
+                continue
             hoped = check.converges and not final
             if result.status is Status.FAILED and hoped:
                 result = dataclasses.replace(result, status=Status.WAITING)

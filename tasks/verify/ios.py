@@ -173,10 +173,11 @@ INFINITE = 0xFFFF  # a lifetime that never ends (RFC 5944 section 3.3)
 
 def bindings(output: str) -> tuple[Binding, ...]:
     """`show ip mobile binding`; an empty list is one, an output without its title is not."""
+    rows = table("ios_show_ip_mobile_binding", output)
     if "Mobility Binding List" not in output:
         raise Unreadable("no title `Mobility Binding List`")
     found = []
-    for row in table("ios_show_ip_mobile_binding", output):
+    for row in rows:
         high, _, low = row["IDENTIFICATION"].partition(".")
         granted = int(row["GRANTED"]) if row["GRANTED"].isdigit() else INFINITE
         left = seconds(row["REMAINING"])

@@ -1,18 +1,20 @@
-"""Asks one router everything that the checks want to know."""
+"""Asks routers everything that the checks want to know: one router, or a fleet of them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from ..devices.fleet import Failure, Fleet
+from ..devices.router import Router
 from ..model import ClusterModel, DeviceModel
 from ..rendered import Platform
 from . import ios, linux
 from .expected import probes
 from .observation import Observation, Part, SnmpAnswer, Unread
-from .snmp import Silent
+from .snmp import Access, Silent, get
 
 
 class Session(Protocol):
@@ -24,6 +26,7 @@ class Session(Protocol):
 
 
 AskSnmp = Callable[[], SnmpAnswer]
+Observe = Callable[[Sequence[DeviceModel]], Mapping[str, Observation]]
 
 
 def observe(
@@ -63,3 +66,27 @@ def _with_snmp(seen: Observation, ask_snmp: AskSnmp) -> Observation:
         return dataclasses.replace(seen, snmp=ask_snmp())
     except Silent as silent:
         return dataclasses.replace(seen, unread=(*seen.unread, Unread(Part.SNMP, str(silent))))
+
+
+def observer(cluster: ClusterModel, fleet: Fleet, opened: Mapping[str, str]) -> Observe:
+    """Observes many routers at once over the fleet's sessions; what fails is an observation too."""
+
+    def step(router: Router, host: str) -> Observation:
+        device = cluster.device(host)
+        access = Access.of(device.snmp, opened)
+        return observe(device, cluster, router, lambda: get(device.management, access))
+
+    def observe_all(devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
+        outcomes = fleet.run(step, [device.host for device in devices])
+        return {
+            device.host: Observation.failed(device.host, device.platform, _reason(outcome))
+            if isinstance(outcome := outcomes[device.host], Failure)
+            else outcome
+            for device in devices
+        }
+
+    return observe_all
+
+
+def _reason(failure: Failure) -> str:
+    return "; ".join(problem.message for problem in failure.error.problems)
