@@ -115,6 +115,8 @@ def _roll_back(
             exit_ = Exit.BROKEN if begun or exit_ is Exit.BROKEN else Exit.INTERRUPTED
         if exit_ is Exit.BROKEN:
             break
+    heard = {result.host for result in results}
+    results += [HostResult(host, State.NOT_BEGUN) for host in jobs if host not in heard]
     states = {result.host: str(result.state) for result in results}
     run.end(runs.Ended(int(exit_), states, undoes=undone.name))
     return Applied(run.name, exit_, tuple(results))

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -112,16 +113,17 @@ class Run:
 
 
 def create(work: Path, plan: Plan, now: datetime) -> Run:
-    """A new run's directory, with its plan."""
-    name = f"{now.astimezone(UTC).strftime(NAME_FORMAT)}-{plan.digest[:8]}"
-    path = work / "runs" / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        raise HaccError(
-            Problem(Place(str(path), 0), name, "this plan was applied in this very second already")
-        ) from None
+    """A new run's directory, with its plan. Its name sorts by time and names the plan."""
+    home = work / "runs"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for shift in count():  # a rollback in the second of its run has the same plan
+        name = f"{now.astimezone(UTC).strftime(NAME_FORMAT)}-{plan.digest[shift:][:8]}"
+        path = home / name
+        try:
+            path.mkdir(mode=0o700)
+            break
+        except FileExistsError:
+            continue
     run = Run(path)
     _write(path / "plan.json", to_json(plan))
     return run
@@ -137,10 +139,10 @@ def runs(work: Path) -> tuple[Run, ...]:
 
 
 def find(work: Path, name: str) -> Run:
-    """A run by its name, by an unambiguous part of it, or `last`."""
+    """A run by its name, by an unambiguous part of it, or `last`: the last that was no rollback."""
     every = runs(work)
     if name == "last":
-        found = every[-1:]
+        found = tuple(run for run in every if run.ended is None or not run.ended.undoes)[-1:]
     else:
         found = tuple(run for run in every if run.name == name) or tuple(
             run for run in every if name and name in run.name

@@ -11,11 +11,12 @@
 #              or `-` where there must be none)
 #   new/N      the contents
 #   check      commands that must succeed before anything is touched, one a line
+#   keep       commands that save in previous/ what the way back needs besides the files
 #   bring      commands that bring the new files into force, one a line, in order
 #   return     commands that bring the previous files into force
 #   units      services that the commands start, reload or stop
 #   seconds    the dead-man timer
-# and, written here: previous/ (contents, modes, values, units), made (directories), state.
+# and, written here: previous/ (the files, what `keep` saves, units), made (directories), state.
 #
 # Exit: 0 done; 10 refused, nothing was touched; 11 failed, restored; 12 failed, and so did the way
 # back. The reason is on stdout, after a line that begins with `hacc: `.
@@ -63,17 +64,13 @@ run_lines() { # FILE: run each line; the first that fails is said, with its outp
     done 3<"$1"
 }
 
-keep() { # what the way back needs: files, kernel values, services
+keep() { # what the way back needs: files, what `keep` saves, services
     mkdir -p "$here/previous" || return 1
     : >"$here/made"
-    : >"$here/previous/values"
     while read -r number mode sum before path; do
         [ "$before" = - ] || cp -p "$path" "$here/previous/$number" || return 1
-        case $path in /etc/sysctl.d/*)
-            sed -n 's/^[[:space:]]*-\{0,1\}\([A-Za-z0-9_./-]\{1,\}\)[[:space:]]*=.*/\1/p' "$here/new/$number" |
-                while read -r key; do sysctl -e "$key" >>"$here/previous/values" 2>/dev/null; done
-        esac
     done <"$here/manifest"
+    run_lines "$here/keep" || return 1
     while read -r unit; do
         printf '%s %s %s\n' "$unit" "$(systemctl is-active "$unit" 2>/dev/null || true)" \
             "$(systemctl is-enabled "$unit" 2>/dev/null || true)"
@@ -90,18 +87,19 @@ swap() {
     done <"$here/manifest"
 }
 
+put_back() { # the previous files, contents and modes; returns 1 if a file could not be
+    missing=0
+    while read -r number mode sum before path; do
+        rm -f "$path.hacc-$run"
+        if [ "$before" = - ]; then rm -f "$path"; else put "$here/previous/$number" "$path"; fi
+        [ "$(digest "$path")" = "$before" ] || { say "not restored: $path"; missing=1; }
+    done <"$here/manifest"
+    return $missing
+}
+
 restore_all() { # may be run any number of times, from any point; returns 1 if a part did not work
     failed=0
-    while read -r number mode sum before path; do
-        if [ "$before" = - ]; then
-            rm -f "$path" || failed=1
-        else
-            put "$here/previous/$number" "$path" || failed=1
-        fi
-        rm -f "$path.hacc-$run"
-    done <"$here/manifest"
-    sort -r "$here/made" | while read -r directory; do rmdir "$directory" 2>/dev/null; done
-    [ ! -s "$here/previous/values" ] || sysctl -q -e -p "$here/previous/values" >/dev/null || failed=1
+    put_back || failed=1
     # Each command on its own: one that fails must not keep the others from being run.
     while IFS= read -r command <&3; do
         if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
@@ -120,9 +118,8 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
             enabled) systemctl enable "$unit" >/dev/null 2>&1 ;;
         esac
     done <"$here/previous/units"
-    while read -r number mode sum before path; do
-        [ "$(digest "$path")" = "$before" ] || { say "not restored: $path"; failed=1; }
-    done <"$here/manifest"
+    put_back || failed=1 # again: a command may have put another file in its place
+    sort -r "$here/made" | while read -r directory; do rmdir "$directory" 2>/dev/null; done
     return $failed
 }
 
@@ -187,6 +184,7 @@ confirm)
     done <"$here/previous/units"
     state confirmed || refuse "cannot write $here/state"
     disarm
+    rm -rf "$here/new"
     prune
     ;;
 expire | restore)
@@ -197,6 +195,7 @@ expire | restore)
     esac
     if restore_all; then
         state restored
+        rm -rf "$here/new"
         [ "$verb" = expire ] || disarm
         exit 0
     fi

@@ -45,49 +45,66 @@ REFUSED, RESTORED = 10, 11  # exit codes of apply.sh; anything else above 0: the
 
 @dataclass(frozen=True, slots=True)
 class Bringer:
-    """How a file is brought into force. `{new}` is the staged file, `{path}` its place.
+    """How a file is brought into force.
 
+    `{new}` is the staged file, `{path}` its place, `{previous}` where what it replaces is kept.
     A command of `check` runs before anything is touched, on the staged file. `bring` runs with the
-    new files in place, and again, on the way back, with the previous ones: it must do the right
-    thing for a file that is not there.
+    new files in place, and, without a `back`, on the way back with the previous ones: it must do
+    the right thing for a file that is not there.
     """
 
     path: str  # a pattern
     check: str = ""
+    keep: str = ""  # before anything is touched: saves in {previous} what the file does not hold
     bring: str = ""
+    back: str = ""  # on the way back, instead of `bring`
     unit: str = ""  # the service whose state before is restored on the way back
 
 
 # In the order in which files are brought into force: what others stand on comes first.
+# sysctl: the way back needs the values that were in force, not those that a file said.
 # FRR: `daemons` decides which daemons run, so it needs a restart (which loads frr.conf); for
 # frr.conf alone frr-reload.py computes the difference, and adjacencies stay up. It continues after
-# an error, hence the syntax check before; without a frr.conf it reloads an empty one.
+# an error, hence the syntax check before. The way back is to what FRR ran, which may be more than
+# its file said; it is put in the file's place for that time, because frr-reload.py given any other
+# file saves what runs into frr.conf.
 # keepalived: SIGHUP keeps running instances and the state of those that did not change.
-_FRR_RELOAD: Final = (
-    "systemctl is-active --quiet frr || systemctl start frr && "
-    "file={path}; [ -e $file ] || file=/dev/null; "
+_RELOAD: Final = (
     "/usr/lib/frr/frr-reload.py --reload --stdout --bindir /usr/bin --confdir /etc/frr "
-    "--rundir /run/frr $file"
+    "--rundir /run/frr"
 )
-_KEEPALIVED: Final = (
-    "if [ -e {path} ]; then systemctl enable --quiet keepalived && "
-    "systemctl reload-or-restart keepalived && systemctl is-active --quiet keepalived; "
-    "else systemctl disable --quiet --now keepalived; fi"
-)
-_SNMPD: Final = (
-    "if [ -e {path} ]; then systemctl enable --quiet snmpd && "
-    "systemctl restart snmpd && systemctl is-active --quiet snmpd; "
-    "else systemctl disable --quiet --now snmpd; fi"
+_FRR: Final = "systemctl is-active --quiet frr || systemctl start frr && " + _RELOAD
+_SERVICE: Final = (
+    "if [ -e {{path}} ]; then systemctl enable --quiet {unit} && systemctl {verb} {unit} && "
+    "systemctl is-active --quiet {unit}; else systemctl disable --quiet --now {unit}; fi"
 )
 BRINGERS: Final = (
-    Bringer("/etc/sysctl.d/*.conf", bring="[ ! -e {path} ] || sysctl -q -p {path}"),
+    Bringer(
+        "/etc/sysctl.d/*.conf",
+        keep=r"sed -n 's/^[[:space:]]*-\{{0,1\}}\([A-Za-z0-9_.\/-]\{{1,\}}\)[[:space:]]*=.*/\1/p' "
+        "{new} | while read -r key; do sysctl -e $key; done >{previous}.values",
+        bring="sysctl -q -p {path}",
+        back="sysctl -q -e -p {previous}.values",
+    ),
     Bringer("/etc/frr/daemons", bring="systemctl restart frr", unit="frr"),
-    Bringer("/etc/frr/frr.conf", check="vtysh -C -f {new}", bring=_FRR_RELOAD, unit="frr"),
-    Bringer("/etc/snmp/snmpd.conf", bring=_SNMPD, unit="snmpd"),
+    Bringer(
+        "/etc/frr/frr.conf",
+        check="vtysh -C -f {new}",
+        keep="vtysh -c 'show running-config' 2>/dev/null | "
+        "sed '1,/^Current configuration:/d' >{previous}.live || true",
+        bring=_FRR + " {path}",
+        back="[ ! -s {previous}.live ] || {{ cp {previous}.live {path} && " + _FRR + " {path}; }}",
+        unit="frr",
+    ),
+    Bringer(
+        "/etc/snmp/snmpd.conf",
+        bring=_SERVICE.format(unit="snmpd", verb="restart"),
+        unit="snmpd",
+    ),
     Bringer(
         "/etc/keepalived/keepalived.conf",
         check="keepalived -t -f {new}",
-        bring=_KEEPALIVED,
+        bring=_SERVICE.format(unit="keepalived", verb="reload-or-restart"),
         unit="keepalived",
     ),
     Bringer("/etc/systemd/system/*.service", bring="systemctl daemon-reload"),
@@ -118,20 +135,27 @@ def bundle(run: str, files: Sequence[FileChange], contents: Sequence[bytes], sec
             raise KeyError(change.path)
         order.append((found[0], change, content, found[1]))
     order.sort(key=lambda item: (item[0], item[1].path))
-    manifest, check, bring, units = [], [], [], []
+    manifest, check, keep, bring, back, units = [], [], [], [], [], []
     members: dict[str, bytes] = {"apply.sh": APPLY.read_bytes(), "seconds": b"%d\n" % seconds}
     for number, (_, change, content, row) in enumerate(order):
         members[f"new/{number}"] = content
         before = change.before_sha256 or "-"
         digest = hashlib.sha256(content).hexdigest()
         manifest.append(f"{number} {change.mode:04o} {digest} {before} {change.path}")
-        words = {"new": f"{RUNS}/{run}/new/{number}", "path": shlex.quote(change.path)}
+        words = {
+            "new": f"{RUNS}/{run}/new/{number}",
+            "previous": f"{RUNS}/{run}/previous/{number}",
+            "path": shlex.quote(change.path),
+        }
         check.append(row.check.format(**words))
+        keep.append(row.keep.format(**words))
         bring.append(row.bring.format(**words))
+        back.append((row.back or row.bring).format(**words))
         units.append(row.unit)
     members["manifest"] = _lines(manifest)
     members["check"] = _lines(check)
-    members["bring"] = members["return"] = _lines(bring)
+    members["keep"], members["bring"] = _lines(keep), _lines(bring)
+    members["return"] = _lines(back)
     members["units"] = _lines(units)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -181,7 +205,7 @@ class LinuxRouter:
         )
         directory = f"{RUNS}/{job.run}"
         command = (
-            f"umask 077; mkdir -p {directory} && tar -xf - -C {directory} && "
+            f"umask 077; mkdir -p {directory} && tar -xmf - -C {directory} && "
             f"exec /bin/sh {directory}/apply.sh apply {job.run}"
         )
         code, output = self._exec(command, archive, APPLY_TIMEOUT_S)
@@ -347,8 +371,9 @@ def active_groups(keepalived: str, addresses: str) -> tuple[str, ...]:
     }
     active = []
     starts = [*_INSTANCE.finditer(keepalived)]
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
-        body = keepalived[start.end() : following.start() if following else None]
+    ends = [*(start.start() for start in starts[1:]), len(keepalived)][: len(starts)]
+    for start, end in zip(starts, ends, strict=True):
+        body = keepalived[start.end() : end]
         interface, block = _INTERFACE.search(body), _BLOCK.search(body)
         if not interface or not block:
             continue
