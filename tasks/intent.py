@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from . import yamlmarks
 from .errors import HaccError, Place, Problem
-from .inventory import Inventory, nearest, read_inventory
+from .inventory import FILES, HostFacts, Inventory, nearest, parse_inventory, read_files
 from .schema import ClusterIntent, PairMember, Redundancy
 from .secrets import SecretRef
 
@@ -48,26 +48,35 @@ def load_site(root: Path) -> Site:
             Problem(Place(str(root), 0), "inventory", "no such folder",
                     hint="name the folder that holds hosts.yaml and clusters/"),
         )  # fmt: skip
-    inventory, names, problems = read_inventory(root)
-    files = sorted((root / "clusters").glob("*.yaml"))
-    if not files:
+    files = [file for file in (root / name for name in FILES) if file.exists()]
+    texts, problems = read_files(root, [*files, *(root / "clusters").glob("*.yaml")])
+    return parse_site(root, texts, problems)
+
+
+def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem] = ()) -> Site:
+    """The same, of texts by their paths below `root`; `problems` are told with the rest."""
+    inventory, names, found = parse_inventory(root, texts)
+    problems = [*problems, *found]
+    files = sorted(name for name in texts if name.startswith("clusters/"))
+    if not files and not problems:
         problems.append(Problem(Place(str(root / "clusters"), 0), "clusters", "no *.yaml in it"))
     clusters = []
     for file in files:
-        data, found = yamlmarks.load(file)
+        data, found = yamlmarks.loads(texts[file], str(root / file))
         problems += found
-        if not found or data:
-            try:
-                cluster = ClusterIntent.model_validate(data)
-            except ValidationError as error:
-                problems += [_problem(data, detail) for detail in error.errors()]
-            else:
-                clusters.append(cluster)
-                problems += _names(cluster, names)
+        if found and not data:
+            continue
+        try:
+            cluster = ClusterIntent.model_validate(data)
+        except ValidationError as error:
+            problems += [_problem(data, detail) for detail in error.errors()]
+        else:
+            clusters.append(cluster)
+            problems += _names(cluster, names)
     problems += _twice(clusters)
     if problems:
         raise IntentError(_tidy(problems))
-    return Site(root, inventory, tuple(sorted(clusters, key=_name)), _digest(root, files))
+    return Site(root, inventory, tuple(sorted(clusters, key=_name)), _digest(texts))
 
 
 def json_schema() -> str:
@@ -82,13 +91,10 @@ def _name(cluster: ClusterIntent) -> str:
     return cluster.cluster
 
 
-def _digest(root: Path, clusters: Iterable[Path]) -> str:
+def _digest(texts: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
-    own = (root / name for name in ("hosts.yaml", "groups.yaml", "defaults.yaml"))
-    for file in (*own, *clusters):
-        if file.exists():
-            digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for name in sorted(texts):
+        digest.update(f"{name}\0{len(texts[name])}\0{texts[name]}".encode())
     return digest.hexdigest()
 
 
@@ -251,8 +257,10 @@ def _twice(clusters: Iterable[ClusterIntent]) -> Iterator[Problem]:
         first.setdefault(cluster.cluster, place)
 
 
-def secrets(site: Site) -> dict[SecretRef, Place]:
-    """Every secret that the site refers to, and where it is first used."""
+def secrets(
+    clusters: Iterable[ClusterIntent], hosts: Iterable[HostFacts]
+) -> dict[SecretRef, Place]:
+    """Every secret that these clusters and the logins of these hosts refer to, and where first."""
     found: dict[SecretRef, Place] = {}
 
     def walk(node: object, place: Place) -> None:
@@ -266,9 +274,9 @@ def secrets(site: Site) -> dict[SecretRef, Place]:
             for item in node:
                 walk(item, place)
 
-    for cluster in site.clusters:
+    for cluster in clusters:
         walk(cluster, cluster.place)
-    for host in site.inventory.hosts.values():
+    for host in hosts:
         for ref in (host.password, host.enable):
             if ref is not None:
                 found.setdefault(ref, host.place)

@@ -37,6 +37,7 @@ PLATFORMS = {
     "cisco_ios": Platform.IOS,
     "cisco_xe": Platform.IOS,
 }
+FILES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
 # Nornir's attributes of a host. `password` is left out: it would stand there in clear.
 ATTRIBUTES = ("hostname", "port", "username", "platform", "groups", "data")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -92,25 +93,42 @@ class InventoryError(HaccError):
 
 def load_inventory(root: Path) -> Inventory:
     """Reads `hosts.yaml`, and `groups.yaml` and `defaults.yaml` where they exist."""
-    inventory, _, problems = read_inventory(root)
-    if problems:
-        raise InventoryError(problems)
+    texts, problems = read_files(root, [root / name for name in FILES if (root / name).exists()])
+    inventory, _, found = parse_inventory(root, texts)
+    if problems or found:
+        raise InventoryError(problems + found)
     return inventory
 
 
-def read_inventory(root: Path) -> tuple[Inventory, frozenset[str], list[Problem]]:
-    """The same, with the problems (and every name in `hosts.yaml`) as values.
+def read_files(root: Path, files: Iterable[Path]) -> tuple[dict[str, str], list[Problem]]:
+    """The files' texts, by their paths below `root`, and what cannot be read."""
+    texts, problems = {}, []
+    for file in files:
+        text = yamlmarks.read(file)
+        if isinstance(text, Problem):
+            problems.append(text)
+        else:
+            texts[file.relative_to(root).as_posix()] = text
+    return texts, problems
 
-    So they can be told together with those of the intent.
-    """
-    hosts, problems = yamlmarks.load(root / "hosts.yaml")
-    files = {}
-    for name in ("groups.yaml", "defaults.yaml"):
-        files[name] = yamlmarks.Mapping(str(root / name), 0)
-        if (root / name).exists():
-            files[name], found = yamlmarks.load(root / name)
-            problems += found
-    reader = _Reader(files["groups.yaml"], files["defaults.yaml"])
+
+def parse_inventory(
+    root: Path, texts: Mapping[str, str]
+) -> tuple[Inventory, frozenset[str], list[Problem]]:
+    """The routers, every name in `hosts.yaml`, and what is wrong, to be told with the rest."""
+    problems: list[Problem] = []
+
+    def parsed(name: str) -> yamlmarks.Mapping:
+        if name not in texts:
+            return yamlmarks.Mapping(str(root / name), 0)
+        data, found = yamlmarks.loads(texts[name], str(root / name))
+        problems.extend(found)
+        return data
+
+    hosts, groups, defaults = map(parsed, FILES)
+    if not hosts and not problems:
+        problems.append(Problem(Place(hosts.file, 0), "hosts", "no routers in it"))
+    reader = _Reader(groups, defaults)
     problems += reader.check_groups()
     facts = {}
     for name in hosts:

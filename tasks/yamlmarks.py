@@ -65,30 +65,22 @@ class Sequence(list[Any]):
         return Place(self.file, self.lines[index] if index < len(self.lines) else self.line)
 
 
-def load(path: FilePath) -> tuple[Mapping, list[Problem]]:
-    """The mapping in a file, and what is wrong with its YAML. Does not raise for bad input."""
+def read(path: FilePath) -> str | Problem:
+    """The text of a file, or why there is none. Does not raise for bad input."""
     file = str(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        return Mapping(file, 0), [
-            Problem(Place(file, 0), "file", (error.strerror or str(error)).lower())
-        ]
+        return Problem(Place(file, 0), "file", (error.strerror or str(error)).lower())
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return Mapping(file, 0), [
-            Problem(
-                Place(file, line),
-                "YAML",
-                f"byte 0x{error.object[error.start]:02x} is not UTF-8",
-                hint="save the file as UTF-8",
-            )
-        ]
-    return loads(text, file)
+        octet = error.object[error.start]
+        message = f"byte 0x{octet:02x} is not UTF-8"
+        return Problem(Place(file, line), "YAML", message, hint="save the file as UTF-8")
 
 
 def loads(text: str, file: str) -> tuple[Mapping, list[Problem]]:
-    """The same, of a text."""
+    """The mapping in a text, and what is wrong with its YAML. Does not raise for bad input."""
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
