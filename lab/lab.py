@@ -15,10 +15,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from . import disk, fabric, faults, router, simulator
 from .errors import LabError, NotRunning, RouterFailed
@@ -27,10 +28,10 @@ from .lock import locked
 from .namespaces import (
     Member,
     await_inits,
+    enter_network,
     kill_all,
     kill_until_gone,
     members,
-    popen_inside,
     run_inside,
     tail,
 )
@@ -40,6 +41,7 @@ from .topology import DEFAULT_PASSWORD, Kind, Router, Topology
 STATE: Final = Path("/run/hacc-lab")
 BOOT_SECONDS: Final = 60.0  # fifty routers share two cores; one alone needs half a second
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
 
 
@@ -352,17 +354,29 @@ class Lab:
         self, name: str, *argv: str, text_in: str | None = None, seconds: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside a Linux router, to its end."""
-        return run_inside(
-            self.pid(name),
-            argv,
-            environment=router.SHELL_ENVIRONMENT,
-            text_in=text_in,
-            seconds=seconds,
+        return subprocess.run(
+            [*router.enter(self.pid(name)), *argv],
+            env=router.SHELL_ENVIRONMENT,
+            cwd="/",
+            input=text_in,
+            stdin=subprocess.DEVNULL if text_in is None else None,
+            text=True,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
         )
 
     def popen(self, name: str, *argv: str) -> subprocess.Popen[bytes]:
         """Start a command inside a Linux router; it dies with the router."""
-        return popen_inside(self.pid(name), argv, environment=router.SHELL_ENVIRONMENT)
+        return subprocess.Popen(
+            [*router.enter(self.pid(name)), *argv],
+            env=router.SHELL_ENVIRONMENT,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def run_managed(
         self, argv: Sequence[str], seconds: float = 300.0
@@ -375,6 +389,20 @@ class Lab:
             environment=os.environ | self.environment(),
             seconds=seconds,
         )
+
+    def managed(self, function: Callable[[], T]) -> T:
+        """Call it in a thread that is in the management network: sockets that it opens are, too.
+
+        Threads that it starts inherit the namespace (Paramiko's reader), the caller is not moved.
+        """
+        outer = self.fabric()
+
+        def inside() -> T:
+            enter_network(outer)
+            return function()
+
+        with ThreadPoolExecutor(1, thread_name_prefix=self.topology.name) as worker:
+            return worker.submit(inside).result()
 
 
 def _name(member: Member) -> str:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from .errors import RouterFailed
 
@@ -181,22 +181,4 @@ def run_inside(
         capture_output=True,
         timeout=seconds,
         check=False,
-    )
-
-
-def popen_inside(
-    pid: int,
-    argv: Sequence[str],
-    *,
-    kinds: str = "nmpui",
-    environment: Mapping[str, str] | None = None,
-    output: IO[bytes] | int = subprocess.PIPE,
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*inside(pid, kinds), *argv],
-        env=dict(environment) if environment is not None else None,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
     )

@@ -16,6 +16,9 @@ from .topology import Router
 
 CODE: Final = Path(__file__).resolve().parent.parent  # what stands on sys.path for this package
 ROLE: Final = "router/"  # and its name
+# A router that sets the clock or loads a module does it to the whole machine. Whoever comes in
+# from outside (nsenter) has the machine's capabilities, and must give these up as well.
+CONFINED: Final = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_boot", "--")
 PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}  # /run last: disks are there
 SHELL_ENVIRONMENT: Final = {
     "HOME": "/run/root",
@@ -73,9 +76,7 @@ def boot_script(router: Router, disk: Path) -> str:
         "mkdir -m 700 /run/root",
         "install -d -o frr -g frr -m 755 /run/frr",
         "ip link set lo up",
-        # A router that sets the clock or loads a module does it to the whole machine.
-        f"exec setpriv --bounding-set=-sys_time,-sys_module,-sys_boot -- "
-        f"{_python('guest.init', 'main; main()')}",
+        f"exec {' '.join(CONFINED)} {_python('guest.init', 'main; main()')}",
     ]
     return "\n".join(lines)
 
@@ -106,8 +107,13 @@ def ask(pid: int, request: dict[str, Any], seconds: float = 60.0) -> dict[str, A
     return answer
 
 
+def enter(pid: int) -> list[str]:
+    """The start of a command line that runs the rest as the router itself would."""
+    return [*inside(pid), *CONFINED]
+
+
 def shell_command(pid: int, command: list[str], term: str = "") -> tuple[list[str], dict[str, str]]:
     """argv and environment of a command, or of a login shell, inside the router."""
     environment = SHELL_ENVIRONMENT | ({"TERM": term} if term else {})
     argv = command or ["/bin/bash", "-l"]
-    return [*inside(pid), "sh", "-c", 'cd "$HOME"; exec "$@"', "sh", *argv], environment
+    return [*enter(pid), "sh", "-c", 'cd "$HOME"; exec "$@"', "sh", *argv], environment
