@@ -49,12 +49,12 @@ def load(room: str, what: str, extra: str) -> ModuleType:
         raise NotInstalled(what, library, extra) from missing
 
 
-def main() -> None:
+def main() -> int:
     try:
         orchestrator = load("tasks", "hacc", "orchestrator")
     except NotInstalled as missing:
         print(f"hacc: {missing}", file=sys.stderr)
-        raise SystemExit(1) from None
+        return 1
     app = orchestrator.app
     try:
         app.add_typer(load("lab", "hacc lab", "lab").app, name="lab")
@@ -69,8 +69,9 @@ def main() -> None:
         anything = {"allow_extra_args": True, "ignore_unknown_options": True}
         app.command("lab", help=f"Virtual routers. {reason}", context_settings=anything)(lab)
 
-    app(prog_name="hacc")
+    code: int = orchestrator.run(app)
+    return code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What a refusal looks like: where, what was found, what is allowed, what to do, and the exit code."""
+"""What a refusal looks like: where, what was found, what is allowed, what to do, the exit code."""
 
 from __future__ import annotations
 

@@ -221,9 +221,7 @@ def _file_impact(change: FileChange) -> Impact:
     return _FILE_IMPACT.get(change.path, Impact.NONE)
 
 
-def waves(
-    clusters: Sequence[ClusterModel], hosts: Mapping[str, HostPlan]
-) -> tuple[Wave, ...]:
+def waves(clusters: Sequence[ClusterModel], hosts: Mapping[str, HostPlan]) -> tuple[Wave, ...]:
     """Put the hosts that change into waves.
 
     Clusters go side by side; within one, stage by stage (see the module's text). Hosts of one
@@ -270,7 +268,7 @@ def _leaders(devices: Iterable[DeviceModel], hosts: Mapping[str, HostPlan]) -> f
     for device in devices:
         for group in device.groups:
             groups.setdefault(group.name, []).append(device)
-    leaders = set()
+    leaders: set[str] = set()
     for name, members in groups.items():
         active = [d for d in members if d.host in hosts and name in hosts[d.host].active]
         if not active:
@@ -293,9 +291,11 @@ def make_plan(
     intent_sha256: str,
     templates_sha256: str,
 ) -> Plan:
-    """The plan for every router that was fetched. `opened` maps secret references to clear values."""
+    """The plan for every router that was fetched. `opened`: secret references to clear values."""
     hosts = {
-        host: plan_host(rendered[host], running[host], opened) for host in rendered if host in running
+        host: plan_host(rendered[host], running[host], opened)
+        for host in rendered
+        if host in running
     }
     return Plan(
         format=FORMAT,

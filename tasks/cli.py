@@ -1,0 +1,466 @@
+"""`hacc`: one verb per stage. A command prepares, does its one thing, reports, ends with a code.
+
+Results go to standard output, progress and problems to standard error, so that a pipe gets what
+was asked for and nothing else. With --json both are JSON: one value on standard output, one line
+per event on standard error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hacc_agent import __version__
+
+from . import pipeline, push, runs
+from .devices.fleet import Fleet
+from .errors import Exit, HaccError, Place, Problem
+from .explain import explain as explain_line
+from .intent import json_schema
+from .plan import Plan, from_json, to_json
+from .platforms import Impact
+from .progress import Progress
+from .proofs import INVARIANTS
+from .push import Applied, PlanStale
+from .render import templates_sha256, unverified_places
+from .rendered import Rendered
+from .report import (
+    console,
+    impact_words,
+    show_applied,
+    show_error,
+    show_plan,
+    show_verdict,
+)
+from .rollback import rollback as roll_back
+from .sheet import sheet
+from .unverified import unverified
+from .verify import Verdict
+
+app = typer.Typer(
+    name="hacc",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Provision, prove and verify clusters of Mobile IP Home Agents that answer as one. "
+    "After `hacc apply`, `hacc plan` is empty.",
+)
+
+InventoryRoot = Annotated[
+    Path,
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="HACC_INVENTORY",
+        help="Folder with hosts.yaml, groups.yaml, defaults.yaml and clusters/.",
+    ),
+]
+Clusters = Annotated[
+    list[str] | None, typer.Option("--cluster", "-c", help="Only this cluster; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse routers whose host key is not known yet.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DEFAULT_ROOT = Path("inventory")
+
+
+class Finished(Exception):
+    """A command is done, and its code is not 0."""
+
+    def __init__(self, code: Exit) -> None:
+        self.code = code
+
+
+def run(command: Callable[..., Any]) -> int:
+    """Run the command line; returns the exit code (see errors.Exit)."""
+    try:
+        command(prog_name="hacc")
+    except Finished as finished:
+        return finished.code
+    except HaccError as error:
+        show_error(error)
+        return error.exit
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of the pipe has left: nobody to tell
+        return Exit.OK
+    except SystemExit as left:
+        # Click leaves a usage error as 2, which means "changes pending" here.
+        if not isinstance(left.code, int):
+            return Exit.OK if left.code is None else Exit.USAGE
+        return Exit.USAGE if left.code == 2 else left.code
+    return Exit.OK
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hacc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def validate(
+    root: InventoryRoot = DEFAULT_ROOT,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of an intent file instead.")
+    ] = False,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Also open every secret and prove the keys.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load, compile, prove and render everything, offline. Every problem is told at once."""
+    if schema:
+        typer.echo(json_schema(), nl=False)
+        return
+    prepared = pipeline.prepare(root)
+    if secrets:
+        pipeline.open_secrets(prepared)
+    lines = {host: sum(len(f.lines) for f in r.files) for host, r in prepared.rendered.items()}
+    if as_json:
+        _print_json(
+            {
+                "clusters": [c.name for c in prepared.clusters],
+                "routers": sorted(prepared.rendered),
+                "lines": sum(lines.values()),
+                "invariants": len(INVARIANTS),
+            }
+        )
+        return
+    for cluster in prepared.clusters:
+        hosts = [device.host for device in cluster.devices]
+        typer.echo(
+            f"{cluster.name}: {len(hosts)} routers, {sum(lines[host] for host in hosts)} lines; "
+            f"{len(INVARIANTS)} invariants proven" + (", keys fit" if secrets else "")
+        )
+
+
+@app.command()
+def render(
+    host: Annotated[str | None, typer.Argument(help="Only this router.")] = None,
+    root: InventoryRoot = DEFAULT_ROOT,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write HOST/FILE below this folder.")
+    ] = None,
+    sheets: Annotated[
+        bool, typer.Option("--sheet", help="What mobile nodes and Foreign Agents need instead.")
+    ] = False,
+    report_unverified: Annotated[
+        bool,
+        typer.Option(
+            "--report-unverified", help="List the lines whose exact form is not verified instead."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what each router should hold, offline. Secrets stay sealed as <secret REF>."""
+    prepared = pipeline.prepare(root)
+    texts: Sequence[Rendered] = [*prepared.rendered.values()]
+    if host is not None:
+        texts = [pipeline.host_of(prepared, host)]
+    if sheets:
+        texts = [sheet(cluster) for cluster in prepared.clusters]
+    if report_unverified:
+        _report_unverified(texts, as_json)
+    elif as_json:
+        _print_json({r.host: {file.path: file.text for file in r.files} for r in texts})
+    elif out is not None:
+        _write_texts(texts, out)
+    else:
+        for rendered in texts:
+            for file in rendered.files:
+                typer.echo(f"! {rendered.host} {file.path}\n{file.text}")
+
+
+def _report_unverified(texts: Iterable[Rendered], as_json: bool) -> None:
+    found = [line for rendered in texts for line in unverified(rendered, unverified_places())]
+    if as_json:
+        _print_json([dataclasses.asdict(line) for line in found])
+        return
+    for line in found:
+        typer.echo(str(line))
+    typer.echo(f"{len(found)} lines in forms that nobody here has seen on a router", err=True)
+
+
+def _write_texts(texts: Iterable[Rendered], out: Path) -> None:
+    count = 0
+    for rendered in texts:
+        for file in rendered.files:
+            path = out / rendered.host / file.path.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text)
+            count += 1
+    typer.echo(f"{count} files below {out}", err=True)
+
+
+@app.command()
+def explain(
+    host: Annotated[str, typer.Argument(help="The router.")],
+    line: Annotated[
+        str, typer.Argument(help="A line's number, FILE:NUMBER, or a part of its text.")
+    ],
+    root: InventoryRoot = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a router has a line: the template's line, and the intent's lines that stand in it."""
+    origins = explain_line(pipeline.host_of(pipeline.prepare(root), host), line)
+    if as_json:
+        _print_json([dataclasses.asdict(origin) for origin in origins])
+    else:
+        typer.echo("\n".join(map(str, origins)))
+
+
+@app.command()
+def plan(
+    root: InventoryRoot = DEFAULT_ROOT,
+    cluster: Clusters = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the plan for `hacc apply FILE`.")
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 2 when something would change.")
+    ] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would change, what it interrupts, in which order, and how it is undone."""
+    prepared = pipeline.prepare(root, cluster or ())
+    opened = pipeline.open_secrets(prepared)
+    with (
+        Progress(as_json=as_json) as progress,
+        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
+    ):
+        made = pipeline.plan(prepared, opened, pipeline.fetch(prepared, routers))
+    if out is not None:
+        out.write_bytes(to_json(made))
+    if as_json:
+        sys.stdout.buffer.write(to_json(made))
+    else:
+        show_plan(console(), made)
+        if out is not None and not made.empty:
+            typer.echo(f"Saved. Do it with: hacc apply {out}")
+    if exit_code and not made.empty:
+        raise Finished(Exit.CHANGES)
+
+
+@app.command()
+def apply(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A plan made by `hacc plan -o`. Without: plan now, and ask."),
+    ] = None,
+    root: InventoryRoot = DEFAULT_ROOT,
+    cluster: Clusters = None,
+    allow: Annotated[
+        str,
+        typer.Option("--allow", help=f"Impacts that may happen, by comma: {impact_words()}."),
+    ] = "",
+    yes: Yes = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the routers to the plan, wave by wave, each verified; on failure, return them all."""
+    allowed = _impacts(allow)
+    saved = from_json(_read(file), str(file)) if file else None
+    prepared = pipeline.prepare(root, saved.clusters if saved else cluster or ())
+    if saved:
+        _refuse_other_intent(saved, prepared, str(file))
+    opened = pipeline.open_secrets(prepared)
+    with (
+        Progress(as_json=as_json) as progress,
+        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
+    ):
+        made = saved or pipeline.plan(prepared, opened, pipeline.fetch(prepared, routers))
+        if not saved and not as_json:
+            with progress.paused():
+                show_plan(console(), made)
+        _refuse_impacts(made, allowed)
+        if not made.empty and not yes:
+            with progress.paused():
+                _ask(f"Change {sum(not host.empty for host in made.hosts)} routers?")
+        applied, verdicts = _apply(prepared, opened, made, routers, progress)
+    _report_applied(applied, verdicts, as_json)
+
+
+def _apply(
+    prepared: pipeline.Prepared,
+    opened: pipeline.Opened,
+    made: Plan,
+    routers: Fleet,
+    progress: Progress,
+) -> tuple[Applied, list[Verdict]]:
+    verdicts: list[Verdict] = []
+    guard = pipeline.WaveGuard(prepared, made, opened, verdicts.append)
+    if not made.empty:
+        progress.say("looking at what is true before")
+        guard.look_before(routers)
+    applied = push.apply(
+        made,
+        routers,
+        prepared.rendered,
+        opened.values,
+        work=prepared.work,
+        verify=lambda wave: guard.judge(routers, wave),
+    )
+    return applied, verdicts
+
+
+@app.command()
+def verify(
+    root: InventoryRoot = DEFAULT_ROOT,
+    cluster: Clusters = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Show what passed too.")] = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the routers whether they do what the intent means; wait for what is still converging."""
+    prepared = pipeline.prepare(root, cluster or ())
+    opened = pipeline.open_secrets(prepared)
+    with (
+        Progress(as_json=as_json) as progress,
+        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
+    ):
+        verdicts = [
+            pipeline.verify_cluster(one, routers, prepared, opened) for one in prepared.clusters
+        ]
+    if as_json:
+        _print_json([verdict.to_json() for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            show_verdict(console(), verdict, everything=everything)
+    if not all(verdict.ok for verdict in verdicts):
+        raise Finished(Exit.CHANGES)
+
+
+@app.command()
+def rollback(
+    run_name: Annotated[
+        str,
+        typer.Argument(metavar="[RUN]", help="A run's name or a part of it; default: the last."),
+    ] = "last",
+    root: InventoryRoot = DEFAULT_ROOT,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give up what others changed on these routers since.")
+    ] = False,
+    yes: Yes = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Return the routers of a run to what they held before it, byte for byte, and prove it."""
+    prepared = pipeline.prepare(root)
+    undone = runs.find(prepared.work, run_name)
+    opened = pipeline.open_secrets(prepared)
+    if not yes:
+        hosts = ", ".join(host.host for host in undone.plan.hosts if not host.empty)
+        _ask(f"Return {hosts} to what they held before {undone.name}?")
+    with (
+        Progress(as_json=as_json) as progress,
+        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
+    ):
+        applied = roll_back(
+            undone.name, routers, work=prepared.work, opened=opened.values, force=force
+        )
+    _report_applied(applied, [], as_json)
+
+
+def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool) -> None:
+    if as_json:
+        _print_json(
+            {
+                **dataclasses.asdict(applied),
+                "verdicts": [verdict.to_json() for verdict in verdicts],
+            }
+        )
+    else:
+        if verdicts:
+            show_verdict(console(), verdicts[-1])
+        show_applied(console(), applied)
+    if applied.exit is not Exit.OK:
+        raise Finished(applied.exit)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise HaccError(
+            Problem(
+                Place(str(file), 0),
+                "plan",
+                f"cannot be read: {(error.strerror or str(error)).lower()}",
+                hint="make one with: hacc plan -o FILE",
+            )
+        ) from None
+
+
+def _impacts(words: str) -> frozenset[Impact]:
+    by_name = {str(impact): impact for impact in Impact if impact is not Impact.NONE}
+    given = [word.strip() for word in words.split(",") if word.strip()]
+    unknown = [word for word in given if word not in by_name]
+    if unknown:
+        raise HaccError(
+            Problem(None, "--allow", f"{word!r} is no impact", allowed=impact_words())
+            for word in unknown
+        )
+    return frozenset(by_name[word] for word in given)
+
+
+def _refuse_impacts(made: Plan, allowed: frozenset[Impact]) -> None:
+    """Above `none`, an impact needs a word of permission; the worst of each router counts."""
+    wrong = [
+        Problem(
+            None,
+            host.host,
+            f"the plan means {host.impact}",
+            allowed=", ".join(sorted(map(str, allowed))) or "no impact",
+            hint=f"look at the plan, then: --allow {host.impact}",
+        )
+        for host in made.hosts
+        if host.impact is not Impact.NONE and host.impact not in allowed
+    ]
+    if wrong:
+        raise HaccError(wrong)
+
+
+def _refuse_other_intent(saved: Plan, prepared: pipeline.Prepared, file: str) -> None:
+    made_from = (saved.intent_sha256, saved.templates_sha256)
+    if made_from != (prepared.site.sha256, templates_sha256()):
+        raise PlanStale(
+            Problem(
+                Place(file, 0),
+                "plan",
+                "the intent or the templates have changed since this plan was made",
+                hint=f"nothing was touched; make it again: hacc plan -o {file}",
+            )
+        )
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise HaccError(
+            Problem(None, "hacc", "this needs a confirmation, and there is no terminal to ask on",
+                    hint="--yes when nobody is there to answer")
+        )  # fmt: skip
+    if not typer.confirm(question, err=True):
+        raise Finished(Exit.USAGE)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, default=str))

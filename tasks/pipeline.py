@@ -1,0 +1,254 @@
+"""The stages joined: what every command of `hacc` needs before it does its own part."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import push
+from .compile import compile_site
+from .devices.fleet import Failure, Fleet
+from .devices.router import Router
+from .devices.session import Target
+from .errors import HaccError, Place, Problem
+from .hostkeys import HostKeys
+from .intent import Site, load_site, secrets
+from .inventory import HostFacts, nearest
+from .model import ClusterModel, DeviceModel
+from .opening import open_all
+from .plan import Plan, Wave, make_plan
+from .proofs import prove_keys
+from .push import FleetFailed
+from .render import render, templates_sha256
+from .rendered import Rendered
+from .runner import Listener
+from .running import Running
+from .secrets import SecretError, SecretRef
+from .verify import DEADLINE_S, Observation, Result, Status, Verdict, verify
+from .verify.observe import observe
+from .verify.snmp import Access, get
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A site that is loaded, compiled, proven and rendered. No router was asked yet."""
+
+    site: Site
+    clusters: tuple[ClusterModel, ...]
+    rendered: Mapping[str, Rendered]
+
+    @property
+    def work(self) -> Path:
+        """Where runs, known hosts and locks are kept: beside the inventory."""
+        return self.site.root.resolve().parent / ".hacc"
+
+    def devices(self) -> Iterator[DeviceModel]:
+        for cluster in self.clusters:
+            yield from cluster.devices
+
+
+def prepare(root: Path, only: Collection[str] = ()) -> Prepared:
+    """Load, compile, prove and render. `only` names clusters; without it, all of the inventory.
+
+    Everything is loaded and proven whatever is chosen: two clusters may disagree.
+    """
+    site = load_site(root)
+    clusters = compile_site(site)
+    known = [cluster.name for cluster in clusters]
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise HaccError(
+            Problem(
+                Place(str(root / "clusters"), 0), name, "no such cluster", hint=nearest(name, known)
+            )
+            for name in unknown
+        )
+    chosen = tuple(cluster for cluster in clusters if not only or cluster.name in only)
+    rendered = {d.host: render(d) for cluster in chosen for d in cluster.devices}
+    return Prepared(site, chosen, rendered)
+
+
+def host_of(prepared: Prepared, name: str) -> Rendered:
+    """One router's texts, by its name. Raises HaccError with the nearest name."""
+    if name in prepared.rendered:
+        return prepared.rendered[name]
+    raise HaccError(
+        Problem(None, name, "no such router in any cluster", hint=nearest(name, prepared.rendered))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The secrets of a command, in memory only, for its time only."""
+
+    values: Mapping[str, str] = field(repr=False)  # reference -> clear value
+
+    def of(self, ref: SecretRef | None) -> str:
+        return "" if ref is None else self.values[ref.ref]
+
+
+def open_secrets(prepared: Prepared) -> Opened:
+    """Open all that the chosen clusters and their routers' logins refer to, or none."""
+    names = {cluster.name for cluster in prepared.clusters}
+    uses = secrets(
+        [cluster for cluster in prepared.site.clusters if cluster.cluster in names],
+        [prepared.site.inventory[host] for host in prepared.rendered],
+    )
+    values = open_all(uses, prepared.site.root, os.environ)
+    wrong = prove_keys(prepared.clusters, values)
+    if wrong:
+        raise SecretError(wrong)
+    return Opened(values)
+
+
+@contextmanager
+def fleet(
+    prepared: Prepared, opened: Opened, *, strict: bool, listeners: Iterable[Listener] = ()
+) -> Iterator[Fleet]:
+    """The routers of the chosen clusters, reachable."""
+    keys = HostKeys(prepared.work / "known_hosts", strict=strict)
+    targets = [_target(prepared.site.inventory[host], opened) for host in prepared.rendered]
+    groups = push.standby_groups(prepared.clusters)
+    with Fleet(targets, keys, groups=groups, listeners=listeners) as routers:
+        yield routers
+
+
+def _target(facts: HostFacts, opened: Opened) -> Target:
+    return Target(
+        host=facts.name,
+        platform=facts.platform,
+        hostname=facts.hostname,
+        port=facts.port,
+        username=facts.username or "",
+        password=opened.of(facts.password),
+        enable=opened.of(facts.enable),
+    )
+
+
+def fetch(prepared: Prepared, routers: Fleet) -> Mapping[str, Running]:
+    """What every router holds. Raises FleetFailed with every router that could not be read."""
+    wanted = {host: push.paths_of(rendered) for host, rendered in prepared.rendered.items()}
+    held = push.fetch(routers, wanted)
+    failures = [value for value in held.values() if isinstance(value, Failure)]
+    if failures:
+        raise FleetFailed(problem for failure in failures for problem in failure.error.problems)
+    return {host: value for host, value in held.items() if isinstance(value, Running)}
+
+
+def plan(prepared: Prepared, opened: Opened, running: Mapping[str, Running]) -> Plan:
+    return make_plan(
+        prepared.clusters,
+        prepared.rendered,
+        running,
+        opened.values,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        intent_sha256=prepared.site.sha256,
+        templates_sha256=templates_sha256(),
+    )
+
+
+def verify_cluster(
+    cluster: ClusterModel,
+    routers: Fleet,
+    prepared: Prepared,
+    opened: Opened,
+    *,
+    deadline_s: float = DEADLINE_S,
+    matters: Callable[[Result], bool] | None = None,
+) -> Verdict:
+    """Observe a cluster until it has settled, or time is up. `matters` leaves results out."""
+
+    def look(devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
+        by_name = {device.host: device for device in devices}
+
+        def one(router: Router, host: str) -> Observation:
+            device = by_name[host]
+            access = Access.of(device.snmp, opened.values)
+            address = prepared.site.inventory[host].hostname
+            return observe(device, cluster, router, lambda: get(address, access))
+
+        seen = routers.run(one, by_name)
+        return {
+            host: value
+            if isinstance(value, Observation)
+            else Observation.failed(host, by_name[host].platform, str(value.error))
+            for host, value in seen.items()
+        }
+
+    return verify(
+        cluster,
+        look,
+        clock=time.monotonic,
+        sleep=time.sleep,
+        deadline_s=deadline_s,
+        matters=matters,
+    )
+
+
+class WaveGuard:
+    """Judges a run wave by wave: what was true before it must be true after each wave.
+
+    After the last wave everything must be true. So a first provisioning, where nothing was true,
+    is judged at its end, and a change of a healthy cluster at every step.
+    """
+
+    def __init__(
+        self, prepared: Prepared, plan: Plan, opened: Opened, progress: Callable[[Verdict], None]
+    ) -> None:
+        self._prepared = prepared
+        self._last = plan.waves[-1] if plan.waves else None
+        self._opened = opened
+        self._progress = progress
+        self._true_before: dict[str, frozenset[_Key]] = {}
+
+    def look_before(self, routers: Fleet) -> None:
+        """Remember what is true now. Costs one look at each router."""
+        for cluster in self._prepared.clusters:
+            verdict = verify_cluster(cluster, routers, self._prepared, self._opened, deadline_s=0)
+            self._true_before[cluster.name] = frozenset(
+                _key(result) for result in verdict.of(Status.PASSED)
+            )
+
+    def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
+        """What is wrong after a wave; nothing when it may be confirmed."""
+        problems = []
+        for cluster in self._prepared.clusters:
+            if not any(device.host in wave.hosts for device in cluster.devices):
+                continue
+            matters = None if wave == self._last else self._was_true(cluster.name)
+            verdict = verify_cluster(
+                cluster,
+                routers,
+                self._prepared,
+                self._opened,
+                matters=matters,
+            )
+            self._progress(verdict)
+            problems += [_problem(result) for result in verdict.of(Status.FAILED)]
+        return tuple(problems)
+
+    def _was_true(self, cluster: str) -> Callable[[Result], bool]:
+        before = self._true_before[cluster]
+        return lambda result: _key(result) in before
+
+
+_Key = tuple[str, str, str]
+
+
+def _key(result: Result) -> _Key:
+    return result.check, result.host, result.subject
+
+
+def _problem(result: Result) -> Problem:
+    return Problem(
+        result.place,
+        result.host,
+        f"{result.check}: {result.subject}: {result.observed}",
+        allowed=result.expected,
+        hint=result.hint,
+    )

@@ -1,0 +1,193 @@
+"""Results for people: tables and colour on a terminal, plain lines in a pipe.
+
+A report never opens a secret: what it prints are the sealed texts of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .diff import Command, DiffLine, Impact
+from .errors import Exit, HaccError, Problem
+from .plan import HostPlan, Plan
+from .push import Applied, State
+from .verify import Status, Verdict
+
+_SIGN_STYLE = {"+": "green", "-": "red", " ": "dim"}
+_IMPACT_STYLE = {
+    Impact.NONE: "dim",
+    Impact.REELECTION: "yellow",
+    Impact.BINDING_LOSS: "red",
+    Impact.ADJACENCY_RESET: "red",
+    Impact.LOCKOUT: "bold red",
+}
+
+
+def console() -> Console:
+    """For results. In a pipe: no colour, and lines are as long as they are."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def problem_console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_error(error: HaccError) -> None:
+    """Every problem on lines of its own: where, what, what is allowed, what to do."""
+    out = problem_console()
+    for problem in error.problems:
+        _show_problem(out, problem)
+    if len(error.problems) > 1:
+        out.print(f"{len(error.problems)} problems", style="bold red")
+
+
+def _show_problem(out: Console, problem: Problem) -> None:
+    line = Text()
+    if problem.place:
+        line.append(f"{problem.place}: ", "bold")
+    line.append(f"{problem.subject}: ", "cyan").append(problem.message, "red")
+    out.print(line)
+    for name, text in (
+        ("disagrees with", ", ".join(map(str, problem.also))),
+        ("allowed", problem.allowed),
+        ("hint", problem.hint),
+    ):
+        if text:
+            out.print(Text(f"    {name}: {text}", "dim"))
+
+
+def show_plan(out: Console, plan: Plan, *, commands: bool = True) -> None:
+    """Each router's diff, its commands and what they interrupt, the order, and the way back."""
+    changing = [host for host in plan.hosts if not host.empty]
+    for host in changing:
+        _show_host(out, host, _wave_of(plan, host.host), commands=commands)
+    same = [host.host for host in plan.hosts if host.empty]
+    if same and changing:
+        out.print(Text(f"as intended: {', '.join(same)}\n", "dim"))
+    if not changing:
+        out.print(
+            f"Nothing to do: {len(plan.hosts)} routers of {_names(plan.clusters)} are as intended."
+        )
+        return
+    for number, wave in enumerate(plan.waves, 1):
+        out.print(f"wave {number}  {', '.join(wave.hosts)}  [dim]({escape(wave.reason)})[/dim]")
+    lines = sum(len(host.commands) for host in changing)
+    files = sum(len(host.files) for host in changing)
+    out.print(
+        f"\nPlan: {len(changing)} of {len(plan.hosts)} routers change: "
+        f"{lines} commands, {files} files. Impact: {_impact(plan.impact)}."
+    )
+    if plan.impact is not Impact.NONE:
+        needed = sorted({host.impact for host in changing} - {Impact.NONE})
+        out.print(f"Applying it needs: --allow {','.join(str(impact) for impact in needed)}")
+
+
+def _show_host(out: Console, host: HostPlan, wave: int, *, commands: bool) -> None:
+    out.rule(f"[bold]{host.host}[/bold]  wave {wave}  impact {_impact(host.impact)}", align="left")
+    show_diff(out, host.lines)
+    for file in host.files:
+        state = "new file" if file.before_sha256 is None else "changed"
+        out.print(Text(f"{file.path}  {file.mode:04o}  {state}", "bold"))
+        show_diff(out, file.lines)
+    if commands and host.commands:
+        out.print(Text("commands, in order:", "bold"))
+        _show_commands(out, host.commands)
+    out.print(Text(f"way back: {host.undo_method}\n", "dim"))
+
+
+def show_diff(out: Console, lines: Iterable[DiffLine]) -> None:
+    for line in lines:
+        out.print(Text(f"{line.sign} {' ' * line.depth}{line.text}", _SIGN_STYLE[line.sign]))
+
+
+def _show_commands(out: Console, commands: Sequence[Command]) -> None:
+    context: tuple[str, ...] = ()
+    for command in commands:
+        if command.context != context:
+            context = command.context
+            for depth, section in enumerate(context):
+                out.print(Text(f"    {' ' * depth}{section}", "dim"))
+        text = Text(f"    {' ' * len(context)}{command.text}")
+        if command.impact is not Impact.NONE:
+            text.append(f"   ! {command.impact}: {command.why}", _IMPACT_STYLE[command.impact])
+        out.print(text)
+
+
+def _impact(impact: Impact) -> str:
+    return f"[{_IMPACT_STYLE[impact]}]{impact}[/]"
+
+
+def _wave_of(plan: Plan, host: str) -> int:
+    return next(number for number, wave in enumerate(plan.waves, 1) if host in wave.hosts)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def impact_words() -> str:
+    """The impacts that `--allow` takes."""
+    return ", ".join(str(impact) for impact in Impact if impact is not Impact.NONE)
+
+
+_STATE_STYLE = {
+    State.UNCHANGED: "dim",
+    State.CHANGED: "green",
+    State.RETURNED: "yellow",
+    State.NOT_BEGUN: "dim",
+    State.UNKNOWN: "bold red",
+}
+
+
+def show_applied(out: Console, applied: Applied) -> None:
+    """Where each router stands, and what went wrong."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("router")
+    table.add_column("state")
+    for host in applied.hosts:
+        table.add_row(host.host, Text(str(host.state), _STATE_STYLE[host.state]))
+    out.print(table)
+    for problem in applied.problems:
+        _show_problem(problem_console(), problem)
+    if applied.run:
+        ended = "done" if applied.exit is Exit.OK else f"ended with {applied.exit.name.lower()}"
+        out.print(f"run {applied.run} {ended}; undo it with: hacc rollback {applied.run}")
+
+
+_STATUS_STYLE = {
+    Status.PASSED: "green",
+    Status.FAILED: "bold red",
+    Status.WAITING: "yellow",
+    Status.SKIPPED: "dim",
+}
+
+
+def show_verdict(out: Console, verdict: Verdict, *, everything: bool = False) -> None:
+    """Every check with its counts; then each result that did not pass, with what was expected."""
+    table = Table(
+        title=f"{verdict.cluster}: verified", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("check")
+    for status in Status:
+        table.add_column(str(status), justify="right")
+    for name in dict.fromkeys(result.check for result in verdict.results):
+        results = [result for result in verdict.results if result.check == name]
+        counts = [sum(result.status is status for result in results) for status in Status]
+        table.add_row(
+            name,
+            *(
+                Text(str(count) if count else "", _STATUS_STYLE[status])
+                for status, count in zip(Status, counts, strict=True)
+            ),
+        )
+    out.print(table)
+    for line in verdict.lines(everything=everything):
+        style = next(
+            (style for status, style in _STATUS_STYLE.items() if line.startswith(status)), ""
+        )
+        out.print(Text(line, style))
