@@ -29,10 +29,25 @@ def control_socket(directory: Path) -> Path:
     return directory / "ios.sock"
 
 
+# What somebody typed on the console before we came: the way in, and an archive, without which IOS
+# cannot revert by itself.
+_CONSOLE: Final = """\
+hostname {name}
+interface {interface}
+ description management
+ ip address {address} {mask}
+archive
+ path flash:archive
+ maximum 14
+"""
+_MANAGEMENT: Final = "GigabitEthernet0/0"
+
+
 def configuration(
     topology: Topology, directory: Path, secrets: Mapping[str, str]
 ) -> dict[str, Any]:
     """What `python -m lab.ios --config` reads."""
+    mask = str(topology.management.netmask)
     return {
         "control": str(control_socket(directory)),
         "state": str(directory / "ios.state.json"),
@@ -41,13 +56,16 @@ def configuration(
                 "name": router.name,
                 "address": str(router.management),
                 "port": 22,
-                "username": router.username,
-                "password": secrets[router.password],
-                "secret": secrets[router.enable],
-                "interfaces": {
-                    port.interface: {"lan": port.lan, "address": str(port.address or "")}
-                    for port in router.ports
-                },
+                "users": {router.username: secrets[router.password]},
+                "enable": secrets[router.enable],
+                "text": _CONSOLE.format(
+                    name=router.name,
+                    interface=_MANAGEMENT,
+                    address=router.management,
+                    mask=mask,
+                ),
+                "interfaces": {_MANAGEMENT: "management"}
+                | {port.interface: port.lan for port in router.ports},
             }
             for router in topology.ios
         ],
@@ -105,6 +123,6 @@ def ask(directory: Path, request: dict[str, Any], seconds: float = 10.0) -> dict
 
 def power(directory: Path, name: str, *, on: bool) -> None:
     """Pull, or plug in, the mains of one simulated router."""
-    answer = ask(directory, {"op": "power", "device": name, "on": on})
+    answer = ask(directory, {"do": "power-on" if on else "power-off", "device": name})
     if not answer.get("ok"):
         raise RouterFailed(f"{name}: {answer.get('error', 'the IOS simulator refused')}")
