@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from .archive import Archive
 from .cursor import Cursor
@@ -17,6 +18,9 @@ from .names import VIRTUAL, kind_of, parent_of, place_of
 from .passwords import matches
 from .tables import POSITIVE
 from .tree import Section, print_configuration
+
+if TYPE_CHECKING:
+    from .network import Network
 
 VERSION = "15.9"  # what `version` says in a configuration; `show version` says that it is simulated
 
@@ -51,6 +55,8 @@ class Device:
         self.privilege = privilege
         self.booted = now
         self.powered = True
+        self.boots = 0
+        self.network: Network | None = None  # set by the network that it is added to
         self.faults = Faults()
         self.journal: list[Entry] = []
         self.flash = Flash()
@@ -275,6 +281,7 @@ class Device:
     def power_on(self, now: float) -> None:
         """Boot from startup-config. Files survive; what was not saved is gone."""
         self.powered = True
+        self.boots += 1
         self.booted = now
         self.load(self.startup or "", now)
         self.touch_addresses()
@@ -284,8 +291,8 @@ class Device:
         self.power_on(now)
 
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def stamp(at: float) -> str:

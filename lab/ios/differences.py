@@ -78,9 +78,7 @@ def commands(old: dict[str, Block], new: dict[str, Block], depth: int = 0) -> li
     gone: list[str] = []
     come: list[str] = []
     before, after = (_lists(old), _lists(new)) if depth == 0 else ({}, {})
-    for name in before:
-        if before[name] != after.get(name):
-            gone.append(f"no {name}")
+    gone += [f"no {name}" for name, lines in before.items() if lines != after.get(name)]
     for key, block in old.items():
         if _ACL.match(block.line) and depth == 0:
             continue

@@ -6,20 +6,18 @@ in show.py; the archive's part in archive.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import show
+from . import show, show_network
 from .edit import Refused
 from .files import FlashFull, Path, parse_path
 from .grammar import Grammar, implied_of
-from .reply import Question
+from .reply import Call, Question
 
 if TYPE_CHECKING:
     from .session import Session
-
-Args = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Hangup:
     """The line is given up."""
 
 
-Run = Callable[["Session", Args, float], "str | Question | Hangup"]
+Run = Callable[[Call], "str | Question | Hangup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,16 @@ class ExecCommand:
 # --- moving about ---
 
 
-def _enable(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    if session.device.enable_matches("") is None:
+def _enable(call: Call) -> str | Question | Hangup:
+    if call.device.enable_matches("") is None:
         return "% No password set"
-    if session.enabled:
+    if call.session.enabled:
         return ""
-    return _ask_enable(session, 3)
+    return _ask_enable(call.session, 3)
 
 
 def _ask_enable(session: Session, left: int) -> Question:
-    def then(password: str, now: float) -> str | Question:
+    def then(password: str, _now: float) -> str | Question:
         if session.device.enable_matches(password) and not session.device.faults.wrong_password:
             session.enabled = True
             return ""
@@ -61,45 +59,47 @@ def _ask_enable(session: Session, left: int) -> Question:
     return Question("Password: ", then, secret=True)
 
 
-def _disable(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    session.enabled = False
+def _disable(call: Call) -> str | Question | Hangup:
+    call.session.enabled = False
     return ""
 
 
-def _exit(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _exit(_call: Call) -> str | Question | Hangup:
     return Hangup()
 
 
-def _nothing(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _nothing(_call: Call) -> str | Question | Hangup:
     return ""
 
 
-def _length(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    session.length = int(args["lines"])
+def _length(call: Call) -> str | Question | Hangup:
+    call.session.length = int(call.args["lines"])
     return ""
 
 
-def _width(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    session.width = int(args["columns"])
+def _width(call: Call) -> str | Question | Hangup:
+    call.session.width = int(call.args["columns"])
     return ""
 
 
 _CONFIGURING = "Enter configuration commands, one per line.  End with CNTL/Z."
 
 
-def _configure(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    session.configure()
+def _configure(call: Call) -> str | Question | Hangup:
+    call.session.configure()
     return _CONFIGURING
 
 
-def _configure_revert(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _configure_revert(call: Call) -> str | Question | Hangup:
     """`configure terminal revert timer N`, `... idle N`."""
-    idle = "idle" in args
+    idle = "idle" in call.args
     try:
-        name = session.device.archive.arm(int(args["minutes"]), now, session.user, idle=idle)
+        name = call.device.archive.arm(
+            int(call.args["minutes"]), call.now, call.session.user, idle=idle
+        )
     except Refused as refusal:
         return str(refusal)
-    session.configure()
+    call.session.configure()
     return (
         f"Rollback Confirmed Change: Backing up current running config to {name}\n\n{_CONFIGURING}"
     )
@@ -108,24 +108,24 @@ def _configure_revert(session: Session, args: Args, now: float) -> str | Questio
 # --- confirmed changes ---
 
 
-def _confirm(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _confirm(call: Call) -> str | Question | Hangup:
     try:
-        session.device.archive.confirm()
+        call.device.archive.confirm()
     except Refused as refusal:
         return str(refusal)
     return ""
 
 
-def _revert_now(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _revert_now(call: Call) -> str | Question | Hangup:
     try:
-        return session.device.archive.revert(now)
+        return call.device.archive.revert(call.now)
     except Refused as refusal:
         return str(refusal)
 
 
-def _revert_timer(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _revert_timer(call: Call) -> str | Question | Hangup:
     try:
-        session.device.archive.rearm(int(args["minutes"]), now, idle="idle" in args)
+        call.device.archive.rearm(int(call.args["minutes"]), call.now, idle="idle" in call.args)
     except Refused as refusal:
         return str(refusal)
     return ""
@@ -140,41 +140,42 @@ _SURE = (
 )
 
 
-def _replace(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    archive = session.device.archive
-    path = parse_path(args["file"])
+def _replace(call: Call) -> str | Question | Hangup:
+    archive = call.device.archive
+    path = parse_path(call.args["file"])
     text = archive.read(path) if path is not None else None
     if text is None:
-        return f"%Error opening {args['file']} (No such file or directory)"
+        return f"%Error opening {call.args['file']} (No such file or directory)"
 
     def go(answer: str, when: float) -> str | Question:
         if answer.strip().lower() not in ("y", "yes"):
             return ""
-        before = session.device.running_config()
+        before = call.device.running_config()
         try:
             backed = ""
-            if "minutes" in args:
-                name = archive.arm(int(args["minutes"]), when, session.user, idle="idle" in args)
+            if "minutes" in call.args:
+                name = archive.arm(
+                    int(call.args["minutes"]), when, call.session.user, idle="idle" in call.args
+                )
                 backed = f"Rollback Confirmed Change: Backing up current running config to {name}\n"
         except Refused as refusal:
             return str(refusal)
         done = archive.replace(text, when)
-        said = backed + done.report(listed="list" in args)
-        if not done.done and "error" in args:
+        said = backed + done.report(listed="list" in call.args)
+        if not done.done and "error" in call.args:
             archive.pending = None
             back = archive.replace(before, when)
             said += "\nRollback Confirmed Change: rolling back\n" + back.report(listed=False)
         return said
 
-    if "force" in args:
-        result = go("y", now)
-        return result
+    if "force" in call.args:
+        return go("y", call.now)
     return Question(_SURE, go)
 
 
-def _archive_config(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _archive_config(call: Call) -> str | Question | Hangup:
     try:
-        session.device.archive.take(now)
+        call.device.archive.take(call.now)
     except Refused as refusal:
         return str(refusal)
     return ""
@@ -183,14 +184,14 @@ def _archive_config(session: Session, args: Args, now: float) -> str | Question 
 # --- files ---
 
 
-def _write_memory(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    return session.device.save()
+def _write_memory(call: Call) -> str | Question | Hangup:
+    return call.device.save()
 
 
-def _write_erase(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    def then(key: str, when: float) -> str:
+def _write_erase(call: Call) -> str | Question | Hangup:
+    def then(key: str, _when: float) -> str:
         if key[:1] in ("", "y", "Y"):
-            session.device.store_startup(None)
+            call.device.store_startup(None)
             return "[OK]\nErase of nvram: complete"
         return ""
 
@@ -206,10 +207,10 @@ def _quiet(session: Session) -> bool:
     return line is not None and line.args["how"] == "quiet"
 
 
-def _copy(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    source, target = parse_path(args["source"]), parse_path(args["target"])
+def _copy(call: Call) -> str | Question | Hangup:
+    source, target = parse_path(call.args["source"]), parse_path(call.args["target"])
     if source is None or target is None:
-        bad = args["source"] if source is None else args["target"]
+        bad = call.args["source"] if source is None else call.args["target"]
         return f"%Error opening {bad} (Invalid argument)"
     shown = "startup-config" if target.system == "nvram" else target.name
 
@@ -217,10 +218,10 @@ def _copy(session: Session, args: Args, now: float) -> str | Question | Hangup:
         named = Path(target.system, answer.strip()) if answer.strip() else target
         if target.system != "flash":
             named = target
-        return copy(session, source, named, when)
+        return copy(call.session, source, named, when)
 
-    if _quiet(session) or "noprompt" in args:
-        return copy(session, source, target, now)
+    if _quiet(call.session) or "noprompt" in call.args:
+        return copy(call.session, source, target, call.now)
     return Question(f"Destination filename [{shown}]? ", ask)
 
 
@@ -253,56 +254,56 @@ def copy(session: Session, source: Path, target: Path, now: float) -> str:
     return f"{size} bytes copied in 0.060 secs ({size * 16} bytes/sec)"
 
 
-def _dir(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    path = parse_path(args.get("path", "flash:"))
+def _dir(call: Call) -> str | Question | Hangup:
+    path = parse_path(call.args.get("path", "flash:"))
     if path is None:
-        return f"%Error opening {args['path']} (Invalid argument)"
+        return f"%Error opening {call.args['path']} (Invalid argument)"
     if path.system == "nvram":
-        size = len(session.device.startup or "")
+        size = len(call.device.startup or "")
         return (
             f"Directory of nvram:/\n\n    1  -rw-  {size:10}                    <no date>  "
             f"startup-config\n\n524288 bytes total ({max(0, 524288 - size)} bytes free)"
         )
-    listing = session.device.flash.listing(path.name)
+    listing = call.device.flash.listing(path.name)
     if listing is None:
         return f"%Error opening flash:/{path.name} (No such file or directory)"
     return listing
 
 
-def _more(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    path = parse_path(args["path"])
-    text = session.device.archive.read(path) if path is not None else None
+def _more(call: Call) -> str | Question | Hangup:
+    path = parse_path(call.args["path"])
+    text = call.device.archive.read(path) if path is not None else None
     if text is None:
-        return f"%Error opening {args['path']} (No such file or directory)"
+        return f"%Error opening {call.args['path']} (No such file or directory)"
     return text
 
 
-def _delete(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    path = parse_path(args["path"])
-    if path is None or path.system != "flash" or path.name not in session.device.flash.files:
-        return f"%Error deleting {args['path']} (No such file or directory)"
+def _delete(call: Call) -> str | Question | Hangup:
+    path = parse_path(call.args["path"])
+    if path is None or path.system != "flash" or path.name not in call.device.flash.files:
+        return f"%Error deleting {call.args['path']} (No such file or directory)"
     name = path.name
 
-    def then(key: str, when: float) -> str:
+    def then(key: str, _when: float) -> str:
         if key[:1] in ("", "y", "Y"):
-            session.device.flash.delete(name)
+            call.device.flash.delete(name)
         return ""
 
-    def named(answer: str, when: float) -> str | Question:
+    def named(_answer: str, _when: float) -> str | Question:
         return Question(f"Delete flash:/{name}? [confirm]", then, key=True)
 
-    if "force" in args or _quiet(session):
-        return then("y", now)
+    if "force" in call.args or _quiet(call.session):
+        return then("y", call.now)
     return Question(f"Delete filename [{name}]? ", named)
 
 
-def _verify(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    path = parse_path(args["path"])
-    digest = session.device.flash.md5(path.name) if path is not None else None
+def _verify(call: Call) -> str | Question | Hangup:
+    path = parse_path(call.args["path"])
+    digest = call.device.flash.md5(path.name) if path is not None else None
     if path is None or digest is None:
-        return f"%Error opening {args['path']} (No such file or directory)"
-    if args.get("expected"):
-        good = args["expected"].lower() == digest
+        return f"%Error opening {call.args['path']} (No such file or directory)"
+    if call.args.get("expected"):
+        good = call.args["expected"].lower() == digest
         return f"..Done!\n{'Verified' if good else '%Error verifying'} ({path}) = {digest}"
     return f"..Done!\nverify /md5 ({path}) = {digest}"
 
@@ -310,20 +311,19 @@ def _verify(session: Session, args: Args, now: float) -> str | Question | Hangup
 # --- the rest ---
 
 
-def _reload(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _reload(call: Call) -> str | Question | Hangup:
     def then(key: str, when: float) -> str:
         if key[:1] in ("", "y", "Y"):
-            session.device.reload(when)
-            session.closed = True
+            call.device.reload(when)
         return ""
 
     return Question("Proceed with reload? [confirm]", then, key=True)
 
 
-def _clear_ospf(session: Session, args: Args, now: float) -> str | Question | Hangup:
-    def then(answer: str, when: float) -> str:
+def _clear_ospf(call: Call) -> str | Question | Hangup:
+    def then(answer: str, _when: float) -> str:
         if answer.strip().lower() in ("y", "yes"):
-            device = session.device
+            device = call.device
             device.router_ids = {
                 line.key: router.args["id"]
                 for line in device.configuration.lines.values()
@@ -334,7 +334,7 @@ def _clear_ospf(session: Session, args: Args, now: float) -> str | Question | Ha
     return Question("Reset ALL OSPF processes? [no]: ", then)
 
 
-def _help(session: Session, args: Args, now: float) -> str | Question | Hangup:
+def _help(_call: Call) -> str | Question | Hangup:
     return "Help may be requested at any point in a command by entering\na question mark '?'."
 
 
@@ -385,7 +385,10 @@ COMMANDS: tuple[ExecCommand, ...] = (
     _row("clear ip mobile <what:binding|secure|traffic|host-counters> [<rest:line>]", _nothing),
     _row("clear counters [<name:if>]", _nothing),
     _row("clear logging", _nothing),
-    *(_row(syntax, run, user=user) for syntax, run, user in show.COMMANDS),
+    *(
+        _row(syntax, run, user=user)
+        for syntax, run, user in (*show.COMMANDS, *show_network.COMMANDS)
+    ),
 )
 
 EXEC: Grammar[ExecCommand] = Grammar(COMMANDS)

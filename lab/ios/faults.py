@@ -70,11 +70,6 @@ def withdrawals(journal: list[Entry]) -> list[Withdrawal]:
         for place, addresses in before.items():
             if addresses and not after.get(place):
                 lost[place] = Withdrawal(entry, place[0], place[1], addresses[0])
-        for place, addresses in after.items():
-            if place in lost and addresses:  # it came back: the group was to survive
-                found.append(lost.pop(place))
-        for place in list(lost):
-            if place in after and entry is journal[-1]:
-                found.append(lost.pop(place))
+        found += [lost.pop(place) for place in list(lost) if after.get(place)]  # it came back
         before = after
-    return found
+    return found + [withdrawal for place, withdrawal in lost.items() if place in before]

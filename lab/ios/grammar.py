@@ -257,7 +257,7 @@ class Parsed(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A line that is not: what is wrong, and the column (from 0) of the word where it goes wrong."""
+    """A line that is not: what is wrong, and the column, from 0, of the word that is."""
 
     column: int
     kind: str  # invalid, incomplete, ambiguous

@@ -1,9 +1,14 @@
-"""What a session answers to a line."""
+"""What goes to a command of enable mode, and what a session answers to a line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .device import Device
+    from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,16 @@ class Question:
     then: Callable[[str, float], str | Question]
     key: bool = False
     secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command of user or enable mode as it is run: the values in its line, and when."""
+
+    session: Session
+    args: Mapping[str, str]
+    now: float
+
+    @property
+    def device(self) -> Device:
+        return self.session.device

@@ -112,7 +112,7 @@ class Source:
     def start(self) -> bytes:
         return self._parts.pop(0) if self.done else b""
 
-    def receive(self, data: bytes, now: float) -> bytes:
+    def receive(self, data: bytes, _now: float) -> bytes:
         """Each octet 0 of the client asks for the next part."""
         out = b""
         for _ in data:

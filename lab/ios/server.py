@@ -12,7 +12,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -270,7 +270,7 @@ class _Line(asyncssh.SSHServerSession[bytes]):
         self._channel = chan
         self._host.channels.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._host.channels.discard(self)
         if self._terminal is not None:
             self._terminal.session.close()
@@ -282,12 +282,7 @@ class _Line(asyncssh.SSHServerSession[bytes]):
         if self._connection is not None:
             self._connection.abort()
 
-    def pty_requested(
-        self,
-        term_type: str,
-        term_size: tuple[int, int, int, int],
-        term_modes: Mapping[int, int],
-    ) -> bool:
+    def pty_requested(self, *_: object) -> bool:
         return True
 
     def shell_requested(self) -> bool:
@@ -314,7 +309,7 @@ class _Line(asyncssh.SSHServerSession[bytes]):
         self._terminal = Terminal(session)
         self._emit(self._terminal.start())
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
         now = self._server.clock()
         if self._transfer is not None:
             self._write(self._transfer.receive(data, now))
@@ -332,7 +327,7 @@ class _Line(asyncssh.SSHServerSession[bytes]):
                 self._channel.close()
         return False
 
-    def break_received(self, msec: int) -> bool:
+    def break_received(self, _msec: int) -> bool:
         return True
 
     def _write(self, data: bytes) -> None:

@@ -11,13 +11,15 @@ line's first character is that key: "" is Enter.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from .cursor import Cursor, Outcome
 from .device import Device
 from .exec import EXEC, USER_EXEC, Hangup
 from .faults import Entry
 from .grammar import Unknown
-from .reply import Question, Reply
+from .reply import Call, Question, Reply
 
 PROMPT_WIDTH = 20  # of the host name, in configuration mode
 MORE = " --More-- "
@@ -45,6 +47,7 @@ class Session:
         self.question: Question | None = None
         self.more: list[str] = []
         self.closed = False
+        self._boot = device.boots
 
     # --- prompts ---
 
@@ -106,7 +109,7 @@ class Session:
 
     def feed(self, line: str, now: float) -> Reply:
         """Do one line."""
-        if self.closed or not self.device.powered:
+        if self.closed or not self.device.powered or self._boot != self.device.boots:
             self.close()
             return Reply("", "", closed=True, silent=True)
         device = self.device
@@ -157,7 +160,10 @@ class Session:
         assert question is not None
         self.question = None
         self._note("" if question.secret else line, self.mode, now, refused=False)
-        return self._finish(question.then(line, now))
+        result = question.then(line, now)
+        if self._boot != self.device.boots:  # it was `reload`
+            return self._reply("", closed=True)
+        return self._finish(result)
 
     def _finish(self, result: str | Question) -> Reply:
         if isinstance(result, Question):
@@ -192,7 +198,7 @@ class Session:
         parsed = grammar.parse(command.rstrip())
         if isinstance(parsed, Unknown):
             return _Error(explain(command.strip(), parsed, indent))
-        result = parsed.command.run(self, parsed.args, now)
+        result = parsed.command.run(Call(self, parsed.args, now))
         if piped is not None and isinstance(result, str):
             return _filtered(result, piped[1].lower(), piped[2])
         return result
@@ -242,7 +248,7 @@ class Session:
             return self._reply(explain(line, outcome.unknown, indent))
         return self._reply("\n".join(outcome.said) + "\n" if outcome.said else "")
 
-    def _confirmed(self, line: str):  # type: ignore[no-untyped-def]
+    def _confirmed(self, line: str) -> Callable[[str, float], str | Question]:
         def then(key: str, now: float) -> str | Question:
             if key[:1] not in ("", "y", "Y"):
                 return ""
@@ -269,12 +275,11 @@ class Session:
         return self._finish(result)
 
 
-class _Error(Exception):
-    """A line that enable mode does not understand, and what is printed."""
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """A line that enable mode does not understand: what is printed."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+    text: str
 
 
 def explain(line: str, unknown: Unknown, indent: int) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from .device import VERSION, stamp
+from .files import parse_path
+from .reply import Call
+from .rules.access import entries
 from .rules.interface import addresses_of
 from .tree import print_section
 
-if TYPE_CHECKING:
-    from .session import Session
-
-Args = Mapping[str, str]
-Show = Callable[["Session", Args, float], str]
+Show = Callable[[Call], str]
 
 
-def running_config(session: Session, args: Args, now: float) -> str:
-    return session.device.show_running_config()
+def running_config(call: Call) -> str:
+    return call.device.show_running_config()
 
 
-def _running_interface(session: Session, args: Args, now: float) -> str:
-    section = session.device.interface(args["name"])
+def _running_interface(call: Call) -> str:
+    section = call.device.interface(call.args["name"])
     if section is None:
         return "% Invalid interface"
-    lines = [f"interface {args['name']}", *print_section(section, 1)]
+    lines = [f"interface {call.args['name']}", *print_section(section, 1)]
     size = sum(len(line) + 1 for line in lines)
     return "\n".join(
         [
@@ -39,8 +37,8 @@ def _running_interface(session: Session, args: Args, now: float) -> str:
     )
 
 
-def _startup(session: Session, args: Args, now: float) -> str:
-    startup = session.device.startup
+def _startup(call: Call) -> str:
+    startup = call.device.startup
     if startup is None:
         return "startup-config is not present"
     return f"Using {len(startup)} out of 524288 bytes\n!\n{startup}"
@@ -58,15 +56,15 @@ def _span(seconds: float) -> str:
     return ", ".join(said) or "0 minutes"
 
 
-def _version(session: Session, args: Args, now: float) -> str:
-    device = session.device
+def _version(call: Call) -> str:
+    device = call.device
     return "\n".join(
         [
             f"HACC IOS simulator, no Cisco software: Software (HACC-IOS-SIMULATOR), "
             f"Version {VERSION},",
             "This is a simulated router for tests and drills. It forwards nothing.",
             "",
-            f"{device.hostname} uptime is {_span(now - device.booted)}",
+            f"{device.hostname} uptime is {_span(call.now - device.booted)}",
             "System returned to ROM by power-on",
             f"System restarted at {stamp(device.booted)}",
             'System image file is "flash:hacc-ios-simulator"',
@@ -77,12 +75,12 @@ def _version(session: Session, args: Args, now: float) -> str:
     )
 
 
-def _clock(session: Session, args: Args, now: float) -> str:
-    return f"*{stamp(now).replace(' UTC', f'.{int(now * 1000) % 1000:03d} UTC')}"
+def _clock(call: Call) -> str:
+    return f"*{stamp(call.now).replace(' UTC', f'.{int(call.now * 1000) % 1000:03d} UTC')}"
 
 
-def _interface_brief(session: Session, args: Args, now: float) -> str:
-    device = session.device
+def _interface_brief(call: Call) -> str:
+    device = call.device
     lines = [f"{'Interface':<26} {'IP-Address':<15} OK? Method {'Status':<21} Protocol"]
     for name, section in device.interfaces():
         addresses = addresses_of(section)
@@ -96,18 +94,16 @@ def _interface_brief(session: Session, args: Args, now: float) -> str:
     return "\n".join(lines)
 
 
-def _archive(session: Session, args: Args, now: float) -> str:
-    return session.device.archive.show()
+def _archive(call: Call) -> str:
+    return call.device.archive.show()
 
 
-def _differences(session: Session, args: Args, now: float) -> str:
-    from .files import parse_path
-
-    archive = session.device.archive
+def _differences(call: Call) -> str:
+    archive = call.device.archive
     texts = []
-    for name in (args.get("old", "system:running-config"), args.get("new")):
+    for name in (call.args.get("old", "system:running-config"), call.args.get("new")):
         if name is None:
-            name = "system:running-config" if "old" in args else "nvram:startup-config"
+            name = "system:running-config" if "old" in call.args else "nvram:startup-config"
         path = parse_path(name)
         text = archive.read(path) if path is not None else None
         if text is None:
@@ -116,22 +112,90 @@ def _differences(session: Session, args: Args, now: float) -> str:
     return archive.differences(*texts)
 
 
-def _incremental(session: Session, args: Args, now: float) -> str:
-    from .files import parse_path
-
-    path = parse_path(args["file"])
-    text = session.device.archive.read(path) if path is not None else None
+def _incremental(call: Call) -> str:
+    path = parse_path(call.args["file"])
+    text = call.device.archive.read(path) if path is not None else None
     if text is None:
-        return f"%Error opening {args['file']} (No such file or directory)"
-    return session.device.archive.incremental(text)
+        return f"%Error opening {call.args['file']} (No such file or directory)"
+    return call.device.archive.incremental(text)
 
 
-def _timer(session: Session, args: Args, now: float) -> str:
-    return session.device.archive.show_timer()
+def _timer(call: Call) -> str:
+    return call.device.archive.show_timer()
 
 
-def _privilege(session: Session, args: Args, now: float) -> str:
-    return f"Current privilege level is {15 if session.enabled else 1}"
+def _privilege(call: Call) -> str:
+    return f"Current privilege level is {15 if call.session.enabled else 1}"
+
+
+def _snmp_user(call: Call) -> str:
+    lines = []
+    for line in call.device.configuration.starting("snmp-server user"):
+        text = f" {line.text} "
+        auth = line.args.get("auth", "none").upper()
+        bits = line.args.get("bits")
+        priv = f"AES{bits}" if bits else (line.args.get("priv") or "none").upper()
+        lines += [
+            f"User name: {line.args['user']}",
+            "Engine ID: 800000090300AABBCC000100",
+            "storage-type: nonvolatile        active"
+            + (f"\taccess-list: {line.args['list']}" if "list" in line.args else ""),
+            f"Authentication Protocol: {auth if ' v3 ' in text else 'none'}",
+            f"Privacy Protocol: {priv}",
+            f"Group-name: {line.args['group']}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _users(call: Call) -> str:
+    lines = ["    Line       User       Host(s)              Idle       Location"]
+    for number, user in sorted(call.device.sessions.items()):
+        mark = "*" if number == call.session.number else " "
+        lines.append(
+            f"{mark}{number + 1:>3} vty {number - 1:<4}  {user:<10} idle                 "
+            "00:00:00   127.0.0.1"
+        )
+    lines += ["", "  Interface    User               Mode         Idle     Peer Address"]
+    return "\n".join(lines)
+
+
+def _cpu(_call: Call) -> str:
+    return (
+        "CPU utilization for five seconds: 1%/0%; one minute: 1%; five minutes: 1%\n"
+        " PID Runtime(ms)   Invoked      uSecs   5Sec   1Min   5Min TTY Process\n"
+        "   1           4        22        181  0.00%  0.00%  0.00%   0 Chunk Manager"
+    )
+
+
+def _memory(_call: Call) -> str:
+    return (
+        "Processor Pool Total:  919638648 Used:  236752096 Free:  682886552\n"
+        "\n"
+        " PID TTY  Allocated      Freed    Holding    Getbufs    Retbufs Process\n"
+        "   1   0    1583728       3472    1613672          0          0 Chunk Manager"
+    )
+
+
+def _access_lists(call: Call) -> str:
+    lines: list[str] = []
+    for line in call.device.configuration.ordered():
+        if line.body is None or not line.body.mode.startswith("acl-"):
+            continue
+        kind = "Standard" if line.body.mode == "acl-standard" else "Extended"
+        lines.append(f"{kind} IP access list {line.args['name']}")
+        lines += [
+            f"    {number} {text}"
+            for number, text in entries(line.body)
+            if not text.startswith("remark")
+        ]
+    return "\n".join(lines)
+
+
+def _logging(call: Call) -> str:
+    return "\n".join(
+        ["Syslog logging: enabled", "", "Log Buffer (8192 bytes):", "", *call.device.log]
+    )
 
 
 COMMANDS: tuple[tuple[str, Show, bool], ...] = (
@@ -148,4 +212,11 @@ COMMANDS: tuple[tuple[str, Show, bool], ...] = (
     ("show archive config differences [<old:word> [<new:word>]]", _differences, False),
     ("show archive config incremental-diffs <file:word>", _incremental, False),
     ("show archive config rollback timer", _timer, False),
+    ("show snmp user", _snmp_user, False),
+    ("show users", _users, True),
+    ("show processes cpu [sorted]", _cpu, True),
+    ("show processes memory [sorted]", _memory, True),
+    ("show access-lists", _access_lists, True),
+    ("show ip access-lists", _access_lists, True),
+    ("show logging", _logging, False),
 )

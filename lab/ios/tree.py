@@ -1,4 +1,4 @@
-"""The configuration as a tree: sections of lines, each line under the key that says what it sets."""
+"""The configuration as a tree: sections of lines, each under the key of what it sets."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..edit import Edit, Refused
-from ..tree import Section
+from ..tree import Command, Section
 from .interface import dotted, number_of
 
 STEP = 10  # IOS numbers entries 10, 20, 30, and again after a reload
@@ -45,7 +45,7 @@ def _tidy(text: str, extended: bool) -> str:
     return " ".join(tidy)
 
 
-def _insert(edit: Edit, section: Section, text: str, sequence: str | None) -> None:
+def _insert(section: Section, text: str, sequence: str | None) -> None:
     extended = section.mode == "acl-extended"
     text = _tidy(text, extended)
     known = entries(section)
@@ -62,14 +62,14 @@ def _insert(edit: Edit, section: Section, text: str, sequence: str | None) -> No
     section.put(row, sequence, text, {"sequence": sequence})
 
 
-ENTRY_ROWS: dict[str, "Command"] = {}  # filled by tables.routing: the row of an entry, by mode
+ENTRY_ROWS: dict[str, Command] = {}  # filled by tables.routing: the row of an entry, by mode
 
 
 def set_entry(edit: Edit) -> None:
     """`[N] permit ...` inside `ip access-list`."""
     sequence = edit.args.get("sequence")
     text = edit.text.removeprefix(f"{sequence} ") if sequence else edit.text
-    _insert(edit, edit.section, text, sequence)
+    _insert(edit.section, text, sequence)
 
 
 def unset_entry(edit: Edit) -> None:
@@ -102,7 +102,7 @@ def set_numbered(edit: Edit) -> None:
         row = NUMBERED_ROWS[kind]
         line = edit.root.put(row, key, key, {"name": str(number)})
     assert line.body is not None
-    _insert(edit, line.body, edit.text.removeprefix(f"access-list {number} "), None)
+    _insert(line.body, edit.text.removeprefix(f"access-list {number} "), None)
 
 
 def unset_numbered(edit: Edit) -> None:
@@ -110,7 +110,7 @@ def unset_numbered(edit: Edit) -> None:
     edit.root.drop(f"ip access-list {int(edit.args['number'])}")
 
 
-NUMBERED_ROWS: dict[str, "Command"] = {}  # filled by tables.routing: the row of a numbered list
+NUMBERED_ROWS: dict[str, Command] = {}  # filled by tables.routing: the row of a numbered list
 
 
 def enter(edit: Edit) -> None:

@@ -189,11 +189,12 @@ def remove_vrf(edit: Edit) -> None:
     edit.device.touch_addresses()
 
 
-def set_shutdown(edit: Edit) -> None:
+def set_seen(edit: Edit) -> None:
+    """A line without more to it that the neighbours notice: `shutdown`, `track`."""
     edit.put()
     edit.device.touch_addresses()
 
 
-def unset_shutdown(edit: Edit) -> None:
+def unset_seen(edit: Edit) -> None:
     edit.drop()
     edit.device.touch_addresses()

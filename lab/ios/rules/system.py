@@ -6,7 +6,7 @@ import re
 
 from ..edit import Confirm, Edit, Refused
 from ..passwords import encode7, hashed
-from ..tree import Line, Section
+from ..tree import Section
 
 _HOSTNAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")  # IOS also takes less, and complains (RFC 952)
 
@@ -145,15 +145,11 @@ def unset_router_id(edit: Edit) -> None:
         edit.say('% OSPF: Reload or use "clear ip ospf process" command, for this to take effect')
 
 
-def set_logged(edit: Edit) -> None:
-    """A line under `archive`; `path` switches the archive on."""
-    edit.put()
-
-
-def leave(edit: Edit) -> None:
-    """`exit-address-family` and its like; the session does the leaving."""
-
-
-def track_line(line: Line) -> tuple[str, str]:
-    """(interface, what is watched) of a `track N interface X ...` line; empty for others."""
-    return line.args.get("name", ""), line.args.get("what", "")
+def set_community(edit: Edit) -> None:
+    """IOS writes the access in capitals, and read-only when nothing is said."""
+    args = edit.args
+    text = f"snmp-server community {args['community']}"
+    if "view" in args:
+        text += f" view {args['view']}"
+    text += f" {args.get('access', 'ro').upper()}"
+    edit.put(f"{text} {args['list']}" if "list" in args else text)

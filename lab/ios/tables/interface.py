@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..rules import interface, standby, system
 from .rows import Row, block
 
-
 _G = "standby <group:0-4095=0>"  # a group that is not named is group 0
 
 COMMANDS = (
@@ -40,24 +39,38 @@ COMMANDS = (
         Row(
             "track <object:1-1000> / interface <name:if> <what:=line-protocol>",
             enters="track",
+            set=interface.set_seen,
+            unset=interface.unset_seen,
             sort=("object",),
         ),
         Row(
             "track <object:1-1000> / interface <name:if> ip <what:=routing>",
             enters="track",
+            set=interface.set_seen,
+            unset=interface.unset_seen,
             sort=("object",),
         ),
         Row(
             "track <object:1-1000> / ip route <net:ip> <mask:mask> reachability",
             enters="track",
+            set=interface.set_seen,
+            unset=interface.unset_seen,
             sort=("object",),
         ),
         Row(
             "track <object:1-1000> / ip sla <sla:1-2147483647> [<what:reachability|state>]",
             enters="track",
+            set=interface.set_seen,
+            unset=interface.unset_seen,
             sort=("object",),
         ),
-        Row("track <object:1-1000> / application home-agent", enters="track", sort=("object",)),
+        Row(
+            "track <object:1-1000> / application home-agent",
+            enters="track",
+            set=interface.set_seen,
+            unset=interface.unset_seen,
+            sort=("object",),
+        ),
         level=True,
     ),
     *block("track", 0, "delay / <rest:line>", "ip vrf <vrf:word>"),
@@ -76,7 +89,7 @@ COMMANDS = (
         "interface",
         0,
         "description / <text:line>",
-        "encapsulation / <rest:line>",
+        Row("encapsulation / <rest:line>", set=interface.set_seen, unset=interface.unset_seen),
         Row("vrf forwarding / <vrf:word>", set=interface.set_vrf, unset=interface.unset_vrf),
         Row("ip vrf forwarding / <vrf:word>", set=interface.set_vrf, unset=interface.unset_vrf),
     ),
@@ -142,7 +155,8 @@ COMMANDS = (
             unset=standby.unset_address,
         ),
         Row(
-            f"{_G} timers / [<hello_unit:=msec>] <hello:1-60000> [<hold_unit:=msec>] <hold:1-60000>",
+            f"{_G} timers / [<hello_unit:=msec>] <hello:1-60000> "
+            "[<hold_unit:=msec>] <hold:1-60000>",
             sort=("group",),
             set=standby.set_timers,
             unset=standby.forget,
@@ -227,7 +241,7 @@ COMMANDS = (
     *block(
         "interface",
         4,
-        Row("shutdown", set=interface.set_shutdown, unset=interface.unset_shutdown),
+        Row("shutdown", set=interface.set_seen, unset=interface.unset_seen),
         "carrier-delay / <rest:line>",
         "load-interval / <seconds:30-600>",
         "bandwidth / <kilobits:1-10000000>",

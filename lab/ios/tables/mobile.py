@@ -23,7 +23,7 @@ _KEY = (
 
 
 def _secure(peer: str) -> tuple[Row, ...]:
-    """The security associations of one kind of peer: by address, by range, by NAI, and all of one."""
+    """The security associations of one kind of peer: by range, by address, by NAI."""
     words = f"ip mobile secure {peer}"
     return (
         Row(

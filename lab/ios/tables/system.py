@@ -163,7 +163,8 @@ COMMANDS = (
         "snmp-server engineID local <engine:word>".replace("ID", "id"),
         Row(
             "snmp-server community <community:word> / [view <view:word>] [<access:ro|rw>] "
-            "[<list:word>]"
+            "[<list:word>]",
+            set=system.set_community,
         ),
         Row("snmp-server view <view:word> <tree:word> <how:included|excluded>"),
         Row("snmp-server group <group:word> <version:v1|v2c> / [<rest:line>]"),
