@@ -16,28 +16,30 @@ from .secrets import SecretRef
 Slices = Mapping[str, Mapping[str, tuple[IPv4Network, ...]]]  # by realm, by member
 
 
-def with_agent(
-    device: DeviceModel, devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
-) -> DeviceModel:
-    """The model with its agent's configuration, where the router is one that runs the agent."""
-    if device.platform is not Platform.LINUX:
-        return device
-    return dataclasses.replace(device, agent=_config(device, devices, intent, slices))
+def with_agents(
+    devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
+) -> tuple[DeviceModel, ...]:
+    """The cluster's models, with what their agents are told where routers run the agent."""
+    common = _common(devices, intent, slices)
+    return tuple(
+        dataclasses.replace(device, agent=_told(common, device))
+        if device.platform is Platform.LINUX
+        else device
+        for device in devices
+    )
 
 
-def _config(
-    device: DeviceModel, devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
+def _common(
+    devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
 ) -> config.AgentConfig:
-    service = device.service
-    controller = device.role is Role.CONTROLLER
+    """What a controller of no name and no interface would be told: what all of them know."""
     # A controller relays for every mobile node: it knows them as a member does, without the keys.
-    served = service or next(d.service for d in devices if d.service is not None)
-    lans = {port.lan for port in device.ports}
+    served = next(device.service for device in devices if device.service is not None)
     home, health = intent.home_agent, intent.health
     return config.AgentConfig(
         cluster=intent.cluster,
-        name=device.host,
-        role=device.role,
+        name="",
+        role=Role.CONTROLLER,
         home_agent_address=home.address,
         networks=tuple(
             network.prefix if network.prefix is not None else intent.lans[network.lan or ""].network
@@ -47,12 +49,11 @@ def _config(
         replay=home.replay.method,
         tolerance_s=home.replay.tolerance,
         binding_sync_s=intent.binding_sync_s,
-        max_bindings=None if service is None else service.max_bindings,
-        lans=tuple(config.Lan(port.lan, port.name, port.address) for port in device.ports),
+        max_bindings=None,
+        lans=(),
         gateways=tuple(
             config.LanAddress(group.lan, group.address)
             for group in intent.controllers.redundancy.groups
-            if group.lan in lans
         ),
         controllers=tuple(
             config.Controller(
@@ -75,22 +76,42 @@ def _config(
             failing_cpu=health.failing.cpu,
             failing_memory_free=health.failing.memory_free,
         ),
-        snmp=_snmp(device.snmp) if controller else None,
-        realms=tuple(_realm(realm, controller) for realm in served.realms),
-        nodes=tuple(
-            config.Node(
-                node.address,
-                node.network,
-                node.lifetime_s,
-                None if controller else _security(node.security),
-            )
-            for node in served.nodes
+        snmp=_snmp(devices[0].snmp),
+        realms=tuple(
+            config.Realm(realm.realm, realm.pool, realm.network, realm.lifetime_s)
+            for realm in served.realms
         ),
-        foreign_agents=()
-        if controller
-        else tuple(
+        nodes=tuple(
+            config.Node(node.address, node.network, node.lifetime_s) for node in served.nodes
+        ),
+        foreign_agents=(),
+    )
+
+
+def _told(common: config.AgentConfig, device: DeviceModel) -> config.AgentConfig:
+    """The part of one router: its interfaces, and, where it serves, its slice and its keys."""
+    lans = {port.lan for port in device.ports}
+    own = dataclasses.replace(
+        common,
+        name=device.host,
+        role=device.role,
+        lans=tuple(config.Lan(port.lan, port.name, port.address) for port in device.ports),
+        gateways=tuple(gateway for gateway in common.gateways if gateway.lan in lans),
+    )
+    if (service := device.service) is None:
+        return own
+    return dataclasses.replace(
+        own,
+        max_bindings=service.max_bindings,
+        snmp=None,
+        realms=tuple(map(_realm, service.realms)),
+        nodes=tuple(
+            config.Node(node.address, node.network, node.lifetime_s, _security(node.security))
+            for node in service.nodes
+        ),
+        foreign_agents=tuple(
             config.ForeignAgent(peer.address, _security(peer.security))
-            for peer in served.foreign_agents
+            for peer in service.foreign_agents
         ),
     )
 
@@ -121,15 +142,15 @@ def _members(devices: Sequence[DeviceModel], slices: Slices) -> Iterator[config.
         )
 
 
-def _realm(realm: Realm, controller: bool) -> config.Realm:
-    own = None if controller else realm.slice
+def _realm(realm: Realm) -> config.Realm:
+    ranges = realm.slice.ranges if realm.slice is not None else ()
     return config.Realm(
         realm=realm.realm,
         pool=realm.pool,
         network=realm.network,
         lifetime_s=realm.lifetime_s,
-        assigns=() if own is None else tuple(config.AddressRange(*ends) for ends in own.ranges),
-        security=None if controller else _security(realm.security),
+        assigns=tuple(config.AddressRange(*ends) for ends in ranges),
+        security=_security(realm.security),
     )
 
 

@@ -16,12 +16,10 @@ The decisions, in one place:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from hacc_agent.config import AgentConfig
-
-from . import agent
+from .agent import with_agents
 from .errors import HaccError, Place, Problem
 from .intent import Site
 from .inventory import HostFacts, Inventory
@@ -133,9 +131,7 @@ class _Cluster:
     def model(self) -> ClusterModel:
         devices = tuple(self.devices())
         if not self.problems:
-            devices = tuple(
-                agent.with_agent(device, devices, self.intent, self.slices) for device in devices
-            )
+            devices = with_agents(devices, self.intent, self.slices)
         return ClusterModel(
             self.intent.cluster, devices, self.home.at("address"), self.intent.at("cluster")
         )
@@ -568,11 +564,3 @@ def _timers(redundancy: Redundancy, priority: int) -> tuple[int, int]:
     if redundancy.hold_ms is not None:
         return hello, redundancy.hold_ms
     return hello, HOLD_MS if redundancy.hello_ms is None else 3 * hello
-
-
-def deployable(models: Iterable[ClusterModel]) -> Iterator[tuple[DeviceModel, AgentConfig]]:
-    """The routers that run hacc-agent, with what it is told."""
-    for model in models:
-        for device in model.devices:
-            if device.agent is not None:
-                yield device, device.agent
