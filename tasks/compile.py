@@ -158,8 +158,20 @@ class _Cluster:
                 yield from self.pair(member, f"home_agents[{index}]")
             else:
                 yield self.lone(member, Role.HOME_AGENT)
+            self.pins(member, f"home_agents[{index}]")
         for backup in intent.backups:
             yield self.lone(backup, Role.BACKUP)
+
+    def pins(self, member: HostMember | PairMember, subject: str) -> None:
+        pools = [nodes.pool for nodes in self.intent.mobile_nodes if isinstance(nodes, RealmNodes)]
+        for pin in member.slice:
+            if not any(pin.subnet_of(pool) for pool in pools):
+                self.refuse(
+                    member.at("slice"),
+                    f"{subject}.slice",
+                    f"{pin} lies in no pool",
+                    ", ".join(map(str, pools)) or "no slice: there are no pools",
+                )
 
     def lone(self, member: HostMember | Backup, role: Role) -> DeviceModel:
         facts = self.inventory[member.host]

@@ -50,6 +50,10 @@ def load_site(root: Path) -> Site:
         )  # fmt: skip
     files = [file for file in (root / name for name in FILES) if file.exists()]
     texts, problems = read_files(root, [*files, *(root / "clusters").glob("*.yaml")])
+    problems += [
+        Problem(Place(str(file), 0), "file", "is not read", hint=f"name it {file.stem}.yaml")
+        for file in (root / "clusters").glob("*.yml")
+    ]
     return parse_site(root, texts, problems)
 
 
@@ -69,7 +73,9 @@ def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem]
         try:
             cluster = ClusterIntent.model_validate(data)
         except ValidationError as error:
-            problems += [_problem(data, detail) for detail in error.errors()]
+            told = {(problem.place, problem.subject) for problem in found}
+            shape = [_problem(data, detail) for detail in error.errors()]
+            problems += [p for p in shape if (p.place, p.subject) not in told]
         else:
             clusters.append(cluster)
             problems += _names(cluster, names)
@@ -151,6 +157,8 @@ def _shown(value: object) -> str:
         return f"a mapping with {', '.join(map(str, value)) or 'no keys'}"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "nothing" if value is None else repr(value)
 
 
@@ -224,7 +232,7 @@ def _names(cluster: ClusterIntent, hosts: frozenset[str]) -> Iterator[Problem]:
         if isinstance(member, PairMember):
             yield from groups(member.redundancy, f"home_agents[{index}].redundancy")
     for host, place, subject in routers(cluster):
-        if host not in hosts:
+        if hosts and host not in hosts:  # without any, hosts.yaml itself is the problem
             yield Problem(
                 place, subject, f"no host {host!r} in the inventory", hint=nearest(host, hosts)
             )

@@ -96,7 +96,7 @@ def load_inventory(root: Path) -> Inventory:
     texts, problems = read_files(root, [root / name for name in FILES if (root / name).exists()])
     inventory, _, found = parse_inventory(root, texts)
     if problems or found:
-        raise InventoryError(problems + found)
+        raise InventoryError(dict.fromkeys(problems + found))
     return inventory
 
 
@@ -211,18 +211,23 @@ class _Reader:
             return None
         own = entry if isinstance(entry, yamlmarks.Mapping) else yamlmarks.Mapping("", 0)
         groups = tuple(dict.fromkeys(g for group in _groups(own) for g in self.chain(group)))
-        sources = [own, *(_mapping(self.groups.get(g)) for g in groups), self.defaults]
-        datas = [_mapping(source.get("data")) for source in sources]
+        if len(self.problems) > before:
+            return None
+        # From the nearest to the farthest; a value is told about under the name that gave it.
+        sources = [(name, own), *((g, _mapping(self.groups.get(g))) for g in groups)]
+        sources.append(("defaults", self.defaults))
+        named = [(owner, _mapping(source.get("data"))) for owner, source in sources]
+        datas = [data for _, data in named]
 
         def attribute(key: str, kind: type, words: str, missing: str = "") -> Any:
-            for source in sources:
+            for owner, source in sources:
                 if source.get(key) is not None:
                     value = source[key]
                     if type(value) is kind:
                         return value
                     written = source.written.get(key)
                     hint = yamlmarks.explain(written, value) if written else ""
-                    self.wrong(source.at(key), f"{name}.{key}", f"found {value!r}", words, hint)
+                    self.wrong(source.at(key), f"{owner}.{key}", f"found {value!r}", words, hint)
                     return None
             if missing:
                 self.wrong(place, f"{name}.{key}", "missing", words, missing)
@@ -230,12 +235,13 @@ class _Reader:
 
         data = {key: value for source in reversed(datas) for key, value in source.items()}
         driver = attribute(
-            "platform", str, " or ".join(PLATFORMS), "give it a group that has a platform"
+            "platform", str, ", ".join(PLATFORMS), "give it a group that has a platform"
         )
         if driver is not None and driver not in PLATFORMS:
+            owner, source = next(s for s in sources if s[1].get("platform") is not None)
             self.wrong(
-                next(s.at("platform") for s in sources if s.get("platform") is not None),
-                f"{name}.platform",
+                source.at("platform"),
+                f"{owner}.platform",
                 f"found {driver!r}",
                 ", ".join(PLATFORMS),
                 nearest(driver, PLATFORMS),
@@ -246,8 +252,8 @@ class _Reader:
         facts = {
             "hostname": attribute("hostname", str, "an address or a name") or name,
             "username": attribute("username", str, "a text"),
-            "password": self.reference(name, "password", datas),
-            "enable": self.reference(name, "enable", datas),
+            "password": self.reference("password", named),
+            "enable": self.reference("enable", named),
         }
         router_id = self.address(name, "router_id", data, datas[0])
         interfaces = tuple(self.interfaces(name, datas))
@@ -268,16 +274,16 @@ class _Reader:
         )
 
     def reference(
-        self, host: str, key: str, datas: Iterable[yamlmarks.Mapping]
+        self, key: str, named: Iterable[tuple[str, yamlmarks.Mapping]]
     ) -> SecretRef | None:
-        source = next((data for data in datas if data.get(key) is not None), None)
+        owner, source = next((item for item in named if item[1].get(key) is not None), ("", None))
         if source is None:
             return None
         ref = SecretRef.parse(source[key])
         if ref is None:  # what stands there may be the password itself: it is not repeated
             self.wrong(
                 source.at(key),
-                f"{host}.data.{key}",
+                f"{owner}.data.{key}",
                 "not a reference to a secret",
                 SCHEMES,
                 'write "env:NAME", and export NAME',

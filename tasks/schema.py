@@ -135,9 +135,8 @@ def _secret(value: object) -> SecretRef:
 
 
 def _spi(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", value):
-        digits = value.removeprefix("0x")
-        raise refuse(_SPI.__str__(), f"a hexadecimal SPI, as IOS shows it, is written 0x{digits}")
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{1,8}", value):
+        raise refuse(str(_SPI), f"a hexadecimal SPI, as IOS shows it, is written 0x{value}")
     return int(_SPI.check(value))
 
 
@@ -503,7 +502,7 @@ class Snmp(Node):
         if sorted(present) != sorted(wanted):
             name = "2c" if self.version == 2 else "3"
             raise refuse(
-                f"version {name} has {' and '.join(wanted)}",
+                " and ".join(wanted),
                 message=f"version {name} with {' and '.join(present) or 'none of its keys'}",
             )
         return self

@@ -3,8 +3,8 @@
 The parser is libyaml's (PyYAML's C loader), asked only for its node tree. The walk over the tree
 is ours, because it must do four things that a stock constructor doesn't: keep the line of every
 key, refuse duplicate keys, keep keys as the text that was written (a host may be called `no`),
-and remember how a plain scalar was written when YAML 1.1 reads it as something that few expect
-(`no`, `012`, `1:30`), so that an error can explain it.
+and remember how a plain scalar was written where YAML 1.1 reads more than a text into it (`no`),
+so that an error can explain it. `012` and `1:30` are refused: nobody means octal or base 60.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class _Walk:
         text, tag = str(node.value), str(node.tag).removeprefix(_TAG)
         try:
             if tag == "int":
-                return _integer(text)
+                return self.integer(node, path, text)
             if tag == "bool":
                 return text.lower() in _TRUE
             if tag == "float":
@@ -222,9 +222,23 @@ class _Walk:
             self.wrong(node, path, f"the tag {node.tag} has no meaning here", "plain YAML")
         return text
 
-    def wrong(self, node: yaml.Node, path: Path, message: str, allowed: str = "") -> None:
+    def integer(self, node: yaml.ScalarNode, path: Path, text: str) -> int:
+        value = _integer(text)
+        if _SURPRISING_INT.fullmatch(text):
+            base = "base 60" if ":" in text else "binary" if "b" in text else "octal"
+            self.wrong(
+                node,
+                path,
+                f"YAML reads {text} as {base}, which is {value}",
+                hint=f'write {value} for the number, "{text}" for the text',
+            )
+        return value
+
+    def wrong(
+        self, node: yaml.Node, path: Path, message: str, allowed: str = "", hint: str = ""
+    ) -> None:
         place = Place(self.file, node.start_mark.line + 1)
-        self.problems.append(Problem(place, words(path) or "file", message, allowed=allowed))
+        self.problems.append(Problem(place, words(path) or "file", message, allowed, hint))
 
 
 def _surprise(node: yaml.Node) -> str | None:
@@ -235,14 +249,10 @@ def _surprise(node: yaml.Node) -> str | None:
 
 
 def explain(written: str, value: object) -> str:
-    """Why a plain scalar is not what was written, or nothing where it is."""
-    if isinstance(value, bool):
-        return f'YAML reads {written} as {str(value).lower()}: write "{written}" to mean the text'
-    if isinstance(value, int) and _SURPRISING_INT.fullmatch(written):
-        base = "sexagesimal" if ":" in written else "binary" if "b" in written else "octal"
-        return f'YAML reads {written} as {base} {value}: write "{written}" to mean the text'
-    if value is None and written:
-        return f'YAML reads {written} as nothing: write "{written}" to mean the text'
+    """Why a plain scalar is not the text that was written, or nothing where it is."""
+    if isinstance(value, bool) or (value is None and written):
+        meaning = "nothing" if value is None else str(value).lower()
+        return f"YAML reads {written} as {meaning}: quote it to mean the text"
     return ""
 
 
@@ -302,7 +312,8 @@ def _broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
         hint = "is it indented like its neighbours?"
     else:
         hint = ""
-    message = f"broken: {error.problem or error.context}"
-    if error.context and error.problem:
-        message += f", {error.context}"
+    said = [str(part) for part in (error.problem, error.context) if part]
+    if said[0].startswith("but "):  # the context is the first half of the sentence
+        said.reverse()
+    message = f"broken: {', '.join(said)}"
     return Problem(Place(file, line), "YAML", message, hint=hint)

@@ -7,7 +7,9 @@ which names the places that disagree. `keys` proves what only the clear secrets 
 
 from __future__ import annotations
 
-from ..errors import Problem
+from dataclasses import replace
+
+from ..errors import Place, Problem
 from .fleet import Invariant, Site
 from .keys import KEYS, prove_keys
 from .numbers import NUMBERS
@@ -20,5 +22,15 @@ INVARIANTS: tuple[Invariant, ...] = (*REDUNDANCY, *NUMBERS, *SERVICE)
 
 
 def prove(site: Site) -> list[Problem]:
-    """Every way in which a site breaks an invariant; an empty list is a proof."""
-    return [problem for invariant in INVARIANTS for problem in invariant.check(site)]
+    """Every way in which a site breaks an invariant; an empty list is a proof.
+
+    What several routers break in the same words at the same place is told once, with all of the
+    places that disagree.
+    """
+    found: dict[tuple[Place | None, str, str], Problem] = {}
+    for invariant in INVARIANTS:
+        for problem in invariant.check(site):
+            key = (problem.place, problem.subject, problem.message)
+            also = dict.fromkeys((*(found[key].also if key in found else ()), *problem.also))
+            found[key] = replace(problem, also=tuple(also))
+    return list(found.values())

@@ -26,9 +26,9 @@ def addresses(site: Site) -> Iterator[Claim]:
     for device in devices(site):
         for port in device.ports:
             what = f"the address of {device.host} on {port.name}"
-            yield Claim(port.address.ip, what, port.place)
+            yield Claim(port.address.ip, what, port.place, (device.host, port.name))
         what = f"the router id of {device.host}"
-        yield Claim(device.router_id, what, device.router_id_place)
+        yield Claim(device.router_id, what, device.router_id_place, device.host)
     for _, group in groups(site):
         what = f"the virtual address of the group {group.name}"
         yield Claim(group.address, what, group.place, group.name)
@@ -110,7 +110,7 @@ def member_once(site: Site) -> Iterator[Problem]:
         names = {device.host: device for device in cluster.devices}
         for device, service in members(cluster):
             other = names.get(service.member)
-            if other is not None and other is not device:
+            if other is not None and other.host != device.host:
                 yield Problem(
                     service.place, service.member, "is the name of a pair and of a router",
                     hint="give the pair a name of its own", also=(other.place,),

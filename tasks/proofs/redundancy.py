@@ -176,7 +176,7 @@ def preempts_after_sync(site: Site) -> Iterator[Problem]:
     for device, group in groups(site):
         if group.preempt_delay_s <= device.binding_sync_s:
             yield Problem(
-                group.place, f"{device.host}: {group.name}",
+                group.place, group.name,
                 f"preempts after {group.preempt_delay_s} s and has the bindings after "
                 f"{device.binding_sync_s} s",
                 allowed=f"preempt_delay_s above binding_sync_s, {device.binding_sync_s}",
@@ -185,7 +185,7 @@ def preempts_after_sync(site: Site) -> Iterator[Problem]:
 
 
 def address_on_lan(site: Site) -> Iterator[Problem]:
-    for device, group in groups(site):
+    for _, group in groups(site):
         network = group.port.address.network
         usable = network.prefixlen >= 31 or group.address not in (
             network.network_address,
@@ -193,7 +193,7 @@ def address_on_lan(site: Site) -> Iterator[Problem]:
         )
         if group.address not in network or not usable:
             yield Problem(
-                group.place, f"{device.host}: {group.name}",
+                group.place, group.name,
                 f"{group.address} is no host's address on the LAN {group.port.lan!r}",
                 allowed=f"an address of {network}", also=(group.port.place,),
             )  # fmt: skip
@@ -243,12 +243,11 @@ def name_unique(site: Site) -> Iterator[Problem]:
 
 
 def group_number(site: Site) -> Iterator[Problem]:
-    for device, group in groups(site):
-        subject = f"{device.host}: {group.name}"
+    for _, group in groups(site):
         if _kind(group) not in GROUP_NUMBERS:
             versions = sorted(v for protocol, v in GROUP_NUMBERS if protocol is group.protocol)
             yield Problem(
-                group.place, subject, f"there is no {_words(group)}",
+                group.place, group.name, f"there is no {_words(group)}",
                 allowed=f"version {' or '.join(map(str, versions))}",
             )  # fmt: skip
             continue
@@ -256,30 +255,29 @@ def group_number(site: Site) -> Iterator[Problem]:
         if not low <= group.group <= high:
             hint = "use version: 2 for groups up to 4095" if _kind(group) == (HSRP, 1) else ""
             yield Problem(
-                group.place, subject, f"{group.group} is not a group of {_words(group)}",
+                group.place, group.name, f"{group.group} is not a group of {_words(group)}",
                 allowed=f"{low}-{high}", hint=hint,
             )  # fmt: skip
 
 
 def timers(site: Site) -> Iterator[Problem]:
-    for device, group in groups(site):
-        subject = f"{device.host}: {group.name}"
+    for _, group in groups(site):
         words, fits = HELLOS.get(_kind(group), ("", lambda _: True))
         if not fits(group.hello_ms):
             yield Problem(
-                group.place, subject,
+                group.place, group.name,
                 f"{_words(group)} cannot say hello every {group.hello_ms} ms", allowed=words,
             )  # fmt: skip
         if group.protocol is HSRP and not (
             group.hold_ms <= 3000 or (group.hold_ms % 1000 == 0 and group.hold_ms <= 255_000)
         ):
             yield Problem(
-                group.place, subject,
+                group.place, group.name,
                 f"{_words(group)} cannot hold for {group.hold_ms} ms", allowed=HOLD,
             )  # fmt: skip
         if group.hold_ms < HOLD_HELLOS * group.hello_ms:
             yield Problem(
-                group.place, subject,
+                group.place, group.name,
                 f"hold {group.hold_ms} ms is less than {HOLD_HELLOS} hellos of {group.hello_ms} ms",
                 allowed=f"at least {HOLD_HELLOS * group.hello_ms} ms",
                 hint="a lost hello would be taken for a dead router",
@@ -287,13 +285,13 @@ def timers(site: Site) -> Iterator[Problem]:
 
 
 def authentication(site: Site) -> Iterator[Problem]:
-    for device, group in groups(site):
+    for _, group in groups(site):
         if group.authentication is None:
             continue
         allowed = AUTHENTICATIONS.get(_kind(group), ("md5", "text"))
         if group.authentication.method not in allowed:
             yield Problem(
-                group.authentication.place, f"{device.host}: {group.name}",
+                group.authentication.place, group.name,
                 f"{_words(group)} has no {group.authentication.method} authentication",
                 allowed=" or ".join(allowed) or "none: remove it",
             )  # fmt: skip
@@ -364,7 +362,9 @@ def pair_halves(site: Site) -> Iterator[Problem]:
             halves = [
                 half
                 for half in cluster.devices
-                if half.service is not None and half.service.member == service.member
+                if half.service is not None
+                and half.service.member == service.member
+                and (half is first or half.host != first.host)
             ]
             for other in halves[1:]:
                 assert other.service is not None

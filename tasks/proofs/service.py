@@ -91,17 +91,15 @@ def lifetimes(site: Site) -> Iterator[Problem]:
 
 
 def replay(site: Site) -> Iterator[Problem]:
-    told = set()
     for device in devices(site):
         if device.platform is not Platform.IOS or device.service is None:
             continue
         asked = [(device.service.member, device.service.replay, device.service.place)]
         asked += [(words, sa.replay, sa.place) for words, sa in associations(device)]
         for words, method, place in asked:
-            if method is not Replay.TIMESTAMP and place not in told:
-                told.add(place)
+            if method is not Replay.TIMESTAMP:
                 yield Problem(
-                    place, words, f"replay protection by {method} on the IOS router {device.host}",
+                    place, words, f"replay protection by {method} on an IOS router",
                     allowed="timestamp: IOS has no other", also=(device.place,),
                 )  # fmt: skip
 
@@ -111,7 +109,7 @@ def capacity(site: Site) -> Iterator[Problem]:
         if device.platform is Platform.IOS and service.max_bindings > IOS_BINDINGS:
             yield Problem(
                 service.place, service.member,
-                f"max_bindings {service.max_bindings} on the IOS router {device.host}",
+                f"max_bindings {service.max_bindings} on an IOS router",
                 allowed=f"up to {IOS_BINDINGS}", also=(device.place,),
             )  # fmt: skip
 
