@@ -18,7 +18,6 @@ from .view import View
 
 __all__ = [
     "CHECKS",
-    "DEADLINE_S",
     "Check",
     "Observation",
     "Result",
@@ -32,10 +31,18 @@ __all__ = [
 Observe = Callable[[Sequence[DeviceModel]], Mapping[str, Observation]]
 Progress = Callable[[Verdict], None]
 
-# OSPF with hello 1 s on a broadcast LAN needs 15 s from nothing (wait timer and election), HSRP
-# and VRRP some seconds: measured on FRR 8.4 and keepalived 2.2. Twice that is patience enough.
-DEADLINE_S = 30.0
+# HSRP and VRRP elections, daemons that restart, SNMP's first keys: each some seconds, measured.
+LEAST_S = 30.0
+# On a broadcast LAN OSPF waits one dead interval before it elects a designated router (RFC 2328
+# section 9); then two hellos, and exchange, flooding and SPF: 51 s of FRR 8.4's default 40 s.
+EXCHANGE_S = 10.0
 INTERVAL_S = 1.0
+
+
+def patience_s(cluster: ClusterModel) -> float:
+    """How long what is right may take to show."""
+    ospf = (device.ospf for device in cluster.devices)
+    return max(LEAST_S, *(o.dead_s + 2 * o.hello_s + EXCHANGE_S for o in ospf))
 
 
 def verify(
@@ -44,24 +51,25 @@ def verify(
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    deadline_s: float = DEADLINE_S,
+    deadline_s: float | None = None,
     interval_s: float = INTERVAL_S,
     progress: Progress | None = None,
     matters: Callable[[Result], bool] | None = None,
 ) -> Verdict:
     """Observe and judge until everything has settled, something is beyond hope, or time is up.
 
-    A failure that may converge counts as waiting until the deadline. As soon as a failure cannot
-    converge the verdict is given: whoever must roll back should not wait for the rest. `progress`
-    is called with each round's verdict, the last one too.
+    A failure that may converge counts as waiting until the deadline, `patience_s` by default. As
+    soon as a failure cannot converge the verdict is given: whoever must roll back should not wait
+    for the rest. `progress` is called with each round's verdict, the last one too.
     """
+    patience = patience_s(cluster) if deadline_s is None else deadline_s
     started = clock()
     rounds = 0
     while True:
         seen = observe(cluster.devices)
         rounds += 1
         elapsed = clock() - started
-        final = elapsed + interval_s > deadline_s
+        final = elapsed + interval_s > patience
         results = []
         for check, result in judge(View(cluster, seen)):
             if matters and not matters(result):

@@ -1,0 +1,240 @@
+"""Real daemons: five Linux routers of a lab, brought into force by hand, verified, and broken.
+
+FRR, keepalived and snmpd do what our templates say; the observations come from their own commands
+and from SNMP over the lab's network. Each fault is real, and must be found with its message.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from lab.faults import Fault, FaultKind
+from lab.lab import Lab
+from lab.topology import load_topology
+from tasks.model import ClusterModel, DeviceModel
+from tasks.render import render
+from tasks.rendered import Platform
+from tasks.secrets import resolve
+from tasks.verify import Observation, Result, Status, Verdict, verify
+from tasks.verify.observe import observe
+from tasks.verify.snmp import Access, get
+
+pytestmark = pytest.mark.lab
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
+OPENED = {
+    "env:VERIFY_KEY": "0" * 32,
+    "env:VERIFY_OSPF": "ospf-key",
+    "env:VERIFY_SNMP": "snmp-pass-1",
+}
+# keepalived tells that it is ready only to a parent that is systemd, by name: here it is simple.
+PREPARE = """\
+cat > /etc/systemd/system/keepalived.service <<END
+[Service]
+Type=simple
+ExecStart=/usr/sbin/keepalived --dont-fork
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+sysctl -q -p /etc/sysctl.d/90-hacc.conf
+chown -R frr:frr /etc/frr
+systemctl restart frr
+systemctl enable --quiet --now snmpd
+[ ! -e /etc/keepalived/keepalived.conf ] || systemctl enable --quiet --now keepalived
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inside:
+    """A shell on a router, without SSH: what is read is what counts here."""
+
+    lab: Lab
+    host: str
+
+    def run(self, command: str) -> str:
+        return self.lab.run(self.host, "sh", "-c", command).stdout
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Site:
+    lab: Lab
+    cluster: ClusterModel
+
+    def observe(self, devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
+        """All routers at once, from the lab's management network."""
+
+        def one(device: DeviceModel) -> tuple[str, Observation]:
+            access = Access.of(device.snmp, OPENED)
+            seen = observe(
+                device,
+                self.cluster,
+                Inside(self.lab, device.host),
+                lambda: get(device.management, access, timeout_s=0.5, retries=1),
+            )
+            return device.host, seen
+
+        def enter() -> None:
+            """This thread's sockets belong to the lab from now on."""
+            network = os.open(f"/proc/{self.lab.fabric()}/ns/net", os.O_RDONLY)
+            try:
+                assert ctypes.CDLL(None, use_errno=True).setns(network, CLONE_NEWNET) == 0
+            finally:
+                os.close(network)
+
+        with ThreadPoolExecutor(len(devices), initializer=enter) as pool:
+            return dict(pool.map(one, devices))
+
+    def verify(self, deadline_s: float = 40.0) -> Verdict:
+        return verify(
+            self.cluster,
+            self.observe,
+            clock=time.monotonic,
+            sleep=time.sleep,
+            deadline_s=deadline_s,
+        )
+
+    def until(self, told: Callable[[Verdict], list[Result]], seconds: float = 20.0) -> list[Result]:
+        """Look until something is told: what a fault does to a daemon takes its time."""
+        end = time.monotonic() + seconds
+        while True:
+            verdict = self.verify(deadline_s=0)
+            found = told(verdict)
+            if found or time.monotonic() > end:
+                assert found, "\n".join(verdict.lines())
+                return found
+
+
+@pytest.fixture(scope="module")
+def linux_site(cluster: ClusterModel, site: Path) -> Iterator[Site]:
+    topology = load_topology(site, name=f"verify-{os.getpid()}")
+    linux = tuple(d for d in cluster.devices if d.platform is Platform.LINUX)
+    with Lab(dataclasses.replace(topology, routers=topology.linux), keep_host_keys=False) as lab:
+        for device in linux:
+            for file in render(device).files:
+                text = resolve(file.text, OPENED)
+                write = f'mkdir -p "$(dirname {file.path})" && cat > {file.path}'
+                lab.run(device.host, "sh", "-c", write, text_in=text).check_returncode()
+        with ThreadPoolExecutor(len(linux)) as pool:
+            done = pool.map(lambda d: lab.run(d.host, "sh", "-ec", PREPARE), linux)
+            assert [result.stderr for result in done if result.returncode] == []
+        yield Site(lab, dataclasses.replace(cluster, devices=linux))
+
+
+@pytest.fixture(autouse=True)
+def _mended(linux_site: Site) -> Iterator[None]:
+    yield
+    linux_site.lab.mend()
+
+
+def failures(check: str) -> Callable[[Verdict], list[Result]]:
+    return lambda verdict: [one for one in verdict.of(Status.FAILED) if one.check == check]
+
+
+def test_a_cluster_that_was_just_configured_is_verified(linux_site: Site) -> None:
+    verdict = linux_site.verify()
+    assert verdict.settled, "\n".join(verdict.lines())
+    passed = {(result.check, result.subject) for result in verdict.of(Status.PASSED)}
+    assert {
+        ("one-owner", "198.18.1.254 (west-core)"),
+        ("one-owner", "198.19.0.1 (west-core)"),
+        ("announced", "198.19.0.1/32"),
+        ("announced", "198.19.64.0/18"),
+        ("announced", "198.19.68.0/22"),
+        ("forwarding", "198.19.72.0/22"),
+        ("snmp", "SNMP version 3"),
+    } <= passed
+    assert {result.check for result in verdict.of(Status.SKIPPED)} == {"home-agent", "bindings"}
+
+
+def test_split_brain_is_two_owners(linux_site: Site) -> None:
+    """The standby hears nobody any more: it takes over, and so there are two."""
+    linux_site.lab.break_(Fault(FaultKind.ONEWAY, ("hacc2",), direction="in"))
+    found = linux_site.until(failures("one-owner"))
+    assert {result.subject for result in found} == {
+        "198.18.1.254 (west-core)",
+        "198.19.0.1 (west-core)",
+    }
+    assert {result.observed for result in found} == {"owned by hacc1, hacc2"}
+    assert all("do not hear each other" in result.hint for result in found)
+    linux_site.lab.mend()
+    assert linux_site.verify().settled
+
+
+def test_a_slice_that_is_not_announced_is_missed_by_every_neighbour(linux_site: Site) -> None:
+    drop = ("-c", "configure", "-c", "no ip route 198.19.64.0/22 blackhole tag 434")
+    linux_site.lab.run("ha1", "vtysh", *drop).check_returncode()
+    found = linux_site.until(failures("announced"))
+    assert {result.host for result in found} == {"hacc1", "hacc2", "ha2", "ha9"}
+    assert {(result.subject, result.observed) for result in found} == {
+        ("198.19.64.0/22", "not in OSPF's table")
+    }
+    assert found[0].expected == "through ha1"
+    # The packets go somewhere all the same: to the active controller, as the last resort.
+    astray = linux_site.until(failures("forwarding"))
+    assert "198.19.64.0 goes through 198.18.1.11 on lan" in {one.observed for one in astray}
+    again = ("-c", "configure", "-c", "ip route 198.19.64.0/22 blackhole tag 434")
+    linux_site.lab.run("ha1", "vtysh", *again).check_returncode()
+    assert linux_site.verify().settled
+
+
+def test_a_silent_snmpd_is_told_with_what_it_may_be(linux_site: Site) -> None:
+    linux_site.lab.run("ha2", "systemctl", "stop", "snmpd").check_returncode()
+    verdict = linux_site.verify(deadline_s=0)
+    assert {(result.check, result.host) for result in verdict.of(Status.FAILED)} == {
+        ("snmp", "ha2"),
+        ("services", "ha2"),
+    }
+    (silent,) = failures("snmp")(verdict)
+    assert "snmpd is down" in silent.observed
+    linux_site.lab.run("ha2", "systemctl", "start", "snmpd").check_returncode()
+    assert linux_site.verify().settled
+
+
+def test_arp_rules_that_were_lifted_are_found_at_once(linux_site: Site) -> None:
+    lift = ("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0")
+    linux_site.lab.run("ha9", *lift).check_returncode()
+    verdict = linux_site.verify()
+    assert verdict.rounds == 1
+    (found,) = failures("arp")(verdict)
+    assert (found.host, found.observed) == ("ha9", "arp_ignore 0, arp_announce 2")
+    linux_site.lab.run("ha9", *lift[:-1], "net.ipv4.conf.all.arp_ignore=1").check_returncode()
+    assert linux_site.verify().settled
+
+
+def test_snmp_with_another_key_is_told_apart_from_silence(linux_site: Site) -> None:
+    device = linux_site.cluster.device("ha1")
+    wrong = {**OPENED, "env:VERIFY_SNMP": "another-pass"}
+    access = Access.of(device.snmp, wrong)
+    told: list[str] = []
+
+    def ask() -> None:
+        seen = observe(
+            device,
+            linux_site.cluster,
+            Inside(linux_site.lab, "ha1"),
+            lambda: get(device.management, access, timeout_s=0.5, retries=1),
+        )
+        told.extend(gap.reason for gap in seen.unread if not gap.expected)
+
+    def inside() -> None:
+        network = os.open(f"/proc/{linux_site.lab.fabric()}/ns/net", os.O_RDONLY)
+        ctypes.CDLL(None, use_errno=True).setns(network, CLONE_NEWNET)
+        os.close(network)
+        ask()
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join(30)
+    assert told == ["the authentication key differs"]
