@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .changes import Changes, Command, DiffLine
-from .edits import Comparison, Ownership, Reader, fold
+from .edits import Comparison, Reader, fold
 from .merging import merged, shown
-from .order import Step, steps
+from .order import ordered
+from .ownership import Ownership
 from .platforms import Impact, Table, frr, ios
 from .rendered import File, Owner, Platform
+from .steps import Step
 from .tree import parse
 from .whole import whole_lines
 
@@ -48,8 +50,8 @@ def diff(running: str, intended: File, platform: Platform, opened: Mapping[str, 
     sections, back = comparison.sections, [edit.reversed() for edit in edits]
     return Changes(
         lines,
-        _commands(steps(edits, sections, comparison.running)),
-        _commands(steps(back, [each.reversed() for each in sections], comparison.running)),
+        _commands(ordered(edits, sections, comparison.running)),
+        _commands(ordered(back, [each.reversed() for each in sections], comparison.running)),
     )
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .errors import Exit, HaccError, Place, Problem
+from .ownership import Owned
 from .platforms import Context, Kind, Rule, Shape, Table
 from .platforms.ios_names import is_virtual
 from .rendered import Line
@@ -25,8 +26,8 @@ from .tree import Node
 _UNKNOWN = Rule("{line*}", Kind.LIST)  # a line that no row knows lives beside its siblings
 _NOTHING: Context = Context.of(())
 # A token holds a space, which would make it two words of a form: not while a line is matched.
-_WORD_OF_TOKEN = "<secret\x1f"
-_SAFE_TOKEN = re.compile(r"<secret\x1f[^<>]+>")
+_WORD_OF_TOKEN = "<secret\0"
+_SAFE_TOKEN = re.compile(r"<secret\0[^<>]+>")
 
 
 class NotOwned(HaccError):
@@ -151,7 +152,13 @@ class Reader:
         if parent is not None:
             fields.update({f"_{name}": value for name, value in parent.fields.items()})
         shape = sealer.shape(line, self.opened)
-        key = self._key(rule, fields, safe[3:] if negative else safe, shape)
+        sealed, named = safe, fields
+        if origin and matched and shape.meanings:
+            # A template may hold a secret in clear (a hash): in the key it is what it means.
+            sealed = sealer.seal(line, node.number).replace("<secret ", _WORD_OF_TOKEN)
+            again = context.match(sealed[3:] if negative else sealed)
+            named = {**fields, **again.fields} if again else fields
+        key = self._key(rule, named, sealed[3:] if negative else sealed, shape)
         return Item(node, parent, text, line, shape, rule, fields, key, negative, origin, self)
 
     def _key(self, rule: Rule, fields: Mapping[str, str], line: str, shape: Shape) -> str:
@@ -165,79 +172,6 @@ class Reader:
             meanings = iter(shape.meanings)
             key = _SAFE_TOKEN.sub(lambda _: str(next(meanings, "")), key)
         return key
-
-
-class Ownership:
-    """Which running lines are ours: the patterns of `rendered.File.owns`.
-
-    A last level `**` owns the contents at any depth. Without patterns everything is ours.
-    """
-
-    def __init__(self, patterns: Iterable[str] | None) -> None:
-        self._whole = patterns is None
-        self._top = tuple(
-            tuple(_level(level) for level in pattern.split(" / ")) for pattern in patterns or ()
-        )
-
-    @property
-    def top(self) -> Owned:
-        return Owned(self._whole, _by_word(self._top))
-
-
-_Level = tuple[str, "re.Pattern[str]", bool]  # its first word ("" for any), itself, whether `**`
-_Patterns = Sequence[tuple[_Level, ...]]
-
-
-def _level(level: str) -> _Level:
-    words = level.split()
-    regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words)
-    if words[-1] == "**":
-        regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words[:-1])
-        regex += r"(?: .*)?" if len(words) > 1 else ".*"
-    first = "" if words[0].startswith("*") else words[0]
-    return first, re.compile(regex, re.DOTALL), level == "**"
-
-
-def _by_word(patterns: _Patterns) -> dict[str, list[tuple[_Level, ...]]]:
-    buckets: dict[str, list[tuple[_Level, ...]]] = {}
-    for levels in patterns:
-        buckets.setdefault(levels[0][0], []).append(levels)
-    return buckets
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """The patterns that can still match below one section."""
-
-    whole: bool
-    patterns: Mapping[str, list[tuple[_Level, ...]]]
-
-    def _candidates(self, line: str) -> Iterator[tuple[_Level, ...]]:
-        word = line.split(" ", 1)[0]
-        yield from self.patterns.get(word, ())
-        yield from self.patterns.get("", ())
-
-    def may(self, line: str) -> bool:
-        """Whether the line, or something below it, might be ours: cheap, and never wrongly no."""
-        word = line.split(" ", 1)[0]
-        return self.whole or word in self.patterns or "" in self.patterns
-
-    def owns(self, line: str) -> bool:
-        return self.whole or any(
-            len(levels) == 1 and levels[0][1].fullmatch(line) for levels in self._candidates(line)
-        )
-
-    def below(self, line: str) -> Owned:
-        if self.whole:
-            return self
-        left: list[tuple[_Level, ...]] = []
-        for levels in self._candidates(line):
-            if len(levels) == 1:
-                if levels[0][2]:
-                    left.append(levels)
-            elif levels[0][1].fullmatch(line):
-                left.append(levels[1:])
-        return Owned(False, _by_word(left))
 
 
 @dataclass(slots=True)
@@ -271,8 +205,10 @@ class Comparison:
         for node in rest_new:
             new = self.intended.item(node, section.new)
             old = by_key.get(new.key)
-            if old is not None and new.key not in matched:
-                matched.add(new.key)
+            if new.key in matched:
+                continue  # said twice
+            matched.add(new.key)
+            if old is not None:
                 self._pair(section, old, new, owned)
             elif not new.hidden:
                 self.edits.append(Edit(None, new, section))
@@ -291,9 +227,11 @@ class Comparison:
         alike: set[int] = set()
         for node in news:
             old = by_text.get(node.text)
-            if old is None or old.number in alike:
+            if old is None:
                 rest_new.append(node)
                 continue
+            if old.number in alike:
+                continue  # said twice
             alike.add(old.number)
             section.kept.append(old)
             if old.children or node.children:
@@ -327,10 +265,12 @@ class Comparison:
         """Two lines with one key: the same setting."""
         equal = old.negative == new.negative and old.shape.same(new.shape)
         if not equal and not (old.hidden and new.hidden):
-            if not owned.owns(old.line):
+            if not old.hidden and not owned.owns(old.line):
                 self.problems.append(_foreign(old, new))
                 return
             self.edits.append(Edit(old, new, section))
+            if new.rule.kind is Kind.RECREATE:
+                return  # with all its contents
         else:
             section.kept.append(old.node)
         if old.node.children or new.node.children:

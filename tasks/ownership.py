@@ -1,0 +1,80 @@
+"""Which lines of a router are ours: the patterns that templates declare (`rendered.File.owns`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+class Ownership:
+    """Which running lines are ours: the patterns of `rendered.File.owns`.
+
+    A last level `**` owns the contents at any depth. Without patterns everything is ours.
+    """
+
+    def __init__(self, patterns: Iterable[str] | None) -> None:
+        self._whole = patterns is None
+        self._top = tuple(
+            tuple(_level(level) for level in pattern.split(" / ")) for pattern in patterns or ()
+        )
+
+    @property
+    def top(self) -> Owned:
+        return Owned(self._whole, _by_word(self._top))
+
+
+_Level = tuple[str, "re.Pattern[str]", bool]  # its first word ("" for any), itself, whether `**`
+_Patterns = Sequence[tuple[_Level, ...]]
+
+
+def _level(level: str) -> _Level:
+    words = level.split()
+    regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words)
+    if words[-1] == "**":
+        regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words[:-1])
+        regex += r"(?: .*)?" if len(words) > 1 else ".*"
+    first = "" if words[0].startswith("*") else words[0]
+    return first, re.compile(regex, re.DOTALL), level == "**"
+
+
+def _by_word(patterns: _Patterns) -> dict[str, list[tuple[_Level, ...]]]:
+    buckets: dict[str, list[tuple[_Level, ...]]] = {}
+    for levels in patterns:
+        buckets.setdefault(levels[0][0], []).append(levels)
+    return buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The patterns that can still match below one section."""
+
+    whole: bool
+    patterns: Mapping[str, list[tuple[_Level, ...]]]
+
+    def _candidates(self, line: str) -> Iterator[tuple[_Level, ...]]:
+        word = line.split(" ", 1)[0]
+        yield from self.patterns.get(word, ())
+        yield from self.patterns.get("", ())
+
+    def may(self, line: str) -> bool:
+        """Whether the line, or something below it, might be ours: cheap, and never wrongly no."""
+        word = line.split(" ", 1)[0]
+        return self.whole or word in self.patterns or "" in self.patterns
+
+    def owns(self, line: str) -> bool:
+        return self.whole or any(
+            len(levels) == 1 and levels[0][1].fullmatch(line) for levels in self._candidates(line)
+        )
+
+    def below(self, line: str) -> Owned:
+        if self.whole:
+            return self
+        left: list[tuple[_Level, ...]] = []
+        for levels in self._candidates(line):
+            if len(levels) == 1:
+                if levels[0][2]:
+                    left.append(levels)
+            elif levels[0][1].fullmatch(line):
+                left.append(levels[1:])
+        return Owned(False, _by_word(left))
