@@ -7,11 +7,12 @@ line opens. A session has one; loading a file and replacing a configuration use 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .edit import Confirm, Edit, Refused
-from .grammar import Grammar, Unknown
+from .grammar import Grammar, Parsed, Unknown
 from .modes import prompt_of
 from .tables import NEGATIVE, POSITIVE
 from .tree import Command, Section
@@ -98,28 +99,33 @@ class Cursor:
     def _act(
         self,
         text: str,
-        grammars: object,
+        grammars: Mapping[str, Grammar[Command]],
         offset: int,
         now: float,
         confirmed: bool,
     ) -> Outcome:
-        """Find the row, here or in a mode around, and let it act."""
-        assert isinstance(grammars, dict)
+        """Find the row, here or in a mode around, and let it act.
+
+        A line that a mode around knows word for word is not an abbreviation here: `key 2` inside
+        a key opens the next key, though it could stand for `key-string 2`.
+        """
         negative = grammars is NEGATIVE
         worst: Unknown | None = None
-        depth = len(self.path)
-        while depth:
-            section = self.path[depth - 1]
-            grammar: Grammar[Command] = grammars[section.mode]
-            parsed = grammar.parse(text)
-            if not isinstance(parsed, Unknown):
-                break
-            if worst is None or parsed.column > worst.column:
-                worst = parsed
-            depth -= 1
-        else:
+        parsed: Parsed[Command] | None = None
+        at = 0
+        for depth in range(len(self.path), 0, -1):
+            attempt = grammars[self.path[depth - 1].mode].parse(text)
+            if isinstance(attempt, Unknown):
+                if worst is None or attempt.column > worst.column:
+                    worst = attempt
+            elif attempt.exact or parsed is None:
+                parsed, at = attempt, depth
+                if attempt.exact:
+                    break
+        if parsed is None:
             assert worst is not None
             return Outcome(unknown=Unknown(worst.column + offset, worst.kind))
+        section = self.path[at - 1]
         command = parsed.command
         edit = Edit(self.device, section, command, parsed.text, parsed.args, now, confirmed)
         try:
@@ -133,7 +139,7 @@ class Cursor:
             return Outcome((*edit.said, str(refusal)), refused=True)
         except Confirm as question:
             return Outcome(question=str(question))
-        del self.path[depth:]
+        del self.path[at:]
         if command.enters and not negative:
             line = section.lines.get(edit.key)
             if line is not None and line.body is not None:

@@ -16,7 +16,7 @@ from .faults import Entry, Faults, GroupAddress
 from .files import Flash
 from .names import VIRTUAL, kind_of, parent_of, place_of
 from .passwords import matches
-from .tables import POSITIVE
+from .tables import POSITIVE, SHOWN_ALWAYS
 from .tree import Section, print_configuration
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class Device:
         self.configuration = Section("config", None)
         self.router_ids = {}
         cursor = Cursor(self)
+        for row in SHOWN_ALWAYS:
+            cursor.line(f"no {row.syntax}", self.booted)
         for interface in self.hardware:
             cursor.line(f"interface {interface}", self.booted)
             cursor.line("shutdown", self.booted)

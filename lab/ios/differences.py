@@ -12,7 +12,9 @@ import re
 from dataclasses import dataclass, field
 
 _ACL = re.compile(r"access-list \d+")
-_VOLATILE = re.compile(r"!|Building configuration|Current configuration|version |end$|\s*$")
+_VOLATILE = re.compile(
+    r"!|exit-address-family$|Building configuration|Current configuration|version |end$|\s*$"
+)
 
 
 @dataclass(slots=True)

@@ -76,6 +76,6 @@ class Edit:
     def drop(self, key: str = "") -> Line | None:
         """Forget the line, or remember that what is on by default is off."""
         key = key or self.key
-        if self.command.on:
+        if self.command.on or self.command.both:
             return self.section.put(self.command, key, f"no {self.text}", self.args)
         return self.section.drop(key)

@@ -17,7 +17,8 @@ beside others of its kind (`ip route ...`). `no` needs only the words before the
 
 All commands of a mode form one non-deterministic automaton; its deterministic twin is built
 lazily, state by state, so parsing a word is one dictionary look-up and parsing a line that was
-seen before is one more. Where a keyword and a value both fit, the keyword wins, as on IOS.
+seen before is one more. Where a keyword and a value both fit, the keyword wins, as on IOS, and
+the beginning of two keywords is ambiguous even where a value would do.
 """
 
 from __future__ import annotations
@@ -253,6 +254,7 @@ class Parsed(Generic[C]):
     command: C
     text: str  # canonical: every keyword in full, every value in its one form
     args: Mapping[str, str]
+    exact: bool  # every keyword is written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,18 +404,20 @@ class Grammar(Generic[C]):
         text: list[str] = []
         args: dict[str, str] = {}
         states = self._start
+        exact = True
         at = 0
         while at < len(words):
             state = self._state(states)
             found = self._keyword(state, words[at])
             if isinstance(found, tuple):
                 word, captures, states = found
+                exact = exact and word == words[at].lower()
                 text.append(word)
                 for capture in captures:
                     args[capture] = word
                 at += 1
                 continue
-            for value, take, targets in state.values:
+            for value, take, targets in state.values if not found else ():
                 if value.kind == "line":
                     taken: tuple[str, int] | None = (
                         line[matches[at].start() :].rstrip(),
@@ -436,7 +440,7 @@ class Grammar(Generic[C]):
             if name not in args:
                 args[name] = implied
                 text.insert(position, implied)
-        return Parsed(accepts, " ".join(text), args)
+        return Parsed(accepts, " ".join(text), args, exact)
 
     def expects(self, line: str) -> list[str]:
         """What may follow a beginning of a line: the answer to `?`."""

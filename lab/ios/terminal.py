@@ -67,9 +67,9 @@ class Terminal:
 
     def _typed(self, text: str) -> None:
         self._after_return = False
-        self._line += text
         if self._reply.echo:
-            self._out.append(text)
+            self._out.append(text[: max(0, self._limit() - len(self._line))])
+        self._line += text
 
     def _key(self, text: str, at: int, now: float) -> int:
         """One key, where the router waits for one. Answers where to read on."""
@@ -144,16 +144,18 @@ class Terminal:
             words = (EXEC if session.enabled else USER_EXEC).expects(before)
         return [word for word in words if word.startswith(last) or not last]
 
+    def _limit(self) -> int:
+        """How much of a line fits after the prompt; what is longer scrolls away under the eye."""
+        fault = self.session.device.faults.truncate_echo
+        if fault or not self.session.width:
+            return fault or 100_000
+        return max(1, self.session.width - len(self._reply.prompt) - 1)
+
     def _cut_echo(self, line: str) -> None:
-        """A line that does not fit is scrolled away under the eye, as on a narrow terminal."""
-        faults = self.session.device.faults
-        limit = faults.truncate_echo
-        if not limit and self.session.width:
-            limit = self.session.width - len(self._reply.prompt) - 1
-        if not self._reply.echo or limit <= 0 or len(line) <= limit:
-            return
-        if self._out and self._out[-1] == line:
-            self._out[-1] = f"{line[:limit]}\r{self._reply.prompt}${line[-(limit // 2) :]}"
+        """Show the end of a line that did not fit, as IOS does on a narrow terminal."""
+        limit = self._limit()
+        if self._reply.echo and len(line) > limit:
+            self._out.append(f"\r{self._reply.prompt}${line[-(limit // 2 or 1) :]}")
 
     @staticmethod
     def _lines(text: str) -> str:

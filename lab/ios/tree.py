@@ -34,6 +34,7 @@ class Command:
     enters: str = ""  # the mode that it opens
     default: str = ""  # the line that says nothing new, and is not shown
     on: bool = False  # in force unless it is negated: `no cdp run` is what is shown
+    both: bool = False  # off by default, and shown in either form: `no ip http server`
     sort: tuple[str, ...] = ()  # values by which lines of this command are ordered
     set: Hook | None = None  # what the line does beyond being remembered
     unset: Hook | None = None  # what its `no` form does beyond forgetting it
@@ -61,6 +62,7 @@ def command(
     enters: str = "",
     default: str = "",
     on: bool = False,
+    both: bool = False,
     sort: tuple[str, ...] = (),
     set: Hook | None = None,  # noqa: A002 -- the word of the table, and never the builtin here
     unset: Hook | None = None,
@@ -82,6 +84,7 @@ def command(
         enters=enters,
         default=default,
         on=on,
+        both=both,
         sort=sort,
         set=set,
         unset=unset,
@@ -168,6 +171,7 @@ def _order(line: Line) -> tuple[object, ...]:
     return line.order
 
 
+CLOSED = {"vrf-af": "exit-address-family"}  # sections that say where they end
 NO_ADDRESS = " no ip address"  # IOS prints it for an interface that has none
 
 
@@ -183,6 +187,10 @@ def print_section(section: Section, depth: int) -> list[str]:
             printed.append(NO_ADDRESS)
             bare = False
         if line.command.shown:
+            if line.body is not None and line.body.mode in CLOSED:
+                printed += [f"{pad}!", pad + line.text]
+                printed += [*print_section(line.body, depth + 1), pad + CLOSED[line.body.mode]]
+                continue
             printed.append(pad + line.text)
             if line.body is not None:
                 printed += print_section(line.body, depth + 1)

@@ -139,7 +139,11 @@ def unset_preempt(edit: Edit) -> None:
 
 
 def _delays(args: dict[str, str]) -> str:
-    given = [f"{name} {args[name]}" for name in ("minimum", "reload", "sync") if name in args]
+    given = [
+        f"{name} {args[name]}"
+        for name in ("minimum", "reload", "sync")
+        if args.get(name, "0") != "0"
+    ]
     return " delay " + " ".join(given) if given else ""
 
 

@@ -29,3 +29,4 @@ def _by_mode(*, negative: bool) -> Mapping[str, Grammar[Command]]:
 
 POSITIVE = _by_mode(negative=False)
 NEGATIVE = _by_mode(negative=True)
+SHOWN_ALWAYS = tuple(row for row in COMMANDS if row.both)

@@ -236,7 +236,7 @@ COMMANDS = (
         "ip ospf cost / <cost:1-65535>",
         "ip ospf mtu-ignore",
         "ip ospf <process:1-65535> area <area:word>",
-        "ipv6 <rest:line>",
+        "ipv6 <what:address|enable|nd|ospf|mtu> / [<rest:line>]",
     ),
     *block(
         "interface",

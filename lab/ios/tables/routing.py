@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..rules import access, system
+from ..rules import access, routing, system
 from .rows import Row, block
 
 _PERMIT = "[<sequence:1-2147483647>] <action:permit|deny> <what:line>"
@@ -29,8 +29,17 @@ COMMANDS = (
         "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
         "redistribute bgp <as:1-4294967295> / (subnets|metric <metric:0-16777214>"
         "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
-        "passive-interface default",
-        "passive-interface <name:if>",
+        Row(
+            "passive-interface default",
+            set=routing.set_passive_default,
+            unset=routing.unset_passive_default,
+        ),
+        Row(
+            "passive-interface <name:if>",
+            sort=("name",),
+            set=routing.set_passive,
+            unset=routing.unset_passive,
+        ),
         "network <net:ip> <wild:ip> area / <area:word>",
         "neighbor <neighbor:ip> / [<rest:line>]",
         "default-information originate / [<rest:line>]",
@@ -61,10 +70,10 @@ COMMANDS = (
     *block(
         "config",
         45,
-        Row("ip forward-protocol nd", shown=True),
+        "ip forward-protocol nd",
         "ip forward-protocol <rest:line>",
-        Row("ip http server"),
-        "ip http secure-server",
+        Row("ip http server", both=True),
+        Row("ip http secure-server", both=True),
         "ip http <rest:line>",
         "ip default-gateway / <gateway:ip>",
         Row("ip classless", on=True),

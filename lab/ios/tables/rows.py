@@ -9,6 +9,7 @@ class Row:
     """One row: a syntax, and what is special about it (see tree.Command)."""
 
     __slots__ = (
+        "both",
         "default",
         "enters",
         "flat",
@@ -30,6 +31,7 @@ class Row:
         enters: str = "",
         default: str = "",
         on: bool = False,
+        both: bool = False,
         sort: tuple[str, ...] = (),
         set: Hook | None = None,  # noqa: A002 -- the word of the table, and never the builtin here
         unset: Hook | None = None,
@@ -42,6 +44,7 @@ class Row:
         self.enters = enters
         self.default = default
         self.on = on
+        self.both = both
         self.sort = sort
         self.set = set
         self.unset = unset
@@ -66,6 +69,7 @@ def block(mode: str, number: int, *rows: str | Row, level: bool = False) -> tupl
                 enters=row.enters,
                 default=row.default,
                 on=row.on,
+                both=row.both,
                 sort=row.sort,
                 set=row.set,
                 unset=row.unset,
