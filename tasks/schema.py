@@ -242,21 +242,24 @@ class Node(BaseModel):
         return self._source.at(key) if self._source is not None else self.place
 
 
-def _short(key: str) -> BeforeValidator:
-    """A list whose items may be written short: `ha1` for `{host: ha1}`."""
+def _short(key: str, items: Any) -> BeforeValidator:
+    """A list whose items may be written short: `ha1` for `{host: ha1}`.
 
-    def widen(items: object) -> object:
-        if not isinstance(items, list):
-            return items
-        return [_wide(items, n) if isinstance(item, str) else item for n, item in enumerate(items)]
+    `items` is the type of the list as it may be written, for the exported schema.
+    """
 
-    def _wide(items: list[Any], index: int) -> yamlmarks.Mapping:
-        place = items.at(index) if isinstance(items, yamlmarks.Sequence) else NOWHERE
+    def widen(found: object) -> object:
+        if not isinstance(found, list):
+            return found
+        return [_wide(found, n) if isinstance(item, str) else item for n, item in enumerate(found)]
+
+    def _wide(found: list[Any], index: int) -> yamlmarks.Mapping:
+        place = found.at(index) if isinstance(found, yamlmarks.Sequence) else NOWHERE
         wide = yamlmarks.Mapping(place.file, place.line)
-        wide[key] = items[index]
+        wide[key] = found[index]
         return wide
 
-    return BeforeValidator(widen)
+    return BeforeValidator(widen, json_schema_input_type=items)
 
 
 class ReplayProtection(Node):
@@ -287,7 +290,9 @@ class VirtualHomeAgent(Node):
     address: Address = Field(
         description="On every router's loopback, announced by the active controller alone."
     )
-    networks: Annotated[tuple[HomeNetwork, ...], _short("prefix"), Field(min_length=1)]
+    networks: Annotated[
+        tuple[HomeNetwork, ...], _short("prefix", list[HomeNetwork | str]), Field(min_length=1)
+    ]
     lifetime: Lifetime = Field(default=1800, description="Seconds; the longest that is granted.")
     replay: ReplayProtection = ReplayProtection()
 
@@ -362,7 +367,7 @@ class Redundancy(Node):
 class Controllers(Node):
     """The routers that own the virtual Home Agent address, the preferred one first."""
 
-    members: Annotated[tuple[Router, ...], _short("host"), Field(min_length=1)]
+    members: Annotated[tuple[Router, ...], _short("host", list[Router | str]), Field(min_length=1)]
     redundancy: Redundancy
 
 
@@ -392,7 +397,9 @@ class PairMember(Node):
     """Two IOS routers that are one Home Agent: IOS copies the bindings between them."""
 
     pair: Name
-    hosts: Annotated[tuple[Router, ...], _short("host"), Field(min_length=2, max_length=2)]
+    hosts: Annotated[
+        tuple[Router, ...], _short("host", list[Router | str]), Field(min_length=2, max_length=2)
+    ]
     redundancy: Redundancy
     security: Security
     weight: Weight = 1
@@ -543,8 +550,10 @@ class ClusterIntent(Node):
     home_agent: VirtualHomeAgent
     lans: Annotated[dict[Name, Lan], Field(min_length=1)]
     controllers: Controllers
-    home_agents: Annotated[tuple[Member, ...], _short("host"), Field(min_length=1)]
-    backups: Annotated[tuple[Backup, ...], _short("host")] = ()
+    home_agents: Annotated[
+        tuple[Member, ...], _short("host", list[Member | str]), Field(min_length=1)
+    ]
+    backups: Annotated[tuple[Backup, ...], _short("host", list[Backup | str])] = ()
     binding_sync_s: Annotated[int, Between(1, 900)] = Field(
         default=15, description="What a returning router needs to learn the bindings."
     )
