@@ -35,7 +35,7 @@ _SECTION = re.compile(r"^==hacc (\w+)$\n(.*?)^==end (\d+)$", re.MULTILINE | re.D
 def script(ways: Iterable[IPv4Address]) -> str:
     """The POSIX shell script that answers everything; `ways` are the addresses to ask about."""
     asked = " ".join(map(str, ways))
-    units = " ".join(f"{name}:{_PROCESS.get(name, name)}" for name in UNITS)
+    processes = "; ".join(f"age {_PROCESS.get(name, name)}" for name in UNITS)
     return f"""\
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 section() {{ echo "==hacc $1"; shift; "$@" 2>&1; echo "
@@ -43,9 +43,8 @@ section() {{ echo "==hacc $1"; shift; "$@" 2>&1; echo "
 arp() {{ grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore /proc/sys/net/ipv4/conf/*/arp_announce; }}
 ways() {{ for a in {asked}; do ip -j route get $a 2>/dev/null || echo "[]"; done; }}
 ospf() {{ vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'; }}
-units() {{ for u in {units}; do
-  echo "$u $(systemctl is-active ${{u%:*}} 2>/dev/null)" \\
-    $(ps -C ${{u#*:}} -o etimes= 2>/dev/null | sort -n | tail -n 1); done; }}
+age() {{ set -- $(ps -C $1 -o etimes= | sort -nr); echo ${{1:--}}; }}
+units() {{ systemctl is-active {" ".join(UNITS)}; {processes}; }}
 section addresses ip -j -4 addr
 section arp arp
 section ways ways
@@ -57,7 +56,7 @@ section agent systemctl is-enabled hacc-agent
 
 def _sections(output: str) -> dict[str, tuple[str, int]]:
     text = output.replace("\r\n", "\n")
-    return {name: (body.strip(), int(code)) for name, body, code in _SECTION.findall(text)}
+    return {name: (body.rstrip("\n"), int(code)) for name, body, code in _SECTION.findall(text)}
 
 
 def _stream(text: str) -> list[Any]:
@@ -161,12 +160,13 @@ def _ospf(text: str) -> dict[str, Any]:
 
 
 def _units(text: str) -> tuple[Unit, ...]:
-    found = []
-    for line in text.splitlines():
-        name, state, age = (*line.split(), "", "")[:3]
-        age_s = int(age) if age.isdigit() else None
-        found.append(Unit(name.partition(":")[0], state or "unknown", age_s))
-    return tuple(found)
+    """A state for each unit, then for each the age of its oldest process, `-` without one."""
+    lines = text.splitlines()
+    states, ages = lines[: len(UNITS)], lines[len(UNITS) :]
+    return tuple(
+        Unit(name, state, None if age == "-" else int(age))
+        for name, state, age in zip(UNITS, states, ages, strict=True)
+    )
 
 
 _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {

@@ -14,7 +14,7 @@ from ..rendered import Platform
 from . import ios, linux
 from .expected import probes
 from .observation import Observation, Part, SnmpAnswer, Unread
-from .snmp import Access, Silent, get
+from .snmp import Access, Silent, ask
 
 
 class Session(Protocol):
@@ -25,23 +25,18 @@ class Session(Protocol):
         ...
 
 
-AskSnmp = Callable[[], SnmpAnswer]
 Observe = Callable[[Sequence[DeviceModel]], Mapping[str, Observation]]
 
 
-def observe(
-    device: DeviceModel, cluster: ClusterModel, session: Session, ask_snmp: AskSnmp
-) -> Observation:
+def observe(device: DeviceModel, cluster: ClusterModel, session: Session) -> Observation:
     """One router at one moment. What it refuses to tell is in `unread`; nothing is raised for it.
 
     A session that breaks raises what it raises: the caller knows whether to try again, and has
     `Observation.failed` for when it gives up.
     """
     if device.platform is Platform.LINUX:
-        seen = _linux(device, probes(cluster).values(), session)
-    else:
-        seen = _ios(device, session)
-    return _with_snmp(seen, ask_snmp)
+        return _linux(device, probes(cluster).values(), session)
+    return _ios(device, session)
 
 
 def _linux(device: DeviceModel, ways: Iterable[IPv4Address], session: Session) -> Observation:
@@ -58,32 +53,48 @@ def _ios(device: DeviceModel, session: Session) -> Observation:
     )
 
 
-def _with_snmp(seen: Observation, ask_snmp: AskSnmp) -> Observation:
-    if seen.simulator:
-        gap = Unread(Part.SNMP, "it is the simulator, which has no SNMP agent yet", expected=True)
-        return dataclasses.replace(seen, unread=(*seen.unread, gap))
-    try:
-        return dataclasses.replace(seen, snmp=ask_snmp())
-    except Silent as silent:
-        return dataclasses.replace(seen, unread=(*seen.unread, Unread(Part.SNMP, str(silent))))
+def with_snmp(
+    cluster: ClusterModel,
+    seen: Mapping[str, Observation],
+    opened: Mapping[str, str],
+    ask: Callable[[Mapping[str, tuple[str, Access]]], Mapping[str, SnmpAnswer | Silent]] = ask,
+) -> dict[str, Observation]:
+    """The observations with SNMP's answers, asked of all routers at once."""
+    targets = {
+        host: (cluster.device(host).management, Access.of(cluster.device(host).snmp, opened))
+        for host, observation in seen.items()
+        if not observation.simulator
+    }
+    answers = ask(targets)
+    return {host: _answered(observation, answers.get(host)) for host, observation in seen.items()}
+
+
+def _answered(seen: Observation, answer: SnmpAnswer | Silent | None) -> Observation:
+    if isinstance(answer, SnmpAnswer):
+        return dataclasses.replace(seen, snmp=answer)
+    gap = (
+        Unread(Part.SNMP, "it is the simulator, which has no SNMP agent yet", expected=True)
+        if answer is None
+        else Unread(Part.SNMP, answer.reason)
+    )
+    return dataclasses.replace(seen, unread=(*seen.unread, gap))
 
 
 def observer(cluster: ClusterModel, fleet: Fleet, opened: Mapping[str, str]) -> Observe:
     """Observes many routers at once over the fleet's sessions; what fails is an observation too."""
 
     def step(router: Router, host: str) -> Observation:
-        device = cluster.device(host)
-        access = Access.of(device.snmp, opened)
-        return observe(device, cluster, router, lambda: get(device.management, access))
+        return observe(cluster.device(host), cluster, router)
 
     def observe_all(devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
         outcomes = fleet.run(step, [device.host for device in devices])
-        return {
+        seen = {
             device.host: Observation.failed(device.host, device.platform, _reason(outcome))
             if isinstance(outcome := outcomes[device.host], Failure)
             else outcome
             for device in devices
         }
+        return with_snmp(cluster, seen, opened)
 
     return observe_all
 

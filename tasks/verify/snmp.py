@@ -33,8 +33,11 @@ TIMEOUT_S = 1.0
 RETRIES = 2
 
 
-class Silent(Exception):
+@dataclass(frozen=True, slots=True)
+class Silent:
     """No usable answer, and why."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +84,38 @@ _REASONS = {
 }
 
 
-def get(
-    address: str,
-    access: Access,
+def ask(
+    targets: Mapping[str, tuple[str, Access]],
     *,
     port: int = 161,
     timeout_s: float = TIMEOUT_S,
     retries: int = RETRIES,
-) -> SnmpAnswer:
-    """Ask one router. Raises `Silent`."""
-    return asyncio.run(_get(address, access, port, timeout_s, retries))
+) -> dict[str, SnmpAnswer | Silent]:
+    """Ask all at once: host -> (address, access). A silent router costs the others no time."""
+    return asyncio.run(_ask(targets, port, timeout_s, retries))
+
+
+async def _ask(
+    targets: Mapping[str, tuple[str, Access]], port: int, timeout_s: float, retries: int
+) -> dict[str, SnmpAnswer | Silent]:
+    engine = SnmpEngine()  # 70 ms to make: one for all
+    try:
+        answers = await asyncio.gather(
+            *(
+                _get(engine, (address, port), access, timeout_s, retries)
+                for address, access in targets.values()
+            )
+        )
+    finally:
+        engine.close_dispatcher()
+    return dict(zip(targets, answers, strict=True))
 
 
 async def _get(
-    address: str, access: Access, port: int, timeout_s: float, retries: int
-) -> SnmpAnswer:
-    engine = SnmpEngine()
+    engine: SnmpEngine, where: tuple[str, int], access: Access, timeout_s: float, retries: int
+) -> SnmpAnswer | Silent:
     try:
-        target = await UdpTransportTarget.create((address, port), timeout_s, retries)
+        target = await UdpTransportTarget.create(where, timeout_s, retries)
         failed, status, _, rows = await get_cmd(
             engine,
             access.credentials(),
@@ -108,14 +125,11 @@ async def _get(
             lookupMib=False,
         )
     except (PySnmpError, OSError) as error:
-        raise Silent(str(error)) from error
-    finally:
-        engine.close_dispatcher()
+        return Silent(str(error))
     if failed:
         name = type(failed).__name__
-        reason = _REASONS.get(name[:1].lower() + name[1:], str(failed))
-        raise Silent(reason)
+        return Silent(_REASONS.get(name[:1].lower() + name[1:], str(failed)))
     if status:
-        raise Silent(f"it answers {status.prettyPrint()}")
+        return Silent(f"it answers {status.prettyPrint()}")
     (_, name), (_, ticks) = rows
     return SnmpAnswer(str(name), int(ticks) / 100)
