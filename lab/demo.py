@@ -123,7 +123,10 @@ def main() -> int:
     environment = {**os.environ, **provide_inventory()}
     rows: list[tuple[str, str, float]] = []
     code = 0
+    down = command_of(Step("", ("lab", "down"), inside=False))
     try:
+        # Routers of an earlier demo have that demo's keys.
+        subprocess.run(down, env=environment, check=False, stdout=subprocess.DEVNULL)
         for number, step in enumerate(STEPS, 1):
             if step.before:
                 step.before()
@@ -139,8 +142,7 @@ def main() -> int:
         code = 130
     finally:
         if not keep:
-            down = Step("", ("lab", "down"), inside=False)
-            subprocess.run(command_of(down), env=environment, check=False)
+            subprocess.run(down, env=environment, check=False)
     print(f"\n{'step':<44} {'result':<8} {'seconds':>7}")
     for title, result, seconds in rows:
         print(f"{title:<44} {result:<8} {seconds:>7.1f}")

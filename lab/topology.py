@@ -192,7 +192,8 @@ def load_topology(
 
 def _variable(host: Host, key: str, problems: list[str]) -> str:
     """The environment variable that a reference names. The lab opens no vault for its routers."""
-    reference = str(host.get(key) or f"env:{PASSWORD_VARIABLE}")
+    # Not host.get(): it would answer with Nornir's own attribute `password`, which is never set.
+    reference = str(host.extended_data().get(key) or f"env:{PASSWORD_VARIABLE}")
     scheme, _, variable = reference.partition(":")
     if scheme != "env" or not re.fullmatch(r"[A-Za-z_]\w*", variable):
         problems.append(f"{host.name}: data.{key}: the lab takes only env:NAME, not {scheme!r}")
