@@ -87,7 +87,7 @@ class Site:
         finally:
             os.close(network)
 
-    def verify(self, deadline_s: float = 40.0) -> Verdict:
+    def verify(self, deadline_s: float | None = None) -> Verdict:
         return verify(
             self.cluster,
             self.observe,
