@@ -80,16 +80,12 @@ def uses(site: Site) -> Iterator[tuple[SecretRef, KeyRule, str, Place]]:
 
 def prove_keys(site: Site, opened: Mapping[str, str]) -> list[Problem]:
     """Every secret that does not fit its use. `opened` maps references to clear values."""
-    found = {
-        Problem(
-            place,
-            words,
-            f"{ref.ref} is not fit to be {rule.use}",
-            allowed=f"{rule.allowed}, without blanks, quotes, `?` and backslashes"
-            if rule.id != "mobility"
-            else rule.allowed,
-        ): None
-        for ref, rule, words, place in uses(site)
-        if not rule.fits(opened[ref.ref])
-    }
-    return list(found)
+    found: dict[tuple[Place, str], Problem] = {}
+    for ref, rule, words, place in uses(site):
+        if not rule.fits(opened[ref.ref]):
+            plain = "" if rule.id == "mobility" else ", without blanks, quotes, `?` and backslashes"
+            message = f"{ref.ref} is not fit to be {rule.use}"
+            found.setdefault(
+                (place, message), Problem(place, words, message, allowed=rule.allowed + plain)
+            )
+    return list(found.values())
