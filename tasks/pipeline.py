@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from pathlib import Path
 from . import push
 from .compile import compile_site
 from .devices.fleet import Failure, Fleet
-from .devices.router import Router
 from .devices.session import Target
 from .errors import HaccError, Place, Problem
 from .hostkeys import HostKeys
@@ -29,9 +28,8 @@ from .rendered import Rendered
 from .runner import Listener
 from .running import Running
 from .secrets import SecretError, SecretRef
-from .verify import DEADLINE_S, Observation, Result, Status, Verdict, verify
-from .verify.observe import observe
-from .verify.snmp import Access, get
+from .verify import Result, Status, Verdict, verify
+from .verify.observe import observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,34 +153,15 @@ def plan(prepared: Prepared, opened: Opened, running: Mapping[str, Running]) -> 
 def verify_cluster(
     cluster: ClusterModel,
     routers: Fleet,
-    prepared: Prepared,
     opened: Opened,
     *,
-    deadline_s: float = DEADLINE_S,
+    deadline_s: float | None = None,
     matters: Callable[[Result], bool] | None = None,
 ) -> Verdict:
     """Observe a cluster until it has settled, or time is up. `matters` leaves results out."""
-
-    def look(devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
-        by_name = {device.host: device for device in devices}
-
-        def one(router: Router, host: str) -> Observation:
-            device = by_name[host]
-            access = Access.of(device.snmp, opened.values)
-            address = prepared.site.inventory[host].hostname
-            return observe(device, cluster, router, lambda: get(address, access))
-
-        seen = routers.run(one, by_name)
-        return {
-            host: value
-            if isinstance(value, Observation)
-            else Observation.failed(host, by_name[host].platform, str(value.error))
-            for host, value in seen.items()
-        }
-
     return verify(
         cluster,
-        look,
+        observer(cluster, routers, opened.values),
         clock=time.monotonic,
         sleep=time.sleep,
         deadline_s=deadline_s,
@@ -209,7 +188,7 @@ class WaveGuard:
     def look_before(self, routers: Fleet) -> None:
         """Remember what is true now. Costs one look at each router."""
         for cluster in self._prepared.clusters:
-            verdict = verify_cluster(cluster, routers, self._prepared, self._opened, deadline_s=0)
+            verdict = verify_cluster(cluster, routers, self._opened, deadline_s=0)
             self._true_before[cluster.name] = frozenset(
                 _key(result) for result in verdict.of(Status.PASSED)
             )
@@ -224,7 +203,6 @@ class WaveGuard:
             verdict = verify_cluster(
                 cluster,
                 routers,
-                self._prepared,
                 self._opened,
                 matters=matters,
             )

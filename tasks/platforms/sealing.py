@@ -17,12 +17,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..rendered import SECRET
+from ..secrets import written as in_form
 
 # The key of type 7, the same in every router: published in 1995 and in every decoder since.
 _TYPE_7 = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 VALUE = r"(?:<secret [^<>]+>|\S+)"  # one secret as a word, sealed or not
 TYPED = rf"(?:(?:\d|hex|ascii) )?{VALUE}"  # with the word that says how it is coded
+HIDDEN = "*"  # stands for a secret that the router does not reveal
 _CODED = re.compile(rf"(?P<coding>\d|hex|ascii) (?P<word>{VALUE})")
 
 
@@ -62,13 +64,11 @@ def encode_type_7(clear: bytes, start: int) -> str:
 def open_tokens(text: str, opened: Mapping[str, str]) -> str:
     """The text as it would be sent. Only to be compared, never to be shown."""
 
-    def written(token: re.Match[str]) -> str:
-        clear = opened.get(token["ref"])
-        if clear is None:
-            return token[0]
-        return clear.encode().hex() if token["form"] == "hex" else clear
+    def clear(token: re.Match[str]) -> str:
+        value = opened.get(token["ref"])
+        return (value and in_form(value, token["form"] or "text")) or token[0]
 
-    return SECRET.sub(written, text) if "<secret " in text else text
+    return SECRET.sub(clear, text) if "<secret " in text else text
 
 
 def _meaning(written: str, opened: Mapping[str, str]) -> Meaning:
@@ -77,7 +77,7 @@ def _meaning(written: str, opened: Mapping[str, str]) -> Meaning:
     if found := _CODED.fullmatch(written):
         coding, word = found["coding"], found["word"]
     clear = open_tokens(word, opened)
-    if clear in ("*", "<removed>"):
+    if clear in (HIDDEN, "<removed>"):
         return None
     if coding == "hex":
         try:
