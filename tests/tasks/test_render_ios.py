@@ -211,3 +211,22 @@ def test_a_router_that_never_was_in_the_cluster_loses_all_of_it_but_nothing_else
     assert "standby 20" not in left
     assert "standby 7 name someone-else" in left
     assert "hacc-slices" not in left
+
+
+def test_discovery_is_switched_on_where_somebody_switched_it_off() -> None:
+    router = Device.from_text("ios1", BEFORE + "no cdp run\n")
+    bring(router, dataclasses.replace(ios(), discovery=False))
+    assert "no cdp run" in router.running_config()
+    bring(router, ios())
+    assert "no cdp run" not in router.running_config()
+
+
+def test_the_user_of_yesterday_goes() -> None:
+    """SNMPv3 users in our group are ours, whatever they were called."""
+    router = Device.from_text("ios1", BEFORE)
+    bring(router, dataclasses.replace(ios(), snmp=dataclasses.replace(ios().snmp, user="old")))
+    assert "snmp-server user old hacc v3" in users(router)
+    bring(router, ios())
+    assert "snmp-server user old" not in users(router)
+    bring(router, clusters.v2c(ios()))
+    assert users(router) == ""
