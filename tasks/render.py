@@ -193,11 +193,6 @@ def unverified_places() -> dict[Place, str]:
     }
 
 
-def report_unverified(rendered: Rendered) -> tuple[unverified.Unverified, ...]:
-    """The lines whose form nobody has seen in a router: `hacc render --report-unverified`."""
-    return unverified.unverified(rendered, unverified_places())
-
-
 @functools.cache
 def templates_sha256() -> str:
     """A digest of all that rendering depends on besides the model: a plan keeps it."""

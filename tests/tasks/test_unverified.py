@@ -8,11 +8,15 @@ import pytest
 
 from tasks.model import Algorithm
 from tasks.render import render, unverified_places
-from tasks.render import report_unverified as report
+from tasks.rendered import Rendered
 from tasks.sheet import sheet
-from tasks.unverified import FORMS, form
+from tasks.unverified import FORMS, Unverified, form, unverified
 from tests import clusters
 from tests.clusters import controller, ios, with_service
+
+
+def report(rendered: Rendered) -> tuple[Unverified, ...]:
+    return unverified(rendered, unverified_places())
 
 
 def test_every_form_is_used_by_a_template_and_every_use_is_a_form() -> None:
