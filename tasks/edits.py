@@ -20,6 +20,7 @@ from .errors import Exit, HaccError, Place, Problem
 from .ownership import Owned
 from .platforms import Context, Kind, Rule, Shape, Table
 from .platforms.ios_names import is_virtual
+from .platforms.sealing import HIDDEN
 from .rendered import Line
 from .tree import Node
 
@@ -51,6 +52,14 @@ class Item:
     negative: bool  # a `no` line
     origin: Line | None  # the rendered line, for an intended one
     reader: Reader  # what reads its contents
+
+    @property
+    def lost(self) -> bool:
+        """Whether the router hides a secret of the line, so that it cannot be typed again."""
+        spans = self.reader.table.sealer.spans(self.node.text)
+        return "<secret running:" in self.text and any(
+            self.node.text[start:end] == HIDDEN for start, end in spans
+        )
 
     @property
     def path(self) -> tuple[Item, ...]:
@@ -268,7 +277,7 @@ class Comparison:
             if not old.hidden and not owned.owns(old.line):
                 self.problems.append(_foreign(old, new))
                 return
-            self.edits.append(Edit(old, new, section))
+            self.edits.append(Edit(_filled(old, new), new, section))
             if new.rule.kind is Kind.RECREATE:
                 return  # with all its contents
         else:
@@ -326,6 +335,19 @@ class Comparison:
         if [item.line for item in before] != [item.line for item in target]:
             entries = Entries(tuple(before), tuple(target))
             self.edits.append(Edit(None, None, inner, entries))
+
+
+def _filled(old: Item, new: Item) -> Item:
+    """The old line with the new one's secrets where the router hides its own."""
+    if not old.lost:
+        return old
+    sealer = old.reader.table.sealer
+    secrets = [new.text[start:end] for start, end in sealer.spans(new.text)]
+    text, at = "", 0
+    for (start, end), secret in zip(sealer.spans(old.node.text), secrets, strict=False):
+        text += old.node.text[at:start] + secret
+        at = end
+    return replace(old, text=text + old.node.text[at:])
 
 
 def _first_word(text: str) -> str:

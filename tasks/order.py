@@ -10,13 +10,13 @@ releases others. From that follow the arrows between steps, and nothing else dec
 
 Where the arrows leave a choice: what comes stands before what goes, management last, and the
 commands of one section together. Overwriting in place can close a circle (two interfaces that
-exchange their addresses): then one of them is cleared first.
+exchange their addresses, a pool takes over another's range): then one is cleared first.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .edits import Edit, Item, Reader, Section
 from .steps import Step, Steps, clearing, names, overlap
@@ -44,6 +44,11 @@ def _collapse_groups(made: Steps) -> None:
             groups.setdefault((step.place, step.group), []).append(step)
     for (place, group), members in groups.items():
         stays = any(item.group == group for item in _kept(made, place, f"{group} "))
+        if stays or any(step.clears or not step.comes for step in members):
+            for step in members:
+                if step.comes:  # a new setting of a group that is there already
+                    step.impact = max(step.impact, step.rule.impact)
+                    step.why = step.rule.why if step.impact else ""
         if stays or any(step.comes for step in members):
             continue
         head = members[0]
@@ -146,11 +151,17 @@ def _retype(made: Steps) -> None:
             step.releases += other.releases
         for other in coming:
             other.clears, other.takes, other.frees, other.releases = None, set(), set(), []
+        kept = [
+            item
+            for prefix in prefixes
+            for item in _kept(made, step.place, prefix)
+            if not item.hidden
+        ]
+        if kept or step.releases:
+            step.impact, step.why = step.rule.impact, step.rule.why
         _drop(made, going, step)
-        for prefix in prefixes:
-            for item in list(_kept(made, step.place, prefix)):
-                if not item.hidden:
-                    made.set(item).after.add(step)
+        for item in kept:
+            made.set(item).after.add(step)
 
 
 def _blockers(step: Step, gone: set[Step]) -> set[Step]:
@@ -189,71 +200,89 @@ def _arrows(steps: Sequence[Step]) -> None:
 
 
 def _sorted(steps: list[Step]) -> list[Step]:
-    """The steps along their arrows; circles are cut where something is overwritten."""
+    """The steps along their arrows, by `_Rank` where those leave a choice."""
     _arrows(steps)
-    sections: dict[tuple[str, ...], int] = {}
-    for step in steps:
-        sections.setdefault(step.place, len(sections))
-    wait = {step: len(step.after) for step in steps}
+    rank = _Rank(steps)
+    waits = {step: set(step.after) for step in steps}
     then: dict[Step, list[Step]] = {step: [] for step in steps}
     for step in steps:
         for earlier in step.after:
             then[earlier].append(step)
-    index = {step: number for number, step in enumerate(steps)}
-    ready: list[tuple[tuple[int, ...], int]] = []
-
-    def rank(step: Step) -> tuple[int, ...]:
-        outer = step.section[0].rule if step.section else step.rule
-        management = step.rule.management or outer.management
-        where = sections[step.place] if step.section else -1
-        sign = 1 if step.comes else -1
-        return (
-            int(management),
-            int(not step.comes),
-            sign * outer.rank,
-            where if step.section else index[step],
-            sign * step.rule.rank,
-            index[step],
-        )
-
-    for step in steps:
-        if not wait[step]:
-            heapq.heappush(ready, (rank(step), index[step]))
+    ready = [rank(step) for step in steps if not waits[step]]
+    heapq.heapify(ready)
     out: list[Step] = []
-    done: set[Step] = set()
-    cuts: set[Step] = set()
-    while len(done) < len(steps):
+
+    def settle(earlier: Step, later: Step) -> None:
+        if earlier in waits[later]:
+            waits[later].remove(earlier)
+            if not waits[later]:
+                heapq.heappush(ready, rank(later))
+
+    left = len(steps)
+    while left:
         if not ready:
-            stuck = [step for step in steps if step not in done and step not in cuts]
-            cut = next((step for step in stuck if step.clears and step.releases), stuck[0])
-            cuts.add(cut)
-            freed = [later for later in then[cut] if _waits_for_address(later, cut)]
-            if freed:
-                out.append(clearing(cut))
+            earlier, later = _where_to_cut(waits)
+            if earlier.clears and _waits_for_what_goes(later, earlier):
+                out.append(clearing(earlier))
+                for other in then[earlier]:
+                    if _waits_for_what_goes(other, earlier):
+                        settle(earlier, other)
             else:
-                freed, wait[cut] = [cut], 1
-            for later in freed:
-                wait[later] -= 1
-                if wait[later] == 0:
-                    heapq.heappush(ready, (rank(later), index[later]))
-            then[cut] = [later for later in then[cut] if later not in freed]
+                settle(earlier, later)
             continue
-        _, number = heapq.heappop(ready)
-        step = steps[number]
-        if step in done:
-            continue
-        done.add(step)
+        step = steps[heapq.heappop(ready)[-1]]
         out.append(step)
+        left -= 1
         for later in then[step]:
-            wait[later] -= 1
-            if wait[later] == 0 and later not in done:
-                heapq.heappush(ready, (rank(later), index[later]))
+            settle(step, later)
     return out
 
 
-def _waits_for_address(later: Step, earlier: Step) -> bool:
-    """Whether it waits for nothing but an address that the earlier step overwrites."""
-    return bool(earlier.clears) and not (earlier.gives & later.needs or earlier.frees & later.takes)
+class _Rank:
+    """Where a step stands when no arrow decides: management last, what goes behind what comes,
+    kinds of things by the table, sections together."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._index = {step: number for number, step in enumerate(steps)}
+        self._sections: dict[tuple[str, ...], int] = {}
+        for step in sorted(steps, key=lambda step: not step.opens):  # new sections come first
+            self._sections.setdefault(self._section(step), len(self._sections))
+
+    @staticmethod
+    def _section(step: Step) -> tuple[str, ...]:
+        return (*step.place, step.key) if step.opens or not step.section else step.place
+
+    def __call__(self, step: Step) -> tuple[int, ...]:
+        outer = step.section[0].rule if step.section else step.rule
+        sign = 1 if step.comes else -1
+        return (
+            int(step.rule.management or outer.management),
+            int(not step.comes),
+            sign * outer.rank,
+            self._sections[self._section(step)],
+            -1 if step.opens else sign * step.rule.rank,
+            self._index[step],
+        )
+
+
+def _where_to_cut(waits: Mapping[Step, set[Step]]) -> tuple[Step, Step]:
+    """Two neighbours of a circle, the earlier first; where the earlier overwrites, if any does."""
+    step = next(step for step, earlier in waits.items() if earlier)
+    walked: list[Step] = []
+    while step not in walked:
+        walked.append(step)
+        step = min(waits[step], key=lambda earlier: earlier.text)
+    circle = walked[walked.index(step) :]
+    pairs = list(zip([*circle[1:], circle[0]], circle, strict=True))
+    return next(
+        (pair for pair in pairs if pair[0].clears and _waits_for_what_goes(pair[1], pair[0])),
+        pairs[0],
+    )
+
+
+def _waits_for_what_goes(later: Step, earlier: Step) -> bool:
+    """Whether it waits for what the earlier step takes out of force, not for what it brings."""
+    return not (earlier.gives & later.needs)
 
 
 def _without_empty_headers(steps: Sequence[Step]) -> list[Step]:

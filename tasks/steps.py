@@ -103,9 +103,9 @@ def clearing(step: Step) -> Step:
     """Takes away what a step overwrites, where it can only be overwritten when it is gone."""
     before = step.clears
     assert before is not None
-    return Step(
-        before.path, _removal(before), step.rule, step.key, False, None, step.impact, step.why
-    )
+    rule = before.rule
+    impact = rule.impact if rule.impact_gone is None else rule.impact_gone
+    return Step(before.path, _removal(before), rule, before.key, False, None, impact, rule.why)
 
 
 def _fill(item: Item, template: str) -> str:
@@ -131,7 +131,8 @@ class Steps:
         elif edit.after is None and edit.before is not None:
             self.remove(edit.before)
         elif edit.before is None and edit.after is not None:
-            self.set(edit.after)
+            if not edit.after.lost:
+                self.set(edit.after)
         elif edit.before is not None and edit.after is not None:
             self._change(edit.before, edit.after)
 
@@ -177,6 +178,7 @@ class Steps:
                 Step((*item.path, item), "no shutdown", Rule("shutdown", rank=90), "shutdown", True)
             )
         for step in self.steps[first:]:
+            step.impact, step.why = Impact.NONE, ""  # what was not there is not interrupted
             step.after.add(header)
             if item.rule.complete:
                 step.gives |= header.gives
@@ -194,14 +196,13 @@ class Steps:
             if after.negative and not before.negative and not rule.default_on:
                 self.remove(before)
             else:
-                self.set(after, before=before, new=False)
+                self.set(after, before=before, new=before.hidden)
         elif rule.kind is Kind.RECREATE:
             gone = self.remove(before)
             comes = self.set(after, new=False)
             comes.after.add(gone)
             gone.impact = comes.impact = rule.impact
             gone.why = comes.why = rule.why
-            gone.takes -= comes.gives
         elif rule.kind is Kind.ADDITIVE:
             self._options(before, after)
         else:
@@ -238,6 +239,8 @@ class Steps:
         step = Step(item.path, _removal(item), rule, item.key, False)
         step.impact = rule.impact if changed or rule.impact_gone is None else rule.impact_gone
         step.why = rule.why if step.impact else ""
+        if item.lost:
+            step.why = "cannot be undone: the router does not reveal what it takes away"
         step.group = item.group
         self._forget(step, item)
         self.steps.append(step)
