@@ -338,7 +338,7 @@ def verify(
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         verdicts = [
-            pipeline.verify_cluster(one, routers, prepared, opened) for one in prepared.clusters
+            pipeline.verify_cluster(one, routers, opened) for one in prepared.clusters
         ]
     if as_json:
         _print_json([verdict.to_json() for verdict in verdicts])

@@ -153,7 +153,9 @@ _OSPF_ROLES = {"dr": "DR", "bdr": "Backup", "drother": "DROther", "-": "-"}
 
 
 def home_agent(output: str) -> HomeAgentGlobals:
-    """`show ip mobile globals`."""
+    """`show ip mobile globals`. A router without `router mobile` says so, and is read so."""
+    if re.match(r"\s*% ?(IP )?Mobil\w+ (IP )?is not enabled", output, re.IGNORECASE):
+        return HomeAgentGlobals(False, None, None, None, (), ())
     rows = table("ios_show_ip_mobile_globals", output)
     if not rows or not rows[0]["ENABLED"]:
         return HomeAgentGlobals(False, None, None, None, (), ())
@@ -204,7 +206,7 @@ def mobile_routes(output: str) -> tuple[MobileRoute, ...]:
         MobileRoute(
             IPv4Address(row["ADDRESS"]),
             int(length) if (length := row["LENGTH"] or row["PARENT"]) else None,
-            IPv4Address(row["GATEWAY"]),
+            _ipv4(row["GATEWAY"]),
             canonical(row["INTERFACE"]),
             seconds(row["AGE"]),
         )

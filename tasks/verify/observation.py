@@ -132,7 +132,7 @@ class MobileRoute:
 
     address: IPv4Address
     length: int | None  # None where the output does not tell
-    gateway: IPv4Address
+    gateway: IPv4Address | None  # None: a virtual network, as if connected
     interface: str
     age_s: int | None
 

@@ -177,6 +177,7 @@ def test_home_agent_globals() -> None:
     [
         "IP Mobility global information:\n\nHome Agent is not enabled\n\nForeign Agent\n",
         "IP Mobility global information:\n\nForeign Agent is not enabled\n",
+        "% Mobile IP is not enabled",
         "",
     ],
 )
