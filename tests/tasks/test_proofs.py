@@ -381,7 +381,7 @@ MISTAKES = [
     Mistake("member-once", "like-a-router", member_named_like_a_router),
     Mistake("networks-disjoint", "one-in-another", overlapping_networks),
     Mistake("pools-disjoint", "two-clusters", lambda site: (
-        pick(site, lambda d: d.service and d.service.realms), copied_cluster()(site))[1]),
+        pick(site[:1], lambda d: d.service and d.service.realms), copied_cluster()(site))[1]),
     Mistake("inside-networks", "unserved", in_service(
         has_nodes, virtual_networks=(), physical_networks=())),
     Mistake("inside-networks", "node-outside", in_service(
