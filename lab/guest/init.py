@@ -320,6 +320,9 @@ def serve(manager: Manager, connection: socket.socket) -> None:
 def main() -> None:
     """Run as PID 1, for ever."""
     manager = Manager()
+    # keepalived says READY=1 only to a PID 1 of this name; sd_booted(3) looks for the folder.
+    Path("/proc/self/comm").write_text("systemd")
+    Path("/run/systemd/system").mkdir(parents=True, exist_ok=True)
     CONTROL.parent.mkdir(parents=True, exist_ok=True)
     CONTROL.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -330,9 +333,9 @@ def main() -> None:
     wake_read.setblocking(False)
     wake_write.setblocking(False)
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    # Handlers that do nothing, never SIG_IGN: services would inherit it, and not hear SIGTERM.
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: None)
     threading.Thread(target=manager.boot, daemon=True).start()
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)

@@ -77,8 +77,11 @@ class Service:
 
     # Jobs -------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, *, again: bool = False) -> None:
+        """`again`: restarted by Restart=, which NRestarts counts since somebody started it."""
         with self.lock:
+            if not again:
+                self.restarts = 0
             if self.active in ("active", "reloading"):
                 return
             if (why := unmet_condition(self.unit)) is not None:
@@ -269,7 +272,7 @@ class Service:
         with self.lock:
             if self.sub == "auto-restart":
                 with contextlib.suppress(JobFailed):  # its state says so
-                    self.start()
+                    self.start(again=True)
 
     def _end_processes(self) -> None:
         """KillMode=: SIGTERM to whom it concerns, SIGKILL to those who are left at the timeout."""
@@ -341,14 +344,14 @@ class Service:
     def _listen(self, listener: socket.socket) -> None:
         """Take what the service says through sd_notify(3), until the socket is shut down."""
         with listener:
-            while message := listener.recv(4096):
-                self.notified(message.decode(errors="replace"))
+            while (message := listener.recv(4096)) or self._notify_socket is listener:
+                self.notified(message.decode(errors="replace"))  # keepalived sends empty ones
 
     def _deaf(self) -> None:
         if self._notify_socket is not None:
+            listener, self._notify_socket = self._notify_socket, None
             with contextlib.suppress(OSError):
-                self._notify_socket.shutdown(socket.SHUT_RDWR)
-            self._notify_socket = None
+                listener.shutdown(socket.SHUT_RDWR)
 
     def _environment(self) -> dict[str, str]:
         environment = dict(BASE_ENVIRONMENT)

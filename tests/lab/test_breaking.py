@@ -1,0 +1,156 @@
+"""Each fault really breaks what it says, and mending makes it whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.errors import LabError
+from lab.faults import Fault, FaultKind, ruleset
+from lab.lab import Lab
+from tests.lab.labs import topology, until
+
+
+def hears(lab: Lab, router: str, other: int, *, network: str = "198.18.1") -> bool:
+    ping = ("ping", "-c1", "-W1", f"{network}.{other}")
+    return lab.run(router, *ping).returncode == 0
+
+
+def carrier(lab: Lab, router: str, interface: str) -> str:
+    return lab.run(router, "cat", f"/proc/1/root/sys/class/net/{interface}/carrier").stdout.strip()
+
+
+@pytest.mark.lab
+def test_link_takes_the_carrier_away(mended: Lab) -> None:
+    assert carrier(mended, "r1", "lan") == "1"
+    fault = mended.break_(Fault(FaultKind.LINK, ("r1",)))
+    assert carrier(mended, "r1", "lan") == "0"
+    assert carrier(mended, "r1", "mgmt") == "1"
+    assert not hears(mended, "r2", 1)
+    assert hears(mended, "r2", 1, network="198.18.0")
+    mended.mend([fault.number])
+    assert carrier(mended, "r1", "lan") == "1"
+    until(lambda: hears(mended, "r2", 1))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("direction", "counts"), [("in", "rx_packets"), ("out", "tx_packets")])
+def test_oneway_stops_one_direction_and_keeps_the_carrier(
+    mended: Lab, direction: str, counts: str
+) -> None:
+    def counted(router: str) -> dict[str, int]:
+        names = ("rx_packets", "tx_packets")
+        paths = [f"/sys/class/net/lan/statistics/{name}" for name in names]
+        return dict(zip(names, map(int, mended.run(router, "cat", *paths).stdout.split()),
+                        strict=True))  # fmt: skip
+
+    mended.break_(Fault(FaultKind.ONEWAY, ("r1",), direction=direction))
+    assert carrier(mended, "r1", "lan") == "1"
+    before = counted("r1")
+    assert not hears(mended, "r1", 2)
+    after = counted("r1")
+    assert after["tx_packets"] > before["tx_packets"]  # it does send
+    assert after["rx_packets"] == before["rx_packets"]  # and hears no answer
+    assert hears(mended, "r2", 3)
+    mended.mend()
+    until(lambda: hears(mended, "r1", 2))
+    assert counted("r1")[counts] > after[counts]
+
+
+@pytest.mark.lab
+def test_partition_separates_two_sets_and_nobody_else(mended: Lab) -> None:
+    mended.break_(Fault(FaultKind.PARTITION, ("r1",), others=("r2",)))
+    assert not hears(mended, "r1", 2)
+    assert not hears(mended, "r2", 1)
+    assert hears(mended, "r1", 3)
+    assert hears(mended, "r3", 2)
+    mended.mend()
+    until(lambda: hears(mended, "r1", 2))
+
+
+@pytest.mark.lab
+def test_loss_loses_a_share_and_counts_it(mended: Lab) -> None:
+    """300 pings at 30 % each way: 153 lost on average, 8.7 is one standard deviation."""
+    hears(mended, "r1", 2)
+    mended.break_(Fault(FaultKind.LOSS, ("r1",), permille=300))
+    done = mended.run("r1", "ping", "-q", "-i", "0.002", "-c", "300", "-W", "1", "198.18.1.2")
+    received = int(done.stdout.split(" received")[0].split()[-1])
+    assert 300 * 0.49 - 60 < received < 300 * 0.49 + 60
+    rules = mended.run_managed(["nft", "list", "table", "bridge", "hacc_lab"]).stdout
+    assert 'iifname "r1.lan"' in rules
+    assert "counter packets 0" not in rules
+    mended.mend()
+    assert mended.run("r1", "ping", "-q", "-i", "0.002", "-c", "50", "198.18.1.2").returncode == 0
+
+
+@pytest.mark.lab
+def test_kill_is_sigkill_and_mending_starts_the_service_again(mended: Lab) -> None:
+    unit = "[Service]\nExecStart=/bin/sleep 600\n"
+    mended.run("r1", "sh", "-c", "cat > /etc/systemd/system/victim.service", text_in=unit)
+    mended.run("r1", "systemctl", "start", "victim")
+    fault = mended.break_(Fault(FaultKind.KILL, ("r1",), daemon="sleep"))
+    assert fault.unit == "victim.service"
+    until(lambda: mended.run("r1", "systemctl", "is-failed", "victim").returncode == 0)
+    assert [str(f) for f in mended.status().faults] == ["kill r1 sleep"]
+    mended.mend()
+    assert mended.run("r1", "systemctl", "is-active", "victim").returncode == 0
+    mended.run("r1", "systemctl", "stop", "victim")
+
+
+@pytest.mark.lab
+def test_power_is_off_until_mended_and_the_disk_survives(mended: Lab) -> None:
+    mended.run("r3", "sh", "-c", "echo kept > /etc/kept; echo gone > /run/gone")
+    mended.break_(Fault(FaultKind.POWER, ("r3",)))
+    assert not hears(mended, "r1", 3, network="198.18.0")
+    assert "r3" not in mended.routers()
+    assert mended.status().routers[2].state == "off"
+    assert mended.up() == 0  # what is off on purpose is not repaired
+    mended.mend()
+    assert mended.run("r3", "cat", "/etc/kept").stdout == "kept\n"
+    assert mended.run("r3", "test", "-e", "/run/gone").returncode == 1
+    mended.run("r3", "ip", "addr", "add", "198.18.1.3/24", "dev", "lan")
+    until(lambda: hears(mended, "r1", 3))
+
+
+@pytest.mark.lab
+def test_freeze_stops_the_programs_and_not_the_kernel(mended: Lab) -> None:
+    banner = 'exec 3<>/dev/tcp/198.18.0.2/22; read -t 1 -u 3 line; [ -n "$line" ]'
+    assert mended.run("r1", "bash", "-c", banner).returncode == 0
+    mended.break_(Fault(FaultKind.FREEZE, ("r2",)))
+    assert hears(mended, "r1", 2)
+    assert mended.run("r1", "bash", "-c", banner).returncode != 0
+    assert mended.status().routers[1].state == "frozen"
+    mended.mend()
+    assert mended.run("r1", "bash", "-c", banner).returncode == 0
+    assert mended.status().routers[1].state == "running"
+
+
+@pytest.mark.lab
+def test_faults_are_numbered_and_mended_one_by_one(mended: Lab) -> None:
+    first = mended.break_(Fault(FaultKind.LINK, ("r1",)))
+    second = mended.break_(Fault(FaultKind.LINK, ("r1",), interface="mgmt"))
+    assert (first.number, second.number) == (1, 2)
+    mended.mend([1])
+    assert [f.number for f in mended.status().faults] == [2]
+    assert carrier(mended, "r1", "lan") == "1"
+    assert carrier(mended, "r1", "mgmt") == "0"
+    with pytest.raises(LabError, match="no fault 7"):
+        mended.mend([7])
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault(FaultKind.LINK, ("r9",)), "r9: no such router"),
+        (Fault(FaultKind.LINK, ("r1",), interface="eth7"), "r1: no interface eth7"),
+        (Fault(FaultKind.LOSS, ("r1",), permille=0), "more than 0%"),
+        (Fault(FaultKind.PARTITION, ("r1", "r2"), others=("r2",)), "r2: on both sides"),
+    ],
+    ids=["router", "interface", "loss", "partition"],
+)
+def test_what_cannot_be_broken_is_refused(fault: Fault, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        Lab(topology("none", 2)).break_(fault)
+
+
+def test_no_fault_is_an_empty_table() -> None:
+    assert "drop" not in ruleset(topology("none", 2), ())
