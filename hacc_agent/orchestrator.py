@@ -53,7 +53,7 @@ def main() -> int:
     try:
         orchestrator = load("tasks", "hacc", "orchestrator")
     except NotInstalled as missing:
-        print(f"hacc: {missing}", file=sys.stderr)
+        print(missing, file=sys.stderr)
         return 1
     app = orchestrator.app
     try:
@@ -63,7 +63,7 @@ def main() -> int:
         reason = str(missing)
 
         def lab() -> None:
-            print(f"hacc: {reason}", file=sys.stderr)
+            print(reason, file=sys.stderr)
             raise SystemExit(1)
 
         anything = {"allow_extra_args": True, "ignore_unknown_options": True}

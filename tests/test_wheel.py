@@ -28,13 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD_SECONDS = 120  # bounds a hung build; a build takes a second
 
 
-# The commands themselves are other modules' work; until they are here, only the packing is tested.
-needs_commands = pytest.mark.skipif(
-    not all((ROOT / cli).exists() for cli in ("tasks/cli.py", "lab/cli.py", "hacc_agent/cli.py")),
-    reason="the commands are not written yet",
-)
-
-
 def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run outside the checkout, with no trace of it in the environment."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "120"}
@@ -144,31 +137,26 @@ def test_the_installed_program_is_the_wheel_and_not_the_checkout(
     assert shadows == "None None"
 
 
-@needs_commands
 def test_hacc_offers_its_commands_and_those_of_the_lab(hacc: Installed, tmp_path: Path) -> None:
     words = hacc("hacc", "--help", cwd=tmp_path).split()
     assert {"validate", "plan", "apply", "verify", "rollback", "lab"} <= set(words)
     assert {"up", "down", "status"} <= set(hacc("hacc", "lab", "--help", cwd=tmp_path).split())
 
 
-@needs_commands
 def test_hacc_validates_an_inventory_that_lies_elsewhere(hacc: Installed, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "inventory", tmp_path / "site")
     hacc("hacc", "validate", "--inventory", "site", cwd=tmp_path)
 
 
-@needs_commands
 def test_hacc_renders_with_the_templates_of_the_wheel(hacc: Installed, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "inventory", tmp_path / "inventory")
     assert "ip mobile home-agent" in hacc("hacc", "render", "ios1", cwd=tmp_path)
 
 
-@needs_commands
 def test_the_agent_says_its_version(hacc: Installed, tmp_path: Path) -> None:
     assert __version__ in hacc("hacc-agent", "--version", cwd=tmp_path)
 
 
-@needs_commands
 def test_a_home_agent_host_needs_no_library(wheel: Path, tmp_path: Path) -> None:
     """The agent alone: `hacc-agent` runs, and `hacc` says what to install."""
     alone = install(wheel, tmp_path / "alone", libraries=False)
