@@ -101,14 +101,31 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entries:
-    """The entries of one ordered list, before and after."""
+class Block:
+    """Where two ordered lists differ: entries of the one stand in the place of the other's."""
 
+    at: tuple[int, int]  # the places of the first entries, before and after
     before: tuple[Item, ...]
     after: tuple[Item, ...]
 
+    def reversed(self) -> Block:
+        return Block((self.at[1], self.at[0]), self.after, self.before)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """An ordered list, before and after."""
+
+    blocks: tuple[Block, ...]
+    lines: tuple[tuple[str, ...], tuple[str, ...]]  # all entries, canonical; never shown
+    nodes: tuple[tuple[Node, ...], tuple[Node, ...]]
+
     def reversed(self) -> Entries:
-        return Entries(self.after, self.before)
+        return Entries(
+            tuple(block.reversed() for block in self.blocks),
+            (self.lines[1], self.lines[0]),
+            (self.nodes[1], self.nodes[0]),
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -118,15 +135,12 @@ class Section:
     old: Item | None
     new: Item | None
     running: Item | None  # the side that the router has: `old`, or `new` when read backwards
+    place: tuple[str, ...] = ()  # its identity, however each side writes its header
     kept: list[Node] = field(default_factory=list)  # running contents that stay as they are
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """Its identity, however each side writes its header."""
-        return () if self.old is None else (*self.old.place, self.old.key)
+    untouched: list[Node] = field(default_factory=list)  # of these, with all their contents
 
     def reversed(self) -> Section:
-        return Section(self.new, self.old, self.running, self.kept)
+        return Section(self.new, self.old, self.running, self.place, self.kept, self.untouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +257,11 @@ class Comparison:
                 continue  # said twice
             alike.add(old.number)
             section.kept.append(old)
-            if old.children or node.children:
+            if not (old.children or node.children):
+                continue
+            if _written_same(old, node):
+                section.untouched.append(old)
+            else:
                 one = self.running.item(old, section.old)
                 two = self.intended.item(node, section.new)
                 self._contents(one, two, owned)
@@ -263,7 +281,7 @@ class Comparison:
         return items
 
     def _contents(self, old: Item, new: Item, owned: Owned) -> None:
-        inner = Section(old, new, old)
+        inner = Section(old, new, old, (*old.place, old.key))
         below = owned.below(old.line)
         if self.running.context(new.rule).ordered:
             self._entries(inner, old, new, below)
@@ -321,20 +339,43 @@ class Comparison:
 
     def _entries(self, inner: Section, old: Item, new: Item, owned: Owned) -> None:
         """An ordered list: foreign entries stay behind the entry that they follow today."""
-        before = [self.running.item(node, old) for node in old.node.children]
-        after = [self.intended.item(node, new) for node in new.node.children]
-        target = list(after)
-        for index, item in enumerate(before):
-            if not owned.owns(item.line) and all(item.line != other.line for other in after):
-                place = 0
-                if index:
-                    lines = [other.line for other in target]
-                    previous = before[index - 1].line
-                    place = lines.index(previous) + 1 if previous in lines else 0
-                target.insert(place, item)
-        if [item.line for item in before] != [item.line for item in target]:
-            entries = Entries(tuple(before), tuple(target))
-            self.edits.append(Edit(None, None, inner, entries))
+        before = [(self._entry(node), node, self.running) for node in old.node.children]
+        target = [(self._entry(node), node, self.intended) for node in new.node.children]
+        wanted = {line for line, _, _ in target}
+        for index, entry in enumerate(before):
+            if entry[0] in wanted or owned.owns(entry[0]):
+                continue
+            lines = [line for line, _, _ in target]
+            previous = before[index - 1][0] if index else ""
+            target.insert(lines.index(previous) + 1 if previous in lines else 0, entry)
+        lines_before, lines_after = [row[0] for row in before], [row[0] for row in target]
+        if lines_before == lines_after:
+            return
+        matcher = difflib.SequenceMatcher(None, lines_before, lines_after, autojunk=False)
+        blocks = tuple(
+            Block(
+                (i1, j1),
+                tuple(reader.item(node, old) for _, node, reader in before[i1:i2]),
+                tuple(
+                    reader.item(node, old if reader is self.running else new)
+                    for _, node, reader in target[j1:j2]
+                ),
+            )
+            for tag, i1, i2, j1, j2 in matcher.get_opcodes()
+            if tag != "equal"
+        )
+        entries = Entries(
+            blocks,
+            (tuple(lines_before), tuple(lines_after)),
+            (tuple(row[1] for row in before), tuple(row[1] for row in target)),
+        )
+        self.edits.append(Edit(None, None, inner, entries))
+
+    def _entry(self, node: Node) -> str:
+        """An entry in its canonical form, without the number that newer releases show."""
+        line = self.table.canonical(node.text)
+        number = self.table.entry_number
+        return self.table.canonical(number.sub("", line, count=1)) if number else line
 
 
 def _filled(old: Item, new: Item) -> Item:
@@ -348,6 +389,14 @@ def _filled(old: Item, new: Item) -> Item:
         text += old.node.text[at:start] + secret
         at = end
     return replace(old, text=text + old.node.text[at:])
+
+
+def _written_same(old: Node, new: Node) -> bool:
+    """Whether two sections are written alike, line by line."""
+    return len(old.children) == len(new.children) and all(
+        one.text == two.text and (one.children == two.children == [] or _written_same(one, two))
+        for one, two in zip(old.children, new.children, strict=True)
+    )
 
 
 def _first_word(text: str) -> str:
@@ -397,11 +446,3 @@ def fold(nodes: Sequence[Node], table: Table) -> list[Node]:
             folded.append(header)
         header.children.append(Node(found["entry"], node.number, -1, [], node.last))
     return folded
-
-
-def opcodes(before: Sequence[Item], after: Sequence[Item]) -> list[tuple[str, int, int, int, int]]:
-    """The smallest set of blocks in which two ordered lists differ."""
-    matcher = difflib.SequenceMatcher(
-        None, [item.line for item in before], [item.line for item in after], autojunk=False
-    )
-    return list(matcher.get_opcodes())

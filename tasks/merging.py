@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .changes import DiffLine
-from .edits import Edit, Item, is_physical, opcodes
+from .edits import Edit, Item, is_physical
 from .tree import Node
 
 
@@ -27,12 +27,11 @@ def shown(edits: Sequence[Edit]) -> Iterator[DiffLine]:
 
 def _edit(edit: Edit, depth: int) -> Iterator[DiffLine]:
     if edit.entries is not None:
-        for tag, i1, i2, j1, j2 in opcodes(edit.entries.before, edit.entries.after):
-            if tag != "equal":
-                for item in edit.entries.before[i1:i2]:
-                    yield DiffLine("-", depth, item.text)
-                for item in edit.entries.after[j1:j2]:
-                    yield _added(item, depth)
+        for block in edit.entries.blocks:
+            for item in block.before:
+                yield DiffLine("-", depth, item.text)
+            for item in block.after:
+                yield _added(item, depth)
         return
     if edit.before is not None:
         yield DiffLine("-", depth, edit.before.text)
@@ -101,13 +100,12 @@ def _entries(edit: Edit, instead: dict[int, list[str]], behind: dict[int, list[s
     assert entries is not None
     flat = bool(section.node.children) and section.node.children[0].indent < 0
     number = section.key.split()[-1]
-    texts = [
-        f"access-list {number} {item.text}" if flat else f" {item.text}" for item in entries.after
-    ]
-    for item in entries.before:
-        instead[item.node.number] = []
-    if entries.before:
-        instead[entries.before[0].node.number] = texts
+    before, after = entries.nodes
+    texts = [f"access-list {number} {node.text}" if flat else f" {node.text}" for node in after]
+    for node in before:
+        instead[node.number] = []
+    if before:
+        instead[before[0].number] = texts
     else:
         behind.setdefault(section.node.number, []).extend(texts)
 

@@ -43,7 +43,7 @@ def _collapse_groups(made: Steps) -> None:
         if step.group:
             groups.setdefault((step.place, step.group), []).append(step)
     for (place, group), members in groups.items():
-        stays = any(item.group == group for item in _kept(made, place, f"{group} "))
+        stays = any(True for _ in _kept(made, place, f"{group} "))
         if stays or any(step.clears or not step.comes for step in members):
             for step in members:
                 if step.comes:  # a new setting of a group that is there already
@@ -106,11 +106,21 @@ def _naming(made: Steps, name: str) -> list[Item]:
     """The lines that stay and have a name's last word in them."""
     word = name.rsplit(" ", 1)[-1]
     return [
-        made.reader.item(node, section.running)
+        item
         for section in made.sections
-        for node in section.kept
-        if word in node.text.split()
+        for item in _with_contents(made.reader, section)
+        if word in item.node.text.split()
     ]
+
+
+def _with_contents(reader: Reader, section: Section) -> Iterator[Item]:
+    """The lines of a section that stay, and those below them that nothing touches."""
+    for node in section.kept:
+        item = reader.item(node, section.running)
+        yield item
+        if node in section.untouched:
+            for child in node.children:
+                yield reader.item(child, item)
 
 
 def _let_go(made: Steps, name: str, gone: set[Step], comes: Sequence[Step]) -> None:

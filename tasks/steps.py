@@ -7,12 +7,11 @@ releases others. What must come before what follows from that, in `order`.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .edits import Edit, Entries, Item, Reader, Section, is_physical, opcodes
+from .edits import Block, Edit, Entries, Item, Reader, Section, is_physical
 from .platforms import Impact, Kind, Rule
 from .rendered import Line
 
@@ -86,11 +85,16 @@ def _claims(item: Item) -> list[Claim]:
 def _range(low: str, high: str) -> tuple[int, int]:
     if low.isdigit():
         return int(low), int(high)
-    first = int(ipaddress.IPv4Address(low))
-    last = int(ipaddress.IPv4Address(high))
+    first, last = _number(low), _number(high)
     if high.startswith("255.") or high == "0.0.0.0":  # a mask
         return first & last, first | (last ^ 0xFFFFFFFF)
     return first, last
+
+
+def _number(address: str) -> int:
+    """An IPv4 address as an integer; ValueError when it is none."""
+    a, b, c, d = map(int, address.split("."))
+    return a << 24 | b << 16 | c << 8 | d
 
 
 def overlap(one: Claim, two: Claim) -> bool:
@@ -291,24 +295,24 @@ class Steps:
         if header is None:
             return
         path = (*header.path, header)
-        blocks = [block for block in opcodes(entries.before, entries.after) if block[0] != "equal"]
-        end = len(entries.before)
-        append = all(block[1] == end for block in blocks)
+        blocks = entries.blocks
+        end = len(entries.nodes[0])
+        append = all(block.at[0] == end for block in blocks)
         remarks = any(
-            item.line.startswith("remark")
-            for item in (*entries.before, *(entries.after[j] for b in blocks for j in _new(b)))
+            line.startswith("remark")
+            for line in (*entries.lines[0], *(item.line for b in blocks for item in b.after))
         )
         if remarks and not append:
-            blocks = [("replace", blocks[0][1], end, blocks[0][3], len(entries.after))]
-        going = [item for block in blocks for item in entries.before[block[1] : block[2]]]
+            blocks = (_tail(section, entries),)
+        going = [item for block in blocks for item in block.before]
         coming: list[Step] = []
         numbered = False
         for block in blocks:
-            for place, j in enumerate(_new(block), 1):
-                item = entries.after[j]
+            at = block.at[0]
+            for place, item in enumerate(block.after, 1):
                 step = Step(path, item.text, item.rule, item.key, True, item.origin)
-                if block[2] < end:
-                    step.text = f"{_ENTRY_STEP * block[1] + place} {item.text}"
+                if at + len(block.before) < end:
+                    step.text = f"{_ENTRY_STEP * at + place} {item.text}"
                     numbered = True
                 coming.append(step)
         anew = {step.key for step in coming}
@@ -323,9 +327,17 @@ class Steps:
         self.steps += chain
 
 
-def _new(block: tuple[str, int, int, int, int]) -> range:
-    """The places of a block's entries in the new list."""
-    return range(block[3], block[4])
+def _tail(section: Section, entries: Entries) -> Block:
+    """Everything from the first difference on, as one block."""
+    i, j = entries.blocks[0].at
+    read = {id(item.node): item for block in entries.blocks for item in block.after}
+    old, new = section.old, section.new
+    assert old is not None
+    assert new is not None
+    before = tuple(old.reader.item(node, old) for node in entries.nodes[0][i:])
+    read |= {id(item.node): item for item in before}  # an entry of somebody else's that stays
+    after = tuple(read.get(id(node)) or new.reader.item(node, new) for node in entries.nodes[1][j:])
+    return Block((i, j), before, after)
 
 
 def _options(item: Item) -> dict[str, str]:

@@ -44,6 +44,7 @@ class Grammar:
     """What a platform's text holds besides lines and indentation."""
 
     furniture: re.Pattern[str]  # whole lines, stripped, that say nothing about the router
+    initials: frozenset[str]  # with which furniture and blocks begin: other lines are neither
     volatile: re.Pattern[str]  # whole lines that change without anybody's change
     block: re.Pattern[str] | None = None  # opens a block; group `mark` is what closes it
     closing: re.Pattern[str] | None = None  # furniture that ends the open section
@@ -51,9 +52,11 @@ class Grammar:
 
 def parse(lines: Sequence[str], grammar: Grammar) -> list[Node]:
     """The top-level nodes of a text that is given as its lines."""
-    top: list[Node] = []
-    open_sections: list[Node] = []
+    root = Node("", 0, -1, [], 0)
+    section = root  # the innermost that is open: any line, until the next says otherwise
+    above = [root]  # what is open, outermost first
     furniture, block, closing = grammar.furniture.fullmatch, grammar.block, grammar.closing
+    initials = grammar.initials
     count, number = len(lines), 0
     while number < count:
         line = lines[number]
@@ -62,27 +65,33 @@ def parse(lines: Sequence[str], grammar: Grammar) -> list[Node]:
         if not text or text[0] == "!":
             continue
         indent = len(line) - len(line.lstrip())
-        if furniture(text):
+        special = text[0] in initials
+        if special and furniture(text):
             if closing and closing.fullmatch(text):
-                while open_sections and open_sections[-1].indent >= indent:
-                    open_sections.pop().last = number
+                while section.indent >= indent:
+                    if section.indent == indent:
+                        section.last = number
+                    above.pop()
+                    above[-1].last = section.last
+                    section = above[-1]
             continue
-        while open_sections and open_sections[-1].indent >= indent:
-            open_sections.pop()
+        while section.indent >= indent:
+            above.pop()
+            above[-1].last = section.last
+            section = above[-1]
         node = Node(text, number, indent, [], number)
-        if block and (found := block.match(text)):
+        if special and block and (found := block.match(text)):
             end = _end_of_block(lines, number, text[found.end() :], found["mark"])
             if end > number:
                 node.text = "\n".join([text, *(each.rstrip() for each in lines[number:end])])
                 node.last = number = end
-        if open_sections:
-            open_sections[-1].children.append(node)
-            for section in open_sections:
-                section.last = node.last
-        else:
-            top.append(node)
-        open_sections.append(node)
-    return top
+        section.children.append(node)
+        above.append(node)
+        section = node
+    while len(above) > 1:
+        node = above.pop()
+        above[-1].last = max(above[-1].last, node.last)
+    return root.children
 
 
 def _end_of_block(lines: Sequence[str], number: int, rest: str, mark: str) -> int:

@@ -74,6 +74,7 @@ TABLE = Table(
         furniture=re.compile(
             r"Building configuration\.\.\.|Current configuration:|end|exit(?:-\S+)?|exit1"
         ),
+        initials=frozenset("BCe"),
         volatile=re.compile(r"Building configuration\.\.\.|Current configuration:"),
         closing=re.compile(r"exit(?:-\S+)?"),
     ),
@@ -86,11 +87,12 @@ TABLE = Table(
         "key": Context.of((R("key-string {key}"),)),
     },
     sealer=Sealer(
+        re.compile(r"key|password"),
         (
             re.compile(rf"^ip ospf message-digest-key \d+ md5 (?P<s1>{VALUE})"),
             re.compile(rf"(?:^|[ -])(?:password|authentication-key|key-string) (?P<s1>{VALUE})$"),
             re.compile(rf"^(?:enable )?password (?:8 )?(?P<s1>{VALUE})"),
-        )
+        ),
     ),
     canonical=_canonical,
 )

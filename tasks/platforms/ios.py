@@ -90,6 +90,7 @@ _SECRETS = tuple(
     )
 )
 
+_SECRET_HINT = re.compile(r"key|secret|password|authentication|snmp-server|md5|psk")
 _FURNITURE = re.compile(
     r"Building configuration\.\.\.|Current configuration.*|end|version [\d.]+\w*"
     r"|boot-(?:start|end)-marker|exit-(?:address-family|vrf|service)|exit|ntp clock-period \d+"
@@ -102,12 +103,13 @@ _VOLATILE = re.compile(
 TABLE = Table(
     grammar=Grammar(
         furniture=_FURNITURE,
+        initials=frozenset("BCevbn"),
         volatile=_VOLATILE,
         block=re.compile(r"banner (?:motd|login|exec|incoming|slip-ppp|prompt-timeout) "
                          r"(?P<mark>\^C|\S)"),
     ),
     contexts=CONTEXTS,
-    sealer=Sealer(_SECRETS),
+    sealer=Sealer(_SECRET_HINT, _SECRETS),
     canonical=canonical,
     settled={
         "interface": frozenset(("no ip address", "shutdown", "duplex auto", "speed auto",

@@ -265,7 +265,8 @@ _INTERFACE = (
       no="no {what}", rank=61),
     R("ip {what:mtu} {rest*}", key="ip {what}", no="no ip {what}", rank=61),
     R("ip tcp adjust-mss {size}", no="no ip tcp adjust-mss", rank=61),
-    R("shutdown", rank=90, impact=_ADJACENCY, impact_new=_ADJACENCY, impact_gone=_NONE, why="the interface goes down"),
+    R("shutdown", rank=90, impact=_ADJACENCY, impact_new=_ADJACENCY, impact_gone=_NONE,
+      why="the interface goes down"),
 )  # fmt: skip
 
 # --- the other sections ---------------------------------------------------------------------------

@@ -95,10 +95,13 @@ def _meaning(written: str, opened: Mapping[str, str]) -> Meaning:
 class Sealer:
     """The secrets of one platform's lines. Each pattern has groups `s1` (and `s2`), see `TYPED`."""
 
+    hint: re.Pattern[str]  # what every line with a secret has in it somewhere: most lines have not
     patterns: tuple[re.Pattern[str], ...]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where the secrets of a line stand, their coding words with them."""
+        if not self.hint.search(text):
+            return []
         for pattern in self.patterns:
             if found := pattern.search(text):
                 return [found.span(group) for group in sorted(found.groupdict()) if found[group]]
@@ -106,6 +109,8 @@ class Sealer:
 
     def shape(self, text: str, opened: Mapping[str, str]) -> Shape:
         """The line's words and its secrets' meanings; tokens outside a known place are opened."""
+        if not self.hint.search(text):
+            return Shape(open_tokens(text, opened), ())
         words: list[str] = []
         meanings: list[Meaning] = []
         at = 0
