@@ -9,6 +9,7 @@ For a test, a router is an object and a session is a function call:
     session.feed("configure terminal", now=0.0)
     session.feed("interface gi0/1", now=0.0).prompt          # 'r1(config-if)#'
     router.running_config()                                   # what IOS would print, canonical
+    Console(router).configure("interface gi0/1", "shutdown")  # the same, shorter; answers output
 
 For everything else there is the server (server.py, `python -m lab.ios --config FILE.json`).
 
@@ -29,12 +30,14 @@ Law: `Device.load(d.running_config())` gives a router that prints the same.
 
 from __future__ import annotations
 
+from .console import Console
 from .device import Device, Rejected
 from .faults import Entry, Faults, GroupAddress, Withdrawal, withdrawals
 from .reply import Reply
 from .session import Session
 
 __all__ = [
+    "Console",
     "Device",
     "Entry",
     "Faults",

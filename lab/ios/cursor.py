@@ -77,6 +77,8 @@ class Cursor:
         if low == "no" or (len(low) > 2 and "default".startswith(low) and rest):
             offset = len(text) - len(text.lstrip()) + len(first)
             offset += len(rest) - len(rest.lstrip()) + 1
+            if low != "no" and (done := self._default_interface(rest.strip(), now)) is not None:
+                return done
             return self._act(rest.strip(), NEGATIVE, offset, now, confirmed)
         if not rest:
             if low == "end":
@@ -89,6 +91,20 @@ class Cursor:
         elif low == "banner":
             return self._banner_start(rest.strip(), now)
         return self._act(bare, POSITIVE, len(text) - len(text.lstrip()), now, confirmed)
+
+    def _default_interface(self, rest: str, now: float) -> Outcome | None:
+        """`default interface X` empties it; None for any other line."""
+        parsed = POSITIVE["config"].parse(rest)
+        if isinstance(parsed, Unknown) or parsed.command.enters != "interface":
+            return None
+        line = self.path[0].get(parsed.text)
+        if line is None or line.body is None:
+            return Outcome(("%Invalid interface type and number",), refused=True)
+        del self.path[1:]
+        line.body.lines.clear()
+        self.device.touch_addresses()
+        self.device.changed(now)
+        return Outcome((f"Interface {parsed.args['name']} set to default configuration",))
 
     def _exit(self) -> Outcome:
         if len(self.path) == 1:

@@ -61,6 +61,7 @@ class Device:
         self.journal: list[Entry] = []
         self.flash = Flash()
         self.startup: str | None = None
+        self.private = ""  # saved beside it, and never shown
         self.archive = Archive(self)
         self.router_ids: dict[str, str] = {}
         self.sessions: dict[int, str] = {}  # number -> user, for `show users`
@@ -259,7 +260,8 @@ class Device:
 
     def save(self) -> str:
         """`write memory`: the running configuration becomes the one to start from."""
-        self.startup = self.running_config() + self.private_config()
+        self.startup = self.running_config()
+        self.private = self.private_config()
         self._saves += 1
         if self.archive.on_write:
             self.archive.take(self.last_change[0])
@@ -286,6 +288,7 @@ class Device:
         self.boots += 1
         self.booted = now
         self.load(self.startup or "", now)
+        self.merge(self.private, now)
         self.touch_addresses()
 
     def reload(self, now: float) -> None:

@@ -178,6 +178,7 @@ class Server:
         device = host.device
         state = {
             "startup": device.startup,
+            "private": device.private,
             "flash": {
                 name: [base64.b64encode(file.data).decode(), file.written]
                 for name, file in device.flash.files.items()
@@ -195,7 +196,7 @@ class Server:
         state = json.loads(path.read_bytes())
         for name, (data, written) in state["flash"].items():
             device.flash.files[name] = StoredFile(base64.b64decode(data), written)
-        device.startup = state["startup"]
+        device.startup, device.private = state["startup"], state["private"]
         if device.startup is not None:
             device.power_on(self.clock())
         host.written = device.storage

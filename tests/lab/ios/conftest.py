@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.ios import Device, Session
+from lab.ios import Console, Device
 
 NOW = 1_795_000_000.0  # a moment in November 2026
-
-
-class Console:
-    """A session at privilege 15 that types and reads."""
-
-    def __init__(self, device: Device, now: float = NOW) -> None:
-        self.device = device
-        self.now = now
-        self.session = Session(device, user="admin", privilege=15, now=now)
-        self.prompt = self.session.prompt
-
-    def __call__(self, *lines: str) -> str:
-        """Type lines; answers all that was printed, without prompts."""
-        said = ""
-        for line in lines:
-            reply = self.session.feed(line, self.now)
-            said += reply.text
-            self.prompt = reply.prompt
-        return said
-
-    def configure(self, *lines: str) -> str:
-        """The lines in configuration mode; answers what they printed."""
-        self("configure terminal")
-        said = self(*lines)
-        self("end")
-        return said
 
 
 @pytest.fixture
@@ -43,10 +17,7 @@ def console() -> Callable[[str], Console]:
     """A console of a router that has a configuration."""
 
     def make(text: str = "", name: str = "r1") -> Console:
-        device = Device.from_text(name, text, now=NOW)
-        made = Console(device)
-        made("terminal length 0")
-        return made
+        return Console(Device.from_text(name, text, now=NOW), NOW)
 
     return make
 
@@ -106,9 +77,9 @@ def _reference() -> Path | None:
 
 
 @pytest.fixture
-def reference() -> Iterator[Path]:
+def reference() -> Path:
     """Published data beside the checkout; tests that need it skip themselves without it."""
     found = _reference()
     if found is None:
         pytest.skip("no reference data beside the checkout")
-    yield found
+    return found
