@@ -14,7 +14,7 @@ from tasks.slices import GRAINS_PER_MEMBER, assignable, cut
 
 @st.composite
 def pools(draw: st.DrawFn) -> IPv4Network:
-    length = draw(st.integers(12, 30))
+    length = draw(st.integers(0, 30))
     return IPv4Network((draw(st.integers(0, 2**length - 1)) << (32 - length), length))
 
 
@@ -46,11 +46,11 @@ def test_every_address_is_owned_exactly_once(
     pool, weights, pins = drawn
     slices = cut(pool, weights, pins)
     owned = sorted(prefix for prefixes in slices.values() for prefix in prefixes)
-    at = pool.network_address
+    at = int(pool.network_address)
     for prefix in owned:
-        assert prefix.network_address == at
-        at = prefix.broadcast_address + 1
-    assert at == pool.broadcast_address + 1
+        assert int(prefix.network_address) == at
+        at = int(prefix.broadcast_address) + 1
+    assert at == int(pool.broadcast_address) + 1
     for name, prefixes in pins.items():
         assert octets(slices[name]) == octets(tuple(prefixes))
         assert all(any(p.subnet_of(s) for s in slices[name]) for p in prefixes)
@@ -60,12 +60,12 @@ def test_every_address_is_owned_exactly_once(
 def test_slices_are_contiguous_and_fair(pool: IPv4Network, numbers: list[int]) -> None:
     weights = [(f"m{n}", weight) for n, weight in enumerate(numbers)]
     slices = cut(pool, weights, {})
-    at = pool.network_address
+    at = int(pool.network_address)
     mean = pool.num_addresses / len(weights)
     for name, weight in weights:
         for prefix in slices[name]:
-            assert prefix.network_address == at  # in the members' order, without a gap
-            at = prefix.broadcast_address + 1
+            assert int(prefix.network_address) == at  # in the members' order, without a gap
+            at = int(prefix.broadcast_address) + 1
         exact = pool.num_addresses * weight / sum(numbers)
         grain = max(1.0, mean / GRAINS_PER_MEMBER)
         assert abs(octets(slices[name]) - exact) < grain
