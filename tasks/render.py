@@ -84,6 +84,7 @@ RECIPES: dict[Platform, tuple[Recipe, ...]] = {
 
 WORDS: dict[str, Callable[..., object]] = {
     "association": spelling.association,
+    "cluster_interfaces": spelling.cluster_interfaces,
     "home_agent_options": spelling.home_agent_options,
     "home_link": spelling.home_link,
     "home_routes": spelling.home_routes,

@@ -101,6 +101,16 @@ def tracks(model: DeviceModel) -> tuple[Track, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
+def cluster_interfaces(model: DeviceModel) -> tuple[str, ...]:
+    """The interfaces on which what a cluster leaves behind is ours to remove.
+
+    Those that the inventory names, as a LAN may have moved from one to another; but not those that
+    a group tracks: they are named to be watched, they lead elsewhere, and are somebody else's.
+    """
+    watched = {track.interface for track in tracks(model)} - {port.name for port in model.ports}
+    return tuple(name for name in model.known_interfaces if name not in watched)
+
+
 def other_tracks(group: StandbyGroup) -> tuple[Track, ...]:
     """What keepalived must be told to track: it watches a group's own interface anyway."""
     return tuple(track for track in group.tracks if track.interface != group.port.name)

@@ -110,6 +110,9 @@ class Unverified:
     form: str
     doubt: str
 
+    def __str__(self) -> str:
+        return f"{self.host} {self.file}:{self.number}: {self.line.text.strip()}\n  {self.doubt}"
+
 
 def form(name: str, /, **values: object) -> str:
     """A line in the form `name`; templates call this as `unverified(...)`."""

@@ -213,6 +213,28 @@ def test_a_router_that_never_was_in_the_cluster_loses_all_of_it_but_nothing_else
     assert "hacc-slices" not in left
 
 
+def test_an_uplink_that_is_named_to_be_tracked_stays_somebody_else_s() -> None:
+    uplink = "GigabitEthernet0/2"
+    model = with_group(ios(), tracks=(clusters.track(1, uplink),))
+    model = dataclasses.replace(model, known_interfaces=(*model.known_interfaces, uplink))
+    router = Device.from_text("ios1", BEFORE)
+    bring(router, model)
+    assert "standby 7 name someone-else" in router.running_config()
+
+
+def test_a_lan_that_moves_to_another_interface_takes_address_and_group_along() -> None:
+    """Left behind, the group would be a second owner, and the address would be refused."""
+    (port,) = ios().ports
+    router = Device.from_text("ios1", BEFORE + "interface GigabitEthernet0/3\n")
+    bring(router, ios())
+    moved = dataclasses.replace(port, name="GigabitEthernet0/3")
+    model = dataclasses.replace(with_group(ios(), port=moved), ports=(moved,))
+    bring(router, dataclasses.replace(model, known_interfaces=(port.name, moved.name)))
+    found = statements(router.running_config())
+    for line in ("standby 20 ip 198.18.1.253", "ip address 198.18.1.31 255.255.255.0"):
+        assert [path[0] for path in found if path[-1] == line] == ["interface GigabitEthernet0/3"]
+
+
 def test_discovery_is_switched_on_where_somebody_switched_it_off() -> None:
     router = Device.from_text("ios1", BEFORE + "no cdp run\n")
     bring(router, dataclasses.replace(ios(), discovery=False))

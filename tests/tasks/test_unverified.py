@@ -29,6 +29,7 @@ def test_the_report_lists_lines_with_their_doubt() -> None:
     assert one.form == "home-agent redundancy virtual"
     assert one.doubt == FORMS["home-agent redundancy virtual"].doubt
     assert render(ios()).files[0].lines[one.number - 1] == one.line
+    assert str(one) == f"ios1 running-config:{one.number}: {one.line.text}\n  {one.doubt}"
 
 
 @pytest.mark.parametrize(
