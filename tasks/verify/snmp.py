@@ -73,9 +73,15 @@ class Access:
         )
 
 
+# Nothing comes back for a wrong community, nor from net-snmp 5.9 for what it
+# cannot decrypt, although RFC 3414 section 3.2 has a report for that.
+_NO_ANSWER = {
+    2: "no answer: snmpd is down, the path is closed, or the community is wrong",
+    3: "no answer: snmpd is down, the path is closed, or the privacy key differs",
+}
+
 # What pysnmp calls it, and what it means to someone with a router in front of them.
 _REASONS = {
-    "requestTimedOut": "no answer: snmpd is down, the path is closed, or the community is wrong",
     "unknownUserName": "the router does not know this user",
     "wrongDigest": "the authentication key differs",
     "decryptionError": "the privacy key differs",
@@ -128,6 +134,8 @@ async def _get(
         return Silent(str(error))
     if failed:
         name = type(failed).__name__
+        if name == "RequestTimedOut":
+            return Silent(_NO_ANSWER[access.version])
         return Silent(_REASONS.get(name[:1].lower() + name[1:], str(failed)))
     if status:
         return Silent(f"it answers {status.prettyPrint()}")

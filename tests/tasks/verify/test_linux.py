@@ -1,0 +1,171 @@
+"""The script's output as values: what FRR 8.4, iproute2 6.1 and systemctl print, shortened."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.verify import linux
+from tasks.verify.observation import (
+    Address,
+    ArpRules,
+    Forwarding,
+    OspfNeighbour,
+    OspfRoute,
+    Part,
+    Unit,
+)
+
+OUTPUT = """\
+==hacc addresses
+[{"ifname":"lo","flags":["LOOPBACK","UP","LOWER_UP"],"operstate":"UNKNOWN","addr_info":\
+[{"family":"inet","local":"198.19.0.1","prefixlen":32}]},\
+{"ifname":"lan","flags":["BROADCAST","UP"],"operstate":"DOWN","addr_info":\
+[{"family":"inet","local":"198.18.1.21","prefixlen":24},\
+{"family":"inet6","local":"fe80::1","prefixlen":64}]},\
+{"ifname":"eth9","flags":[],"operstate":"DOWN","addr_info":[]}]
+
+==end 0
+==hacc arp
+/proc/sys/net/ipv4/conf/all/arp_ignore:1
+/proc/sys/net/ipv4/conf/default/arp_ignore:0
+/proc/sys/net/ipv4/conf/lan.7/arp_ignore:2
+/proc/sys/net/ipv4/conf/all/arp_announce:0
+/proc/sys/net/ipv4/conf/default/arp_announce:0
+/proc/sys/net/ipv4/conf/lan.7/arp_announce:2
+
+==end 0
+==hacc ways
+[{"dst":"198.19.68.0","gateway":"198.18.1.22","dev":"lan","prefsrc":"198.18.1.21","flags":[]}]
+[{"type":"local","dst":"198.19.0.1","dev":"lo","flags":[]}]
+[]
+
+==end 0
+==hacc ospf
+{"neighbors":{"198.19.255.12":[{"state":"Full\\/DR","ifaceAddress":"198.18.1.12",
+"ifaceName":"lan:198.18.1.21"}],"198.19.255.22":[{"state":"old","nbrState":"2-Way\\/DROther",
+"address":"198.18.1.22","ifaceName":"lan:198.18.1.21"}]}}
+{"198.18.1.0/24":{"routeType":"N","nexthops":[{"ip":" ","directlyAttachedTo":"lan"}]},
+"198.19.255.12":{"routeType":"R ","cost":10,"nexthops":[{"ip":"198.18.1.12","via":"lan"}]},
+"198.19.64.0/18":{"routeType":"N E2","nexthops":[{"ip":"198.18.1.12","via":"lan"},\
+{"ip":"198.18.1.11","via":"lan"}]}}
+
+==end 0
+==hacc units
+active
+failed
+active
+inactive
+4711
+-
+7
+-
+
+==end 0
+==hacc agent
+disabled
+
+==end 1
+"""
+
+
+def test_everything_that_the_script_prints() -> None:
+    fields, unread = linux.parts(OUTPUT)
+    assert fields == {
+        "addresses": (
+            Address("lo", IPv4Address("198.19.0.1"), 32, True),
+            Address("lan", IPv4Address("198.18.1.21"), 24, False),
+        ),
+        "arp": (ArpRules("lan.7", 2, 2),),
+        "forwarding": (
+            Forwarding(IPv4Address("198.19.68.0"), "unicast", IPv4Address("198.18.1.22"), "lan"),
+            Forwarding(IPv4Address("198.19.0.1"), "local", None, "lo"),
+        ),
+        "ospf_neighbours": (
+            OspfNeighbour(
+                IPv4Address("198.19.255.12"), "lan", IPv4Address("198.18.1.12"), "Full", "DR"
+            ),
+            OspfNeighbour(
+                IPv4Address("198.19.255.22"), "lan", IPv4Address("198.18.1.22"), "2-Way", "DROther"
+            ),
+        ),
+        "ospf_routes": (
+            OspfRoute(IPv4Network("198.18.1.0/24"), ()),
+            OspfRoute(
+                IPv4Network("198.19.64.0/18"),
+                (IPv4Address("198.18.1.11"), IPv4Address("198.18.1.12")),
+            ),
+        ),
+        "units": (
+            Unit("frr", "active", 4711),
+            Unit("keepalived", "failed", None),
+            Unit("snmpd", "active", 7),
+            Unit("hacc-agent", "inactive", None),
+        ),
+    }
+    assert {gap.part for gap in unread} == {Part.HOME_AGENT, Part.BINDINGS}
+    assert all(gap.expected for gap in unread)
+
+
+def test_a_terminal_in_between_changes_nothing() -> None:
+    assert linux.parts(OUTPUT.replace("\n", "\r\n")) == linux.parts(OUTPUT)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "part", "reason"),
+    [
+        ('"flags":["BROADCAST","UP"],', "", Part.ADDRESSES, "'flags'"),
+        (
+            "==hacc ospf\n",
+            "==hacc ospf\nExiting: failed to connect to any daemons.\n==end 1\n==hacc junk\n",
+            Part.OSPF,
+            "failed to connect to any daemons",
+        ),
+        ("4711\n-\n7\n-\n", "4711\n", Part.UNITS, "zip()"),
+        ("conf/lan.7/arp_ignore:2", "conf/lan.7/arp_ignore:", Part.KERNEL, "invalid literal"),
+    ],
+    ids=["link-without-flags", "frr-down", "systemctl-cut-short", "sysctl-empty"],
+)
+def test_what_cannot_be_read_is_a_gap_and_not_nothing(
+    before: str, after: str, part: Part, reason: str
+) -> None:
+    assert before in OUTPUT
+    _, unread = linux.parts(OUTPUT.replace(before, after))
+    gaps = [gap for gap in unread if not gap.expected]
+    assert [gap.part for gap in gaps] == [part]
+    assert reason in gaps[0].reason
+
+
+@given(st.integers(0, len(OUTPUT)))
+def test_an_output_that_was_cut_off_is_missed(at: int) -> None:
+    """A session that ends in the middle: each section is there whole, or is named as a gap."""
+    fields, unread = linux.parts(OUTPUT[:at])
+    parts = {gap.part for gap in unread}
+    read = {
+        "addresses": Part.ADDRESSES,
+        "arp": Part.KERNEL,
+        "forwarding": Part.ROUTES,
+        "ospf_routes": Part.OSPF,
+        "units": Part.UNITS,
+    }
+    assert all((field in fields) != (part in parts) for field, part in read.items())
+
+
+@given(st.text(), st.sampled_from(["addresses", "arp", "ways", "ospf", "units"]))
+def test_any_text_is_read_or_refused(text: str, section: str) -> None:
+    linux.parts(f"==hacc {section}\n{text}\n==end 0\n")
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not here")
+def test_the_script_is_posix_shell() -> None:
+    """Parsed by the strictest shell at hand, with no way and with many."""
+    for ways in ([], [IPv4Address(number) for number in range(300)]):
+        done = subprocess.run(
+            ["dash", "-n"], input=linux.script(ways), text=True, capture_output=True, timeout=10
+        )
+        assert (done.returncode, done.stderr) == (0, "")
