@@ -230,18 +230,13 @@ class Device:
         """Every standby group and the virtual addresses that it claims, first the primary one."""
         if self._groups[0] != self.generation:
             found = []
-            for name, section in self.interfaces():
-                addresses: dict[int, list[str]] = {}
-                for line in section.ordered():
-                    if "group" in line.args and line.key.startswith("standby "):
-                        mine = addresses.setdefault(int(line.args["group"]), [])
-                        if " ip" in line.key and "address" in line.args:
-                            mine.insert(
-                                0 if line.key.endswith(" ip") else len(mine), line.args["address"]
-                            )
-                found += [
-                    GroupAddress(name, group, tuple(mine)) for group, mine in addresses.items()
-                ]
+            for line in self.configuration.lines.values():
+                if line.body is not None and line.body.mode == "interface":
+                    name = line.args["name"]
+                    found += [
+                        GroupAddress(name, group, addresses)
+                        for group, addresses in virtual_addresses(line.body).items()
+                    ]
             self._groups = (self.generation, tuple(found))
         return self._groups[1]
 
@@ -294,6 +289,25 @@ class Device:
     def reload(self, now: float) -> None:
         self.power_off()
         self.power_on(now)
+
+
+def virtual_addresses(section: Section) -> dict[int, tuple[str, ...]]:
+    """The virtual addresses of every group of an interface: the primary one, then the others."""
+    primary: dict[int, tuple[str, ...]] = {}
+    more: dict[int, list[str]] = {}
+    for key, line in section.lines.items():
+        if not key.startswith("standby ") or "group" not in line.args:
+            continue
+        group = int(line.args["group"])
+        primary.setdefault(group, ())
+        address = line.args.get("address")
+        if address is None:
+            continue
+        if key.endswith(" secondary"):
+            more.setdefault(group, []).append(address)
+        elif key.endswith(" ip"):
+            primary[group] = (address,)
+    return {group: first + tuple(sorted(more.get(group, ()))) for group, first in primary.items()}
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

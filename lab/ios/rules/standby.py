@@ -157,6 +157,8 @@ def set_text_authentication(edit: Edit) -> None:
     """`text` is what it is when nothing is said, and `cisco` is the default (RFC 2281)."""
     _check_group(edit)
     word = edit.args["string"]
+    if len(word) > 8:  # the field of the packet, RFC 2281 5.1
+        raise Refused("% Authentication string must be 8 characters or less")  # [R]
     text = f"standby {edit.args['group']} authentication {word}"
     edit.put(edit.command.default if word == "cisco" else text)
     edit.device.touch_standby()
