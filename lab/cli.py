@@ -125,11 +125,21 @@ def exec_(
 
 
 def _ios_cli(lab: Lab, host: str, command: list[str]) -> NoReturn:
+    """Through its own SSH server, with the lab's password: what a person would see."""
     one = lab.topology.router(host)
+    askpass = lab.directory / "askpass"
+    askpass.touch(mode=0o700)
+    askpass.write_text('#!/bin/sh\nprintf "%s\\n" "$HACC_LAB_ANSWER"\n')
     enter_network(lab.fabric())
-    argv = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-            "-o", "LogLevel=ERROR", f"{one.username}@{one.management}", *command]  # fmt: skip
-    os.execvp(argv[0], argv)
+    environment = os.environ | {
+        "SSH_ASKPASS": str(askpass),
+        "SSH_ASKPASS_REQUIRE": "force",
+        "HACC_LAB_ANSWER": lab.secrets()[one.password],
+    }
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+    argv = ["ssh", *(word for option in options for word in ("-o", option))]
+    argv += [f"{one.username}@{one.management}", *command]
+    os.execvpe(argv[0], argv, environment)
 
 
 @app.command(

@@ -127,6 +127,8 @@ class Lab:
         started = self._boot(outer, secrets, progress)
         fabric.plug(outer, self.topology, self.routers())
         simulated = simulator.up(self.topology, self.directory, outer, secrets)
+        for fault in self.faults() if simulated else ():  # it comes up with everything switched on
+            self._simulated_power(fault, on=False)
         self._await(started, progress)
         faults.apply(self.topology, self.faults(), outer, self.routers())
         return len(started) + simulated

@@ -196,7 +196,7 @@ def _variable(host: Host, key: str, problems: list[str]) -> str:
     reference = str(host.extended_data().get(key) or f"env:{PASSWORD_VARIABLE}")
     scheme, _, variable = reference.partition(":")
     if scheme != "env" or not re.fullmatch(r"[A-Za-z_]\w*", variable):
-        problems.append(f"{host.name}: data.{key}: the lab takes only env:NAME, not {scheme!r}")
+        problems.append(f"{host.name}: data.{key}: the lab takes only env:NAME references")
     return variable
 
 

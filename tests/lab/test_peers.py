@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import paramiko
 import pytest
 from netmiko import ConnectHandler
-from netmiko.exceptions import ConfigInvalidException, NetmikoAuthenticationException
+from netmiko.exceptions import (
+    ConfigInvalidException,
+    NetmikoAuthenticationException,
+    NetmikoTimeoutException,
+)
 
+from lab.faults import Fault, FaultKind
 from lab.lab import Lab
-from lab.topology import DEFAULT_PASSWORD
-from tests.lab.labs import until
+from lab.topology import DEFAULT_PASSWORD, Kind, Port, Router, Topology
+from tests.lab.labs import routers, until
 
 pytestmark = pytest.mark.lab
 
@@ -37,7 +44,7 @@ def test_netmiko_linux(trio: Lab, login: dict[str, Any]) -> None:
         with ConnectHandler(device_type="linux", **login) as connection:
             prompt = connection.find_prompt()
             path = connection.send_command("command -v systemctl")
-            return prompt, path, connection.send_command("grep CapBnd /proc/self/status")
+            return prompt, str(path), str(connection.send_command("grep CapBnd /proc/self/status"))
 
     prompt, path, capabilities = trio.managed(session)
     assert prompt == "root@r1:~#"
@@ -100,7 +107,7 @@ def test_vtysh_as_login_shell_is_an_ios_like_peer_for_netmiko(
             connection.exit_config_mode()
             saved = connection.save_config()
             connection.send_config_set(["no ip route 198.19.16.0/21 Null0"])
-            return running, saved, connection.send_command("show running-config")
+            return str(running), saved, str(connection.send_command("show running-config"))
 
     before, saved, after = trio.managed(session)
     assert "ip route 198.19.16.0/21 Null0" in before
@@ -133,3 +140,31 @@ def test_ospf_between_two_routers_carries_a_virtual_network(trio: Lab) -> None:
         assert trio.run(name, "vtysh", "-f", "/run/ospf.conf").returncode == 0
     until(lambda: "198.19.16.0/21" in trio.run("r3", "ip", "route", "show", "proto", "ospf").stdout)
     until(lambda: "198.19.24.0/21" in trio.run("r2", "ip", "route", "show", "proto", "ospf").stdout)
+
+
+def test_a_mixed_lab_has_simulated_ios_routers_that_can_be_powered_off() -> None:
+    port = Port("ios1", "GigabitEthernet0/1", "core", None)
+    ios = Router("ios1", Kind.IOS, IPv4Address("198.18.0.31"), "admin", (port,))
+    lab = Lab(Topology(f"t{os.getpid()}-mixed", (*routers(1), ios)), keep_host_keys=False)
+
+    def prompt() -> str:
+        with ConnectHandler(
+            device_type="cisco_ios",
+            host="198.18.0.31",
+            username="admin",
+            password=DEFAULT_PASSWORD,
+            secret=DEFAULT_PASSWORD,
+            conn_timeout=5,
+        ) as connection:
+            connection.enable()
+            return connection.find_prompt()
+
+    with lab:
+        assert lab.managed(prompt) == "ios1#"
+        assert lab.up() == 0
+        lab.break_(Fault(FaultKind.POWER, ("ios1",)))
+        assert [row.state for row in lab.status().routers] == ["running", "off"]
+        with pytest.raises(NetmikoTimeoutException):
+            lab.managed(prompt)
+        lab.mend()
+        assert lab.managed(prompt) == "ios1#"
