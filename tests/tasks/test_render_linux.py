@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from lab.lab import Lab
-from lab.topology import Topology, load_topology
+from lab.topology import load_topology
 from tasks.diff import merge
 from tasks.model import DeviceModel
 from tasks.render import render
@@ -112,6 +113,32 @@ def test_the_programs_take_it_without_a_word(lab: Lab, host: str) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+LINUX = [
+    pytest.param(model, id=f"{case}-{model.host}")
+    for case, cluster in clusters.cases().items()
+    for model in cluster.devices
+    if model.platform is Platform.LINUX
+]
+
+
+@pytest.mark.parametrize("model", LINUX)
+def test_every_topology_is_taken(lab: Lab, model: DeviceModel) -> None:
+    """Of every cluster that has golden texts, in a router that is given the interfaces."""
+    for port in model.ports:
+        sh(lab, "hacc2", f"ip link show {port.name} >/dev/null 2>&1 || "
+           f"ip link add name {port.name} type bridge")  # fmt: skip
+    programs = {"frr.conf": "vtysh -C -f", "keepalived.conf": "keepalived -t -f"}
+    checked = 0
+    for file in render(model).files:
+        if check := programs.get(Path(file.path).name):
+            text = resolve(file.text, keys(file))
+            sh(lab, "hacc2", "cat >/run/checked", text)
+            done = lab.run("hacc2", "sh", "-c", f"{check} /run/checked")
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            checked += 1
+    assert checked == 1 + bool(model.groups)
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     (file,) = [f for f in render(clusters.member()).files if f.path.endswith(".service")]
@@ -167,12 +194,21 @@ def test_a_member_s_slice_is_reached_through_the_member(lab: Lab) -> None:
         assert route(lab, host, str(part))["gateway"] == "198.18.1.21"
 
 
-def test_router_ids_are_announced_and_a_member_s_virtual_address_is_not(lab: Lab) -> None:
-    until(lambda: route(lab, "hacc1", "198.19.255.21"), "router id of ha1")
+def test_each_announces_its_own_and_nothing_else(lab: Lab) -> None:
+    """The member holds the virtual address, and only the active controller announces it."""
+    member = clusters.member()
+    until(partial(route, lab, "hacc1", str(member.router_id)), "router id of ha1")
     assert VHA in addresses(lab, "ha1")
-    shown = json.loads(sh(lab, "hacc2", "vtysh -c 'show ip ospf database external json'"))
-    announced = json.dumps(shown)
-    assert '"linkStateId": "198.19.255.21"' not in announced  # intra-area, not external
+
+    def announced() -> dict[str, set[str]]:
+        shown = sh(lab, "hacc2", "vtysh -c 'show ip ospf database external'")
+        pairs = re.findall(r"Link State ID: (\S+).*?Advertising Router: (\S+)", shown, re.DOTALL)
+        return {by: {what for what, who in pairs if who == by} for _, by in pairs}
+
+    home = NETWORK.split("/")[0]
+    slices = {str(part.network_address) for part in clusters.service(member).announces}
+    wanted = {"198.19.255.11": {VHA, home}, str(member.router_id): slices}
+    until(lambda: announced() == wanted, f"announced are {wanted}")
 
 
 def test_nobody_answers_arp_for_the_virtual_address_on_the_lan(lab: Lab) -> None:
@@ -189,6 +225,35 @@ def test_snmp_answers_the_user_and_nobody_else(lab: Lab) -> None:
     assert lab.run("hacc2", "sh", "-c", get.format(user="hacc", key="wrongwrong")).returncode != 0
     public = "MIBS= snmpget -v2c -c public -t 1 -r 0 198.18.1.21 .1.3.6.1.2.1.1.3.0"
     assert lab.run("hacc2", "sh", "-c", public).returncode != 0
+
+
+def test_snmp_version_2c(lab: Lab) -> None:
+    model = clusters.v2c(clusters.member())
+    get = "MIBS= snmpget -v2c -c {} -t 1 -r 1 198.18.1.21 .1.3.6.1.2.1.1.3.0"
+    try:
+        put(lab, model, "snmpd.conf")
+        sh(lab, "ha1", "systemctl restart snmpd")
+        assert lab.run("hacc2", "sh", "-c", get.format("secret1234567")).returncode == 0
+        assert lab.run("hacc2", "sh", "-c", get.format("public")).returncode != 0
+    finally:
+        put(lab, clusters.member(), "snmpd.conf")
+        sh(lab, "ha1", "systemctl restart snmpd")
+
+
+def test_what_the_intent_no_longer_says_goes_and_what_is_not_ours_stays(lab: Lab) -> None:
+    """A member becomes one without slices, and a member again; a route of the user's stays."""
+    reload = "/usr/lib/frr/frr-reload.py --reload --bindir /usr/bin /etc/frr/frr.conf 2>&1"
+    theirs = "ip route 192.0.2.0/24 blackhole"
+    sh(lab, "ha1", f"echo '{theirs}' >>/etc/frr/frr.conf; {reload}")
+    without = clusters.with_service(clusters.member(), announces=())
+    for model in (without, clusters.member()):
+        put(lab, model, "frr.conf")
+        sh(lab, "ha1", reload)
+        shown = sh(lab, "ha1", "vtysh -c 'show running-config'")
+        for line in (" blackhole tag 434", "route-map hacc-slices permit 10", "match tag 434"):
+            assert (line in shown) == (model is not without)
+        assert theirs in shown
+        assert "ip ospf message-digest-key 1 md5" in shown
 
 
 def test_when_the_active_controller_stops_the_other_takes_all_of_it(lab: Lab) -> None:
