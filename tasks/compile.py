@@ -44,6 +44,7 @@ from .model import (
     Track,
     VirtualNetwork,
 )
+from .platforms.ios_names import canonical
 from .proofs import prove
 from .rendered import Platform
 from .schema import (
@@ -289,11 +290,14 @@ class _Cluster:
                     "one for each LAN",
                 )
         if not found:
+            named = [interface.lan for interface in facts.interfaces if interface.lan is not None]
             self.once(
                 place,
                 facts.name,
-                f"no interface on a LAN of the cluster {self.intent.cluster!r}",
+                f"no interface on a LAN of the cluster {self.intent.cluster!r}"
+                + (f", only on {', '.join(named)}" if named else ""),
                 f"an interface in hosts.yaml with lan: {' or '.join(self.lans)}",
+                facts.place,
             )
         return tuple(found)
 
@@ -314,10 +318,11 @@ class _Cluster:
         priorities = {router.host: _priority(router, n) for n, router in enumerate(routers)}
         own = next(router for router in routers if router.host == facts.name)
         numbers: dict[str, int] = {}
+        named = canonical if facts.platform is Platform.IOS else str
         tracks = tuple(
             Track(
-                numbers.setdefault(track.interface, len(numbers) + 1),
-                track.interface,
+                numbers.setdefault(named(track.interface), len(numbers) + 1),
+                named(track.interface),
                 track.decrement,
                 track.place,
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -28,6 +28,7 @@ from nornir.core.inventory import Inventory as NornirInventory
 
 from . import yamlmarks
 from .errors import HaccError, Place, Problem
+from .platforms.ios_names import canonical
 from .rendered import Platform
 from .secrets import SCHEMES, SecretRef
 
@@ -131,10 +132,23 @@ def parse_inventory(
     reader = _Reader(groups, defaults)
     problems += reader.check_groups()
     facts = {}
+    reached: dict[tuple[str, int], str] = {}
     for name in hosts:
         host = reader.host(name, hosts[name], hosts.at(name))
-        if host is not None:
-            facts[name] = host
+        if host is None:
+            continue
+        facts[name] = host
+        other = reached.setdefault((host.hostname, host.port), name)
+        if other != name:
+            problems.append(
+                Problem(
+                    host.place,
+                    f"{name}.hostname",
+                    f"{host.hostname} port {host.port} is also how {other} is reached",
+                    hint="one of them would get the other's configuration",
+                    also=(facts[other].place,),
+                )
+            )
     return Inventory(root, facts), frozenset(hosts), problems + reader.problems
 
 
@@ -256,7 +270,8 @@ class _Reader:
             "enable": self.reference("enable", named),
         }
         router_id = self.address(name, "router_id", data, datas[0])
-        interfaces = tuple(self.interfaces(name, datas))
+        spelling = canonical if PLATFORMS.get(driver) is Platform.IOS else str
+        interfaces = tuple(self.interfaces(name, datas, spelling))
         if len(self.problems) > before:
             return None
         return HostFacts(
@@ -304,7 +319,9 @@ class _Reader:
             )
             return None
 
-    def interfaces(self, host: str, datas: Iterable[yamlmarks.Mapping]) -> Iterator[InterfaceFacts]:
+    def interfaces(
+        self, host: str, datas: Iterable[yamlmarks.Mapping], spelling: Callable[[str], str]
+    ) -> Iterator[InterfaceFacts]:
         table = next((data["interfaces"] for data in datas if data.get("interfaces")), None)
         if table is None:
             return
@@ -317,9 +334,15 @@ class _Reader:
                 "a mapping: NAME: {lan: core, address: 198.18.1.11/24}",
             )
             return
-        for name in table:
-            entry, place = table[name], table.at(name)
-            subject = f"{host}.data.interfaces.{name}"
+        first: dict[str, Place] = {}
+        for written in table:
+            entry, place, name = table[written], table.at(written), spelling(written)
+            subject = f"{host}.data.interfaces.{written}"
+            if name in first:
+                self.problems.append(
+                    Problem(place, subject, f"is {name} again", also=(first[name],))
+                )
+            first.setdefault(name, place)
             if entry is None:
                 yield InterfaceFacts(name, None, None, place)
                 continue

@@ -148,6 +148,9 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
         }
         some(st.integers(1, 65535), "lifetime", realm)
         nodes.append(realm)
+        if len(members) > 1 and "slice" not in members[0] and draw(st.booleans()):
+            base = realm["pool"].partition("/")[0]
+            members[0]["slice"] = [f"{base}/{draw(st.integers(29, 30))}"]
     for n in range(draw(st.integers(0, 3))):
         network = draw(st.integers(0, len(networks) - 1))
         nodes.append(

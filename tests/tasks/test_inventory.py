@@ -70,6 +70,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
         f"h{n}": {
             **draw(ATTRIBUTES),
             "groups": draw(st.lists(st.sampled_from(names), unique=True)),
+            "port": 1000 + n,  # no two hosts are reached at one address and port
         }
         for n in range(draw(st.integers(1, 3)))
     }
@@ -145,6 +146,10 @@ def test_a_circle_of_groups_ends() -> None:
         ("h: {platform: linux, data: {interfaces: {e: {lan: 5, address: 192.0.2.1/24}}}}",
          "h.data.interfaces.e.lan: found 5"),
         ("h: {hostname: x}", "h.platform: missing"),
+        ("a: {platform: linux, hostname: x}\nb: {platform: linux, hostname: x}",
+         "hosts.yaml:2: b.hostname: x port 22 is also how a is reached"),
+        ("h: {platform: cisco_ios, data: {interfaces: {Gi0/1: {}, GigabitEthernet0/1: {}}}}",
+         "h.data.interfaces.GigabitEthernet0/1: is GigabitEthernet0/1 again"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(tmp_path: Path, hosts: str, said: str) -> None:
@@ -152,6 +157,15 @@ def test_what_is_wrong_is_told(tmp_path: Path, hosts: str, said: str) -> None:
     with pytest.raises(InventoryError) as refused:
         load_inventory(tmp_path)
     assert said in str(refused.value)
+
+
+def test_ios_interfaces_may_be_typed_short() -> None:
+    hosts = "i: {platform: cisco_ios, data: {interfaces: {gi0/1: {}}}}\n"
+    hosts += "l: {platform: linux, data: {interfaces: {gi0/1: {}}}}\n"
+    inventory, _, problems = parse_inventory(Path("inventory"), {"hosts.yaml": hosts})
+    assert problems == []
+    assert inventory["i"].interfaces[0].name == "GigabitEthernet0/1"
+    assert inventory["l"].interfaces[0].name == "gi0/1", "what is a name on Linux is the name"
 
 
 def test_nearest() -> None:
