@@ -34,16 +34,7 @@ OPENED = {
     "env:VERIFY_OSPF": "ospf-key",
     "env:VERIFY_SNMP": "snmp-pass-1",
 }
-# keepalived tells that it is ready only to a parent that is systemd, by name: here it is simple.
 PREPARE = """\
-cat > /etc/systemd/system/keepalived.service <<END
-[Service]
-Type=simple
-ExecStart=/usr/sbin/keepalived --dont-fork
-[Install]
-WantedBy=multi-user.target
-END
-systemctl daemon-reload
 sysctl -q -p /etc/sysctl.d/90-hacc.conf
 chown -R frr:frr /etc/frr
 systemctl restart frr
