@@ -4,7 +4,7 @@ A line of text carries two origins: the template's line, and the intent's lines 
 in it. Both fall out of one trick, worked on the template before Jinja sees it:
 
 * Each line of a template that prints something (all but those of block tags and comments alone)
-  gets one call at its end, `{{ _at(N) }}`, that prints nothing and leaves a mark. Marks and output
+  gets one filter at its end, `{{ N|_at }}`, that prints nothing and leaves a mark. Marks and output
   lines then match one to one, and `rendered_lines` refuses to go on when they do not.
 * Every attribute that a template reads goes through `Environment.getattr`. Whoever is read, or
   found, and has a `place` is remembered until the next mark.
@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, pass_context
+from jinja2.runtime import Context
 
 from .errors import HaccError, Place, Problem
 from .rendered import Line
@@ -89,7 +90,7 @@ class _MarkingLoader(FileSystemLoader):
             if prints(text):
                 if text.endswith("{"):  # would read as the beginning of the tag that follows
                     text = text[:-1] + '{{ "{" }}'
-                marked.append(f"{text}{{{{ _at({len(self._places)}) }}}}\n")
+                marked.append(f"{text}{{{{ {len(self._places)}|_at }}}}\n")
                 self._places.append(Place(f"templates/{template}", number))
             else:
                 marked.append(f"{text}\n")
@@ -119,7 +120,8 @@ class TracingEnvironment(Environment):
         self._touched: list[Any] = []
         self._marks: list[tuple[int, list[Any]]] = []
         self._lock = threading.Lock()
-        self.globals.update(words, _at=self._mark)
+        self.globals.update(words)
+        self.filters["_at"] = self._mark
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Read an attribute for a template, and remember whoever has a place."""
@@ -133,7 +135,8 @@ class TracingEnvironment(Environment):
             self._touched.append(value)
         return value
 
-    def _mark(self, number: int) -> str:
+    @pass_context  # a filter costs half of a call, and one that takes the context is not folded
+    def _mark(self, _: Context, number: int) -> str:
         self._marks.append((number, self._touched))
         self._touched = []
         return ""
