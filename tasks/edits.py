@@ -189,7 +189,10 @@ class Reader:
         key = line
         if rule.key:
             key = rule.key.format_map(fields)
-        elif rule.kind not in (Kind.LIST, Kind.ORDERED) and not rule.inside and "{" in rule.form:
+        elif rule.kind in (Kind.LIST, Kind.ORDERED):
+            words = shape.words.removeprefix("no ")
+            return f"{words}\0{shape.meanings}" if shape.meanings else words
+        elif not rule.inside and "{" in rule.form:
             key = rule.form.split("{", 1)[0].rstrip()
         if _WORD_OF_TOKEN in key:
             meanings = iter(shape.meanings)
@@ -373,9 +376,10 @@ class Comparison:
 
     def _entry(self, node: Node) -> str:
         """An entry in its canonical form, without the number that newer releases show."""
-        line = self.table.canonical(node.text)
-        number = self.table.entry_number
-        return self.table.canonical(number.sub("", line, count=1)) if number else line
+        text, number = node.text, self.table.entry_number
+        if number and text[0].isdigit():
+            text = number.sub("", text, count=1)
+        return self.table.canonical(text)
 
 
 def _filled(old: Item, new: Item) -> Item:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .changes import DiffLine
 from .edits import Edit, Item, is_physical
+from .platforms import Kind
 from .tree import Node
 
 
@@ -69,6 +70,11 @@ def merged(running: str, edits: Sequence[Edit], top: Sequence[Node]) -> str:
             _entries(edit, instead, behind)
         elif edit.before is not None and edit.after is not None:
             before = edit.before.node
+            if edit.after.rule.kind is Kind.RECREATE:
+                for number in range(before.number, before.last + 1):
+                    instead[number] = []
+                instead[before.number] = _rendered(edit.after, before.indent)
+                continue
             last = before.number if before.children else before.last
             for number in range(before.number, last + 1):
                 instead[number] = []
@@ -131,4 +137,7 @@ def _rendered(item: Item, indent: int) -> list[str]:
     lines = _indented(item.text, indent)
     for child in item.node.children:
         lines.extend(_rendered(item.reader.item(child, item), indent + 1))
+    closes = item.reader.table.grammar.closes
+    if closes and item.rule.inside:
+        lines.append(" " * indent + closes)
     return lines

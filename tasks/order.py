@@ -6,6 +6,7 @@ releases others. From that follow the arrows between steps, and nothing else dec
 
     who gives a name          before  who needs it           a reference never dangles
     who frees a name          before  who takes it away      the referent goes last
+    who gives a name anew     before  who takes it away      a name lives on where it can
     who releases an address   before  who claims it          the router refuses overlaps
 
 Where the arrows leave a choice: what comes stands before what goes, management last, and the
@@ -207,6 +208,25 @@ def _arrows(steps: Sequence[Step]) -> None:
                 if other is not step and any(overlap(claim, old) for old in other.releases):
                     step.after.add(other)
         step.after.discard(step)
+    for step in steps:
+        for name in step.takes:
+            for giver in givers.get(name, ()):
+                if giver is not step and not _must_follow(giver, step):
+                    step.after.add(giver)
+
+
+def _must_follow(step: Step, earlier: Step) -> bool:
+    """Whether arrows already lead from the earlier step to this one."""
+    seen: set[Step] = set()
+    left = [step]
+    while left:
+        for before in left.pop().after:
+            if before is earlier:
+                return True
+            if before not in seen:
+                seen.add(before)
+                left.append(before)
+    return False
 
 
 def _sorted(steps: list[Step]) -> list[Step]:

@@ -38,18 +38,17 @@ class Step:
     claims: list[Claim] = field(default_factory=list)
     releases: list[Claim] = field(default_factory=list)
     after: set[Step] = field(default_factory=set)
+    place: tuple[str, ...] = ()  # the section's identity, however each side writes its header
     clears: Item | None = None  # what it overwrites
     group: str = ""  # the group that it belongs to
     opens: str = ""  # it is this section's header, which the commands in it enter anyway
 
+    def __post_init__(self) -> None:
+        self.place = tuple(item.key for item in self.section)
+
     @property
     def context(self) -> tuple[str, ...]:
         return tuple(item.line for item in self.section)
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """The section's identity, however each side writes its header."""
-        return tuple(item.key for item in self.section)
 
 
 def names(item: Item, templates: Iterable[str]) -> set[str]:
@@ -164,7 +163,7 @@ class Steps:
             step.takes = names(before, rule.defines) - step.gives
             step.releases = [claim for claim in _claims(before) if claim not in step.claims]
         self.steps.append(step)
-        if rule.inside and before is None:
+        if (rule.inside or item.node.children) and before is None:
             step.opens = item.line
             self._contents(item, step)
         return step

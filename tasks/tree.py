@@ -48,6 +48,7 @@ class Grammar:
     volatile: re.Pattern[str]  # whole lines that change without anybody's change
     block: re.Pattern[str] | None = None  # opens a block; group `mark` is what closes it
     closing: re.Pattern[str] | None = None  # furniture that ends the open section
+    closes: str = ""  # what is written to end one, if anything is
 
 
 def parse(lines: Sequence[str], grammar: Grammar) -> list[Node]:
@@ -64,7 +65,7 @@ def parse(lines: Sequence[str], grammar: Grammar) -> list[Node]:
         text = line.strip()
         if not text or text[0] == "!":
             continue
-        indent = len(line) - len(line.lstrip())
+        indent = len(line) - len(line.lstrip()) if line[0] in " \t" else 0
         special = text[0] in initials
         if special and furniture(text):
             if closing and closing.fullmatch(text):

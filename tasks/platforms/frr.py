@@ -32,6 +32,7 @@ _TOP = (
     R("log {where:file|syslog|stdout} {rest*}", key="log {where}"),
     R("ip forwarding", default_on=True),
     R("ip router-id {address}"),
+    R("{daemon:[a-z]+}={value*}", key="{daemon}"),  # /etc/frr/daemons
     R("frr {what:version|defaults} {rest*}", key="frr {what}"),
 )  # fmt: skip
 
@@ -39,7 +40,7 @@ _INTERFACE = (
     R("description {text*}"),
     R("ip address {address}", _LIST),
     R("ip ospf message-digest-key {id} md5 {key}", key="ip ospf message-digest-key {id}"),
-    R("ip ospf area {area}", key="ip ospf area"),
+    R("ip ospf area {rest*}", _LIST),
     R("ip ospf {what} {rest*}", key="ip ospf {what}"),
     R("ip ospf passive", key="ip ospf passive"),
     R("vrrp {id} ip {address}", _LIST),
@@ -77,6 +78,7 @@ TABLE = Table(
         initials=frozenset("BCe"),
         volatile=re.compile(r"Building configuration\.\.\.|Current configuration:"),
         closing=re.compile(r"exit(?:-\S+)?"),
+        closes="exit",
     ),
     contexts={
         "": Context.of(_TOP),

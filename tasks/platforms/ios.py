@@ -51,6 +51,8 @@ def canonical(line: str) -> str:
 
 def _entry(text: str) -> str:
     """An access list's entry. Of one host: `A` in a standard list, `host A` in an extended one."""
+    if " host " not in text and " 0.0.0.0" not in text:
+        return text
     text = text.replace("0.0.0.0 255.255.255.255", "any")
     words = text.split()
     if len(words) < 4 or (words[-1] == "log" and len(words) < 5):

@@ -5,18 +5,20 @@ For any two configurations A and B of which the same lines are ours:
     sim(A) + commands == sim(B)        and the diff is empty afterwards
     sim(A) + commands + undo == sim(A)
     the router refuses nothing; no step withdraws a virtual address of a group that lives on;
+    nothing ever refers to what does not exist;
     lines that are not ours stay as they are.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lab.ios import Device, Session, withdrawals
-from tasks.diff import Command, diff, merge, reveal
+from tasks.diff import Command, Impact, diff, merge, reveal
 from tasks.errors import Place
 from tasks.rendered import File, Line, Owner, Platform
 
@@ -305,14 +307,50 @@ def intended(text: str) -> File:
 def router(text: str) -> Device:
     device = Device("r1", interfaces=[f"GigabitEthernet0/{port}" for port in range(3)])
     rejected = device.load(FOREIGN + text, NOW)
-    assume(not rejected)
+    assume(not rejected and not dangling(device.running_config()))
     return device
+
+
+REFERENCES = (  # what refers, and how what it refers to begins
+    (re.compile(r"^ ip access-group (\S+) ", re.M), "ip access-list standard {}"),
+    (re.compile(r" care-of-access (\S+)", re.M), "access-list {} "),
+    (re.compile(r"^ match ip address (\d+)", re.M), "access-list {} "),
+    (re.compile(r"^ match ip address prefix-list (\S+)", re.M), "ip prefix-list {} "),
+    (re.compile(r" route-map (\S+)", re.M), "route-map {} "),
+    (re.compile(r" key-chain (\S+)", re.M), "key chain {}"),
+    (re.compile(r"^ standby \d+ track (\d+)", re.M), "track {} "),
+    (re.compile(r"^ vrf forwarding (\S+)", re.M), "vrf definition {}"),
+    (re.compile(r"home-agent redundancy (\S+)", re.M), " name {}"),
+    (re.compile(r" pool local (\S+)", re.M), "ip local pool {} "),
+    (re.compile(r"host .* virtual-network (\S+ \S+)", re.M), "ip mobile virtual-network {}"),
+)
+
+
+def leaves_a_gap(command: Command) -> bool:
+    """What a router cannot do without one: it says so in its impact, and the gap is closed.
+
+    A move between VRFs takes the groups along; an entry of a prefix list is not overwritten.
+    """
+    return command.impact is Impact.ADJACENCY_RESET and any(
+        words in command.text for words in ("vrf forwarding ", "no ip prefix-list ")
+    )
+
+
+def dangling(text: str) -> set[str]:
+    """References of a configuration to what does not exist."""
+    return {
+        found[0]
+        for pattern, begins in REFERENCES
+        for found in pattern.finditer(text)
+        if begins.format(found[1]) not in text
+    }
 
 
 def type_into(device: Device, commands: Iterable[Command], revealed: dict[str, str]) -> None:
     """Types commands as the push does: the sections of one are entered from the top."""
     session = Session(device, user="admin", privilege=15)
     session.feed("configure terminal", NOW)
+    gap: set[str] = set()
     for command in commands:
         for line in (*command.context, command.text):
             for ref, written in revealed.items():
@@ -325,6 +363,11 @@ def type_into(device: Device, commands: Iterable[Command], revealed: dict[str, s
                 continue
             reply = session.feed(line, NOW)
             assert not device.journal[-1].refused, (line, reply.text)
+        broken = dangling(device.running_config())
+        if leaves_a_gap(command):
+            gap |= broken
+        assert broken <= gap, command
+        gap &= broken
         for _ in command.context:
             session.feed("exit", NOW)
     session.feed("end", NOW)
