@@ -14,7 +14,8 @@ from .errors import RouterFailed
 from .namespaces import SANE_PATH, inside, unshare
 from .topology import Router
 
-CODE: Final = Path(__file__).resolve().parent.parent  # what stands on sys.path for this package
+_PACKAGE: Final = __name__.rpartition(".")[0]  # "lab"; in a wheel "hacc_agent.lab"
+CODE: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]  # what is on sys.path
 ROLE: Final = "router/"  # and its name
 # A router that sets the clock or loads a module does it to the whole machine. Whoever comes in
 # from outside (nsenter) has the machine's capabilities, and must give these up as well.
@@ -32,9 +33,7 @@ SHELL_ENVIRONMENT: Final = {
 
 def _python(module: str, call: str) -> str:
     """A command line that runs `call` of a guest module, wherever this package is installed."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(CODE)!r}); from {__package__}.{module} import {call}"
-    )
+    code = f"import sys; sys.path.insert(0, {str(CODE)!r}); from {_PACKAGE}.{module} import {call}"
     return f"{shlex.quote(sys.executable)} -S -E -s -c {shlex.quote(code)}"
 
 
