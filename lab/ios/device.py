@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .archive import Archive
 from .cursor import Cursor
+from .edit import Refused
 from .faults import Entry, Faults, GroupAddress
 from .files import Flash
 from .names import VIRTUAL, kind_of, parent_of, place_of
@@ -76,15 +77,21 @@ class Device:
         self.blank()
 
     @classmethod
-    def from_text(cls, name: str, text: str, **more: object) -> Device:
-        """A router with the physical interfaces that a configuration names, and that loads it."""
+    def from_text(
+        cls, name: str, text: str, *, lans: Mapping[str, str] | None = None, **more: object
+    ) -> Device:
+        """A router with the physical interfaces that a configuration names, and that loads it.
+
+        `lans` says on which LAN an interface is; the others are on none. More words go to Device.
+        """
         names = []
         for line in text.splitlines():
             parsed = POSITIVE["config"].parse(line) if line.startswith("interface ") else None
             full = getattr(parsed, "args", {}).get("name")
             if full is not None and kind_of(full) not in VIRTUAL:
                 names.append(parent_of(full) or full)
-        device = cls(name, interfaces=names, **more)  # type: ignore[arg-type]  # the caller's names
+        known = dict.fromkeys(names, "") | dict(lans or {})
+        device = cls(name, interfaces=known, **more)  # type: ignore[arg-type]  # the caller's names
         device.load(text)
         return device
 
@@ -258,9 +265,13 @@ class Device:
         self.startup = self.running_config()
         self.private = self.private_config()
         self._saves += 1
+        said = "Building configuration...\n[OK]"
         if self.archive.on_write:
-            self.archive.take(self.last_change[0])
-        return "Building configuration...\n[OK]"
+            try:
+                self.archive.take(self.last_change[0])
+            except Refused as refusal:  # the configuration is saved nevertheless
+                said += f"\n{refusal}"
+        return said
 
     @property
     def storage(self) -> int:

@@ -264,6 +264,7 @@ class _Line(asyncssh.SSHServerSession[bytes]):
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._terminal: Terminal | None = None
         self._transfer: Sink | Source | None = None
+        self._command = ""
         self._waiting: asyncio.Task[None] | None = None
         self._queue: list[Emission] = []
 
@@ -290,10 +291,11 @@ class _Line(asyncssh.SSHServerSession[bytes]):
         return self._host.device.powered
 
     def exec_requested(self, command: str) -> bool:
+        device = self._host.device
         asked = parse_command(command)
         if asked is None:
-            return False
-        device = self._host.device
+            self._command = command
+            return device.powered
         self._transfer = (Sink if asked.sink else Source)(device, asked.path)
         return True
 
@@ -307,6 +309,14 @@ class _Line(asyncssh.SSHServerSession[bytes]):
             privilege=self._privilege,
             now=self._server.clock(),
         )
+        if self._command:  # `ssh router show version`
+            session.length = 0
+            self._write(session.feed(self._command, session.opened).text.encode())
+            session.close()
+            self._server.settle(self._host)
+            if self._channel is not None:
+                self._channel.exit(0)
+            return
         self._terminal = Terminal(session)
         self._emit(self._terminal.start())
 

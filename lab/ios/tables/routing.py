@@ -3,10 +3,46 @@
 from __future__ import annotations
 
 from ..rules import access, routing, system
+from ..tree import Command
 from .rows import Row, block
 
-_PERMIT = "[<sequence:1-2147483647>] <action:permit|deny> <what:line>"
-_REMARK = "[<sequence:1-2147483647>] remark <what:line>"
+_SEQUENCE = "[<sequence:1-2147483647>]"
+_REMARK = "remark <what:line>"
+_STANDARD = "<action:permit|deny> (any|host <source:ip>|<source:ip> [<wild:ip>]) [log]"
+_WHERE = "(any|host <host:ip>|<net:ip> <wild:ip>)"
+_PORTS = "[((eq|gt|lt|neq) <port:word>|range <low:word> <high:word>)]"
+_EXTENDED = (
+    f"<action:permit|deny> <protocol:word> {_WHERE} {_PORTS} {_WHERE} {_PORTS} "
+    "(established|log|log-input|fragments|dscp <dscp:word>|precedence <precedence:word>"
+    "|tos <tos:word>|echo|echo-reply|unreachable|ttl-exceeded|time-range <range:word>)*"
+)
+_NUMBERED = (
+    ("1-99", _STANDARD),
+    ("1300-1999", _STANDARD),
+    ("100-199", _EXTENDED),
+    ("2000-2699", _EXTENDED),
+)
+
+
+def _entries(mode: str, syntax: str) -> tuple[Command, ...]:
+    """The lines inside one kind of access list."""
+    return block(
+        mode,
+        0,
+        *(
+            Row(
+                f"{_SEQUENCE} {what}",
+                key="{sequence}",
+                sort=("sequence",),
+                set=access.set_entry,
+                unset=access.unset_entry,
+            )
+            for what in (syntax, _REMARK)
+        ),
+        Row("<sequence:1-2147483647>", only_no=True, unset=access.unset_entry),
+        level=True,
+    )
+
 
 COMMANDS = (
     *block(
@@ -110,46 +146,8 @@ COMMANDS = (
             unset=access.remove,
         ),
     ),
-    *block(
-        "acl-standard",
-        0,
-        Row(
-            _PERMIT,
-            key="{sequence}",
-            sort=("sequence",),
-            set=access.set_entry,
-            unset=access.unset_entry,
-        ),
-        Row(
-            _REMARK,
-            key="{sequence}",
-            sort=("sequence",),
-            set=access.set_entry,
-            unset=access.unset_entry,
-        ),
-        Row("<sequence:1-2147483647>", only_no=True, unset=access.unset_entry),
-        level=True,
-    ),
-    *block(
-        "acl-extended",
-        0,
-        Row(
-            _PERMIT,
-            key="{sequence}",
-            sort=("sequence",),
-            set=access.set_entry,
-            unset=access.unset_entry,
-        ),
-        Row(
-            _REMARK,
-            key="{sequence}",
-            sort=("sequence",),
-            set=access.set_entry,
-            unset=access.unset_entry,
-        ),
-        Row("<sequence:1-2147483647>", only_no=True, unset=access.unset_entry),
-        level=True,
-    ),
+    *_entries("acl-standard", _STANDARD),
+    *_entries("acl-extended", _EXTENDED),
     *block(
         "config",
         64,
@@ -162,11 +160,12 @@ COMMANDS = (
         75,
         *(
             Row(
-                f"access-list <number:{numbers}> / <what:permit|deny|remark> <rest:line>",
+                f"access-list <number:{numbers}> / {what}",
                 set=access.set_numbered,
                 unset=access.unset_numbered,
             )
-            for numbers in ("1-199", "1300-2699")
+            for numbers, syntax in _NUMBERED
+            for what in (syntax, _REMARK)
         ),
     ),
     *block(
@@ -192,7 +191,7 @@ COMMANDS = (
 )
 
 access.ENTRY_ROWS.update(
-    (row.mode, row) for row in COMMANDS if row.mode.startswith("acl-") and row.syntax == _PERMIT
+    (row.mode, row) for row in COMMANDS if row.mode.startswith("acl-") and "<action:" in row.syntax
 )
 access.NUMBERED_ROWS.update(
     (kind, row)

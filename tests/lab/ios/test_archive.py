@@ -207,3 +207,35 @@ def test_a_reload_reverts_to_what_was_saved() -> None:
     Console(device)("configure terminal revert timer 9", "hostname x")
     device.reload(5.0)
     assert (device.hostname, device.next_deadline()) == ("r", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ip local pool WEST", "ip local pool EAST"),
+        ("198.19.64.0 255.255.192.0", "198.19.64.0 255.255.224.0"),
+        ("interface GigabitEthernet0/3\n", "interface GigabitEthernet0/3\n vrf forwarding MGMT\n"),
+        ("10.2.0.2 255", "10.1.0.77 255"),
+        (" permit udp 10.7.0.0 0.0.0.255 any eq 434\n", ""),
+    ],
+    ids=["pool in use", "network in use", "VRF move", "address", "access list"],
+)
+def test_replace_finds_its_way_through_what_depends_on_what(old: str, new: str, base: str) -> None:
+    changed = base.replace(old, new)
+    if "pool" in old:
+        changed = changed.replace("pool local WEST", "pool local EAST")
+    device = Device.from_text("r", base)
+    other = Device("r", interfaces=device.hardware)
+    other.load(changed)
+    assert other.running_config() != device.running_config()
+    for wanted in (other.running_config(), device.running_config()):
+        done = device.archive.replace(wanted, 0.0)
+        assert done.done, done.report(listed=True)
+        assert device.running_config() == wanted
+
+
+def test_a_full_flash_does_not_keep_a_configuration_from_being_saved() -> None:
+    device = Device.from_text("r", ARCHIVE + " write-memory\n")
+    device.faults.full_flash = True
+    assert "(No space left on device)" in device.save()
+    assert device.startup == device.running_config()

@@ -266,6 +266,20 @@ CASES = [
         left=("access-list 10 permit 10.1.2.0 0.0.0.255", "access-list 10 permit 10.9.9.9"),
     ),
     Case(
+        "an entry is checked, and where it goes wrong is said",
+        "",
+        ("access-list 10 permit 10.0.0.300",),
+        "^\n% Invalid input detected",
+        gone=("access-list 10 permit 10.0.0.300",),
+    ),
+    Case(
+        "an extended entry needs a destination",
+        "",
+        ("access-list 110 permit ip any",),
+        "% Incomplete command.",
+        gone=("access-list 110 permit ip any",),
+    ),
+    Case(
         "a new router-id waits for a clear",
         "router ospf 1\n router-id 1.1.1.1\n",
         ("router ospf 1", "router-id 2.2.2.2"),

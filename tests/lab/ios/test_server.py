@@ -204,6 +204,15 @@ def test_another_host_key_and_power(router: Running) -> None:
     assert key() == before
 
 
+def test_one_command_without_a_terminal(router: Running) -> None:
+    client = router.connect()
+    channel = client.remote_conn_pre.get_transport().open_session()
+    channel.exec_command("show version")
+    assert channel.makefile().read().startswith(b"HACC IOS simulator")
+    assert channel.recv_exit_status() == 0
+    client.disconnect()
+
+
 def test_latency_is_felt(router: Running) -> None:
     client = router.connect()
     router.do(do="fault", device="r1", set={"latency": 0.2, "slow_prompt": 0.1})
