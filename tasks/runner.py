@@ -71,7 +71,8 @@ class Events:
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = [*listeners]
-        self._lock = threading.Lock()
+        # Reentrant: a listener, or Ctrl-C in the middle of one, may have something to say.
+        self._lock = threading.RLock()
 
     @contextmanager
     def heard_by(self, listener: Listener) -> Iterator[None]:

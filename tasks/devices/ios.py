@@ -23,7 +23,7 @@ from ..errors import Place
 from ..platforms.ios import TABLE
 from ..rendered import File, Line, Owner, Platform
 from ..running import Running, RunningFile
-from ..secrets import resolve
+from ..secrets import redact, resolve
 from .errors import (
     DeviceError,
     LineRejected,
@@ -35,13 +35,14 @@ from .errors import (
     Unreachable,
 )
 from .router import Connect, Job
-from .terminal import Terminal, blocks, refusal
+from .terminal import Terminal, Typed, blocks, refusal
 
 CONFIG: Final = "running-config"
 MAX_REVERT_MINUTES: Final = 120
 # After its timer a router needs a moment to go back; NAPALM's users report up to half a minute.
 REVERT_MARGIN_S: Final = 60.0
 RECONNECT_S: Final = 60.0  # how long a router that dropped our session is waited for
+WAYS_BACK: Final = 4  # attempts to take a change back by commands
 KEPT_BACKUPS: Final = 3  # in flash:, besides the one of the run
 
 _FREE: Final = re.compile(r"\((\d+) bytes free\)")
@@ -153,10 +154,11 @@ class IosRouter:
                 if no := refusal(reply.text):
                     raise LineRejected(
                         self._host,
-                        f"line {sent + 1} of {len(sealed)}, `{sealed[sent].strip()}`, "
-                        f"was refused: {no}",
+                        f"line {sent + 1} of {len(sealed)}, `{sealed[sent].text.strip()}`, "
+                        f"was refused: {redact(no, opened)}",
                     )
                 sent += 1
+        job.journal.record(self._host, "send", "end")
         terminal.leave_configuration()
 
     def confirm(self, job: Job) -> None:
@@ -185,7 +187,7 @@ class IosRouter:
         self._regain()
         if self._armed_until is not None:
             job.journal.record(self._host, "send", "configure revert now")
-            self._terminal_now().ask("configure revert now")
+            self._terminal_now().transform("configure revert now")
             self._armed_until = None
         self._return_to(job)
 
@@ -195,40 +197,40 @@ class IosRouter:
         if job.before.free_flash is not None and self.fetch().digest != job.before.digest:
             command = f"configure replace {name} force"
             job.journal.record(self._host, "send", command)
-            self._terminal_now().ask(command)
+            self._terminal_now().transform(command)
         self._return_to(job)
         self._save(job)
 
     def _return_to(self, job: Job) -> None:
-        """Make sure that the router holds what it held; by inverse commands where it does not."""
-        now = self.fetch()
-        for commands, own in self._ways_back(job, now):
+        """Make sure that the router holds what it held; by inverse commands where it does not.
+
+        Each attempt starts from what the router holds by then, so an attempt that is cut short
+        is not lost. The plan's own inverse is the last resort, for lines that the difference to
+        the backup could not take back.
+        """
+        for attempt in range(WAYS_BACK):
+            now = self.fetch()
             if now.digest == job.before.digest:
                 return
             try:
+                if attempt < WAYS_BACK - 1:
+                    commands, own = _difference(job, now)
+                else:
+                    commands, own = job.plan.undo, reveal(_text(job.before), Platform.IOS)
                 job.journal.record(self._host, "send", "configure terminal")
                 self._terminal_now().ask("configure terminal")
                 self._paste(job, commands, own)
             except LineRejected:
                 self._terminal_now().leave_configuration()
-            now = self.fetch()
-        if now.digest != job.before.digest:
+            except SessionLost:
+                self._drop()
+                self._regain()
+        if self.fetch().digest != job.before.digest:
             raise NotReverted(
                 self._host,
                 "the router does not hold what it held before the run",
-                f"compare it with {job.backup / CONFIG}",
+                f"compare it with {job.backup / 'files' / CONFIG}",
             )
-
-    def _ways_back(
-        self, job: Job, now: Running
-    ) -> Iterator[tuple[Sequence[Command], Mapping[str, str]]]:
-        before = _text(job.before)
-        file, secrets = as_file(before)
-        opened = {**job.opened, **secrets}
-        held = _text(now)
-        own = reveal(held, Platform.IOS)
-        yield diff(held, file, Platform.IOS, opened).commands, {**secrets, **own}
-        yield job.plan.undo, reveal(before, Platform.IOS)
 
     def _regain(self) -> None:
         """A session at the exec prompt, whatever state the last one was left in."""
@@ -304,7 +306,7 @@ def _text(running: Running) -> str:
     return (file.text if file else None) or ""
 
 
-def lines_of(commands: Iterable[Command]) -> Iterator[str]:
+def lines_of(commands: Iterable[Command]) -> Iterator[Typed]:
     """Commands as they are typed: sections are entered when needed, and left by `exit`.
 
     A section is left before a line of another is sent: IOS would take most lines of the global
@@ -317,12 +319,11 @@ def lines_of(commands: Iterable[Command]) -> Iterator[str]:
             here[common] == command.context[common]
         ):
             common += 1
-        yield from ["exit"] * (len(here) - common)
-        yield from command.context[common:]
-        yield command.text
-        here = command.context
-        if _opens_section(command):
-            here = (*here, command.text)
+        yield from [Typed("exit")] * (len(here) - common)
+        yield from (Typed(header, header=True) for header in command.context[common:])
+        opens = _opens_section(command)
+        yield Typed(command.text, header=opens)
+        here = (*command.context, command.text) if opens else command.context
 
 
 def _opens_section(command: Command) -> bool:
@@ -334,6 +335,14 @@ def _opens_section(command: Command) -> bool:
             return False
         inside = matched.rule.inside
     return True
+
+
+def _difference(job: Job, now: Running) -> tuple[Sequence[Command], Mapping[str, str]]:
+    """What leads from what the router holds now to its backup, and what opens its secrets."""
+    file, secrets = as_file(_text(job.before))
+    held = _text(now)
+    changes = diff(held, file, Platform.IOS, {**job.opened, **secrets})
+    return changes.commands, {**secrets, **reveal(held, Platform.IOS)}
 
 
 def as_file(text: str) -> tuple[File, Mapping[str, str]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import paramiko
-from netmiko.exceptions import NetmikoAuthenticationException, NetmikoTimeoutException
+from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
 from nornir.core.configuration import Config
 from nornir.core.inventory import Host
 from nornir.core.plugins.connections import ConnectionPluginRegister
@@ -114,10 +114,14 @@ class Doorkeeper:
                 f"{where} refused the password of {target.username!r}",
                 "it was tried once; check the reference of the password in inventory/",
             ) from error
-        except (NetmikoTimeoutException, OSError, EOFError, paramiko.SSHException) as error:
-            self._rule_out_a_changed_key(target)
-            raise _unreachable(target, error) from error
-        except ValueError as error:  # Netmiko: no prompt was found
+        except (
+            NetmikoBaseException,
+            OSError,
+            EOFError,
+            paramiko.SSHException,
+            ValueError,
+        ) as error:
+            self._rule_out_a_changed_key(target)  # ValueError: Netmiko found no prompt
             raise _unreachable(target, error) from error
 
     def _rule_out_a_changed_key(self, target: Target) -> None:
@@ -146,6 +150,8 @@ Reopen = Callable[[], Any]  # a new Netmiko connection in the place of a lost on
 def _unreachable(target: Target, error: BaseException) -> Unreachable:
     # Netmiko's texts are paragraphs of advice; the cause below them is what helps.
     cause = error.__cause__ or error.__context__ or error
+    if isinstance(cause, paramiko.ssh_exception.NoValidConnectionsError):
+        cause = next(iter(cause.errors.values()))
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     return Unreachable(
         target.host,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import codecs
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +29,9 @@ IDLE_TIMEOUT_S: Final = 60.0  # of silence; some replies (replace, write memory)
 CONFIG_PROMPT_NAME: Final = 20  # characters of the hostname that a configuration prompt shows
 CONTROL_Z: Final = "\x1a"
 
-_HOSTNAME: Final = re.compile(r"\s*hostname\s+(\S+)\s*")
+DEFAULT_NAME: Final = "Router"
+_HOSTNAME: Final = re.compile(r"\s*(?:hostname\s+(\S+)|no hostname.*)\s*")
+_ANY_PROMPT: Final = re.compile(r"(?:\A|[\r\n])[^\s#>()]+# ?\Z")
 # A question in the place of a prompt: "[confirm]", "Destination filename [x]? ", "[yes/no]: ".
 _QUESTION: Final = re.compile(r"(?:\[confirm\]|\[[^\]\r\n]*\]\?|\[yes/no\]:|\[no\]:) ?\Z")
 
@@ -74,13 +76,22 @@ class Terminal:
         """Send lines in one write; one reply each. Questions are answered with Enter."""
         for line in lines:
             if name := _HOSTNAME.fullmatch(line):
-                self._expect(name[1], also=self._names)
+                self._expect(name[1] or DEFAULT_NAME, also=self._names)
         self._write("".join(f"{line}\n" for line in lines))
         segments = self._segments(len(lines))
         return [
             Reply(line, _without_echo(segment, line))
             for line, segment in zip(lines, segments, strict=True)
         ]
+
+    def transform(self, command: str) -> str:
+        """Send a command after which the router may have another name."""
+        self._write(f"{command}\n")
+        output = ""
+        while not _ANY_PROMPT.search(output):
+            output += self._read()
+        self.synchronise()
+        return _without_echo(output, command)
 
     def _segments(self, count: int) -> list[str]:
         """The output of `count` lines, cut at their prompts."""
@@ -104,7 +115,10 @@ class Terminal:
         self._names = tuple(dict.fromkeys((name, *also)))
         full = "|".join(re.escape(n) for n in self._names)
         cut = "|".join(re.escape(n[:CONFIG_PROMPT_NAME]) for n in self._names)
-        self._prompt = re.compile(rf"(?:(?<=[\r\n])|\A)(?:(?:{cut})\([^()\s]*\)|(?:{full}))[#>] ?")
+        # A prompt before `$` is that of a long line which the router scrolls.
+        self._prompt = re.compile(
+            rf"(?:(?<=[\r\n])|\A)(?:(?:{cut})\([^()\s]*\)|(?:{full}))[#>](?!\$) ?"
+        )
 
     def _write(self, text: str) -> None:
         try:
@@ -137,18 +151,25 @@ _ALONE: Final = re.compile(
 )
 
 
-def blocks(lines: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Cut lines into blocks: at most `BLOCK_LINES`, and what may ask stands alone."""
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A line to type. After a section's header nothing may be sent before the answer is seen:
+    lines for a section that was refused would fall into another one."""
+
+    text: str  # secrets as tokens
+    header: bool = False
+
+
+def blocks(lines: Iterable[Typed]) -> Iterator[tuple[str, ...]]:
+    """Cut lines into blocks that may be sent in one write."""
     block: list[str] = []
     for line in lines:
-        if _ALONE.match(line):
-            if block:
-                yield tuple(block)
-            yield (line,)
+        alone = _ALONE.match(line.text) is not None
+        if alone and block:
+            yield tuple(block)
             block = []
-            continue
-        block.append(line)
-        if len(block) == BLOCK_LINES:
+        block.append(line.text)
+        if alone or line.header or len(block) == BLOCK_LINES:
             yield tuple(block)
             block = []
     if block:
