@@ -15,7 +15,7 @@ For everything else there is the server (server.py, `python -m lab.ios --config 
 
 The core is pure: no socket, clock, file or randomness; `now` is seconds since 1970. In this order:
 
-    names grammar        what a person may type
+    names syntax grammar what a person may type
     tree edit modes      the configuration, and one change on its way into it
     rules/ tables/       what each command does, one row a command
     cursor               a place in the configuration: takes lines

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import show, show_network
+from . import show, show_mobile, show_network, show_standby
 from .edit import Refused
 from .files import FlashFull, Path, parse_path
-from .grammar import Grammar, implied_of
+from .grammar import Grammar
 from .reply import Call, Question
+from .syntax import implied_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -342,6 +343,12 @@ def _row(syntax: str, run: Run, *, user: bool = False) -> ExecCommand:
     return ExecCommand(syntax, run, user, implied_of(syntax))
 
 
+SHOW = (
+    *show.COMMANDS,
+    *show_standby.COMMANDS,
+    *show_network.COMMANDS,
+    *show_mobile.COMMANDS,
+)
 _TIMER = "revert (<trigger:=trigger> <error:=error>|timer [<idle:=idle>] <minutes:1-120>)*"
 
 COMMANDS: tuple[ExecCommand, ...] = (
@@ -385,10 +392,7 @@ COMMANDS: tuple[ExecCommand, ...] = (
     _row("clear ip mobile <what:binding|secure|traffic|host-counters> [<rest:line>]", _nothing),
     _row("clear counters [<name:if>]", _nothing),
     _row("clear logging", _nothing),
-    *(
-        _row(syntax, run, user=user)
-        for syntax, run, user in (*show.COMMANDS, *show_network.COMMANDS)
-    ),
+    *(_row(syntax, run, user=user) for syntax, run, user in SHOW),
 )
 
 EXEC: Grammar[ExecCommand] = Grammar(COMMANDS)

@@ -166,3 +166,8 @@ def _speaks(device: Device, name: str, section: Section) -> bool:
         and "cdp run" not in device.configuration.lines
         and "cdp enable" not in section.lines
     )
+
+
+def network_with(device: Device) -> Network:
+    """The network of a router; alone in one of its own if it was never added to any."""
+    return device.network if device.network is not None else Network([device])

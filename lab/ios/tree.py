@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .grammar import implied_of, parse_syntax, template_of
 from .names import KINDS, kind_of, place_of
+from .syntax import implied_of, parse_syntax, template_of
 
 if TYPE_CHECKING:
     from .edit import Edit

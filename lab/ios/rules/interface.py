@@ -20,6 +20,11 @@ def dotted(number: int) -> str:
     return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
+def prefix_of(mask: str) -> int:
+    """255.255.255.0 -> 24."""
+    return number_of(mask).bit_count()
+
+
 def network_of(address: str, mask: str) -> str:
     return dotted(number_of(address) & number_of(mask))
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lab.ios import Device, Session
 from lab.ios.cursor import Cursor
-from lab.ios.grammar import Choice, Keyword, Parsed, Part, Sequence_, Unknown, Value, parse_syntax
+from lab.ios.grammar import Parsed, Unknown
+from lab.ios.syntax import Choice, Keyword, Part, Sequence_, Value, parse_syntax
 from lab.ios.tables import COMMANDS, POSITIVE
 from lab.ios.terminal import Terminal
 from lab.ios.tree import Command
