@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLACE = ROOT / ".hacc" / "demo"
+PLACE = Path(os.path.relpath(ROOT / ".hacc" / "demo"))
 INVENTORY = PLACE / "inventory"
 INTENT = INVENTORY / "clusters" / "west.yaml"
 
@@ -84,7 +84,7 @@ def restore_intent() -> None:
 STEPS = (
     Step("Virtual routers", ("lab", "up"), inside=False),
     Step("The intent is sound", ("validate",), inside=False),
-    Step("What would be done", ("plan", "-o", str(PLACE / "provision.json"))),
+    Step("What would be done", ("plan", "--summary", "-o", str(PLACE / "provision.json"))),
     Step("Do it", ("apply", str(PLACE / "provision.json"), "--yes")),
     Step("Is it true?", ("verify",)),
     Step("First law: after apply, the plan is empty", ("plan", "--exit-code")),
@@ -148,7 +148,7 @@ def main() -> int:
         print(f"{title:<44} {result:<8} {seconds:>7.1f}")
     print(f"{'':<44} {'':<8} {sum(seconds for _, _, seconds in rows):>7.1f}")
     if keep:
-        print(f"\nThe routers run on. Go on with:  . {PLACE / 'env'}; hacc lab run hacc status")
+        print(f"\nThe routers run on. Go on with:  . {PLACE / 'env'}; hacc lab run hacc verify")
     return code
 
 

@@ -234,6 +234,9 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="Save the plan for `hacc apply FILE`.")
     ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="One line a router instead of every line.")
+    ] = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 2 when something would change.")
     ] = False,
@@ -253,7 +256,7 @@ def plan(
     if as_json:
         sys.stdout.buffer.write(to_json(made))
     else:
-        show_plan(console(), made)
+        show_plan(console(), made, summary=summary)
         if out is not None and not made.empty:
             typer.echo(f"Saved. Do it with: hacc apply {out}")
     if exit_code and not made.empty:
@@ -337,9 +340,7 @@ def verify(
         Progress(as_json=as_json) as progress,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
-        verdicts = [
-            pipeline.verify_cluster(one, routers, opened) for one in prepared.clusters
-        ]
+        verdicts = [pipeline.verify_cluster(one, routers, opened) for one in prepared.clusters]
     if as_json:
         _print_json([verdict.to_json() for verdict in verdicts])
     else:

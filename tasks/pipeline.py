@@ -156,15 +156,17 @@ def verify_cluster(
     opened: Opened,
     *,
     deadline_s: float | None = None,
+    for_delays: bool = True,
     matters: Callable[[Result], bool] | None = None,
 ) -> Verdict:
-    """Observe a cluster until it has settled, or time is up. `matters` leaves results out."""
+    """Observe a cluster until it has settled, or time is up (see `verify.verify`)."""
     return verify(
         cluster,
         observer(cluster, routers, opened.values),
         clock=time.monotonic,
         sleep=time.sleep,
         deadline_s=deadline_s,
+        for_delays=for_delays,
         matters=matters,
     )
 
@@ -204,6 +206,7 @@ class WaveGuard:
                 cluster,
                 routers,
                 self._opened,
+                for_delays=False,  # a router that is confirmed late goes back by itself
                 matters=matters,
             )
             self._progress(verdict)

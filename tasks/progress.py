@@ -41,7 +41,7 @@ class Progress:
 
     def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._stages: dict[str, Event] = {}
         self._live: Live | None = None
         if self._console.is_terminal and not as_json:

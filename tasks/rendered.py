@@ -3,8 +3,9 @@
 A secret never stands in a text of this program. It stands as a *token*, `<secret REF>` or
 `<secret REF|FORM>`, which is also what people see in a plan, a log or a report:
 
-    REF   the intent's words: env:NAME, file:PATH, vault:PATH#KEY, sops:FILE#KEY, keyring:SERVICE/NAME;
-          or running:N, the secret in line N (from 1) of the running text that a plan was made from
+    REF   the intent's words, env:NAME, file:PATH, vault:PATH#KEY, sops:FILE#KEY or
+          keyring:SERVICE/NAME; or running:N, the secret in line N (from 1) of the running text
+          that a plan was made from
     FORM  how the platform writes it: `text` (the default) as it is; `hex` as hexadecimal digits
 """
 

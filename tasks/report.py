@@ -5,6 +5,7 @@ A report never opens a secret: what it prints are the sealed texts of the plan.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -61,11 +62,14 @@ def _show_problem(out: Console, problem: Problem) -> None:
             out.print(Text(f"    {name}: {text}", "dim"))
 
 
-def show_plan(out: Console, plan: Plan, *, commands: bool = True) -> None:
+def show_plan(out: Console, plan: Plan, *, summary: bool = False) -> None:
     """Each router's diff, its commands and what they interrupt, the order, and the way back."""
     changing = [host for host in plan.hosts if not host.empty]
-    for host in changing:
-        _show_host(out, host, _wave_of(plan, host.host), commands=commands)
+    if summary:
+        _show_summary(out, changing)
+    else:
+        for host in changing:
+            _show_host(out, host, _wave_of(plan, host.host))
     same = [host.host for host in plan.hosts if host.empty]
     if same and changing:
         out.print(Text(f"as intended: {', '.join(same)}\n", "dim"))
@@ -87,14 +91,26 @@ def show_plan(out: Console, plan: Plan, *, commands: bool = True) -> None:
         out.print(f"Applying it needs: --allow {','.join(str(impact) for impact in needed)}")
 
 
-def _show_host(out: Console, host: HostPlan, wave: int, *, commands: bool) -> None:
+def _show_summary(out: Console, hosts: Sequence[HostPlan]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("router", "lines +", "lines -", "impact", "way back"):
+        table.add_column(column, justify="right" if column.startswith("lines") else "left")
+    for host in hosts:
+        lines = [*host.lines, *(line for file in host.files for line in file.lines)]
+        added, removed = (sum(line.sign == sign for line in lines) for sign in "+-")
+        table.add_row(host.host, str(added), str(removed), _impact(host.impact), host.undo_method)
+    out.print(table)
+    out.print()
+
+
+def _show_host(out: Console, host: HostPlan, wave: int) -> None:
     out.rule(f"[bold]{host.host}[/bold]  wave {wave}  impact {_impact(host.impact)}", align="left")
     show_diff(out, host.lines)
     for file in host.files:
         state = "new file" if file.before_sha256 is None else "changed"
         out.print(Text(f"{file.path}  {file.mode:04o}  {state}", "bold"))
         show_diff(out, file.lines)
-    if commands and host.commands:
+    if host.commands:
         out.print(Text("commands, in order:", "bold"))
         _show_commands(out, host.commands)
     out.print(Text(f"way back: {host.undo_method}\n", "dim"))
@@ -186,8 +202,19 @@ def show_verdict(out: Console, verdict: Verdict, *, everything: bool = False) ->
             ),
         )
     out.print(table)
-    for line in verdict.lines(everything=everything):
-        style = next(
-            (style for status, style in _STATUS_STYLE.items() if line.startswith(status)), ""
-        )
-        out.print(Text(line, style))
+    shown = [*verdict.of(Status.FAILED), *verdict.of(Status.WAITING)]
+    if everything:
+        shown += [*verdict.of(Status.SKIPPED), *verdict.of(Status.PASSED)]
+    for result in shown:
+        out.print(Text(str(result), _STATUS_STYLE[result.status]))
+    if not everything:
+        _show_skipped(out, verdict)
+    out.print(Text(verdict.lines()[0], "bold"))
+
+
+def _show_skipped(out: Console, verdict: Verdict) -> None:
+    """Many checks are skipped for one reason: each reason once, with how often."""
+    reasons = Counter((result.check, result.observed) for result in verdict.of(Status.SKIPPED))
+    for (check, reason), count in reasons.items():
+        times = f" (x {count})" if count > 1 else ""
+        out.print(Text(f"skipped {check:<18} {reason}{times}", _STATUS_STYLE[Status.SKIPPED]))

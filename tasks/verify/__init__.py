@@ -55,13 +55,16 @@ def verify(
     deadline_s: float | None = None,
     interval_s: float = INTERVAL_S,
     progress: Progress | None = None,
+    for_delays: bool = True,
     matters: Callable[[Result], bool] | None = None,
 ) -> Verdict:
     """Observe and judge until everything has settled, something is beyond hope, or time is up.
 
     A failure that may converge counts as waiting until the deadline, `patience_s` by default. As
     soon as a failure cannot converge the verdict is given: whoever must roll back should not wait
-    for the rest. `progress` is called with each round's verdict, the last one too.
+    for the rest. With `for_delays`, what the routers themselves put off (a preemption) is waited
+    for too. `matters` leaves out results that this caller does not ask about. `progress` is called
+    with each round's verdict, the last one too.
     """
     patience = patience_s(cluster) if deadline_s is None else deadline_s
     started = clock()
@@ -72,16 +75,18 @@ def verify(
         elapsed = clock() - started
         final = elapsed + interval_s > patience
         results = []
+        hoping = False
         for check, result in judge(View(cluster, seen)):
             if matters and not matters(result):
                 continue
             hoped = check.converges and not final
             if result.status is Status.FAILED and hoped:
                 result = dataclasses.replace(result, status=Status.WAITING)
+                hoping = True
             results.append(result)
         verdict = Verdict(cluster.name, tuple(results), rounds, elapsed)
         if progress:
             progress(verdict)
-        if final or not verdict.ok or verdict.settled:
+        if final or not verdict.ok or verdict.settled or not (hoping or for_delays):
             return verdict
         sleep(interval_s)

@@ -63,20 +63,25 @@ def with_snmp(
     targets = {
         host: (cluster.device(host).management, Access.of(cluster.device(host).snmp, opened))
         for host, observation in seen.items()
-        if not observation.simulator
+        if not observation.simulator and not _runs_no_snmpd(observation)
     }
     answers = ask(targets)
     return {host: _answered(observation, answers.get(host)) for host, observation in seen.items()}
 
 
+def _runs_no_snmpd(seen: Observation) -> bool:
+    """Nobody needs to wait for an answer of a daemon that is known not to run."""
+    unit = seen.unit("snmpd")
+    return unit is not None and unit.state == "inactive"
+
+
 def _answered(seen: Observation, answer: SnmpAnswer | Silent | None) -> Observation:
     if isinstance(answer, SnmpAnswer):
         return dataclasses.replace(seen, snmp=answer)
-    gap = (
-        Unread(Part.SNMP, "it is the simulator, which has no SNMP agent yet", expected=True)
-        if answer is None
-        else Unread(Part.SNMP, answer.reason)
-    )
+    if seen.simulator:
+        gap = Unread(Part.SNMP, "it is the simulator, which has no SNMP agent yet", expected=True)
+    else:
+        gap = Unread(Part.SNMP, answer.reason if answer else "snmpd does not run")
     return dataclasses.replace(seen, unread=(*seen.unread, gap))
 
 
