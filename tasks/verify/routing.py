@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 from ..model import DeviceModel, LanPort
@@ -48,42 +49,37 @@ def _adjacency(claim: Claim, seen: Observation, other: DeviceModel, port: LanPor
     return claim.failed(known.state, "compare the MTU of the two interfaces" if stuck else "")
 
 
-Finding = Callable[[Observation, Announcement], str | None]
+# What is wrong at a router about an announced prefix: "" where all is well.
+Finding = Callable[[Observation, Announcement], str]
 
 
-def _ways(view: View, check: str, part: Part, wrong_with: Finding) -> Iterator[Result]:
-    """Judge each announced prefix at every Linux router that does not announce it itself.
-
-    `wrong_with` says what is wrong there: nothing ("") where all is well, None where the router
-    cannot be asked. What is right is told once for a prefix, what is wrong for each router.
-    """
+def _ways(
+    view: View,
+    check: str,
+    part: Part,
+    wrong_with: Finding,
+    asked: Callable[[DeviceModel, Announcement], bool] = lambda *_: True,
+) -> Iterator[Result]:
+    """Judge each announced prefix at every Linux router that does not announce it itself."""
     for announcement in announcements(view.cluster):
-        prefix, place = str(announcement.prefix), announcement.place
         hosts = view.announcers(announcement)
-        if hosts is None:
-            claim = Claim(check, listed(announcement.hosts), prefix, "one announcer", place)
-            yield claim.skipped(f"{announcement.group} has no single active router: see one-owner")
-            continue
-        expected = f"through {listed(hosts)}"
-        if mute := [host for host in hosts if view.of(host).simulator]:
-            claim = Claim(check, listed(hosts), prefix, expected, place)
-            yield claim.skipped(f"{listed(mute)}: the simulator, which announces nothing by OSPF")
-            continue
-        now = Announcement(announcement.prefix, hosts, announcement.group, place)
-        right = []
+        now = dataclasses.replace(announcement, hosts=hosts or announcement.hosts)
+        mute = [host for host in now.hosts if view.of(host).simulator]
         for device, seen in view.devices(Platform.LINUX):
-            if device.host in hosts:
+            if device.host in now.hosts or not asked(device, now):
                 continue
-            claim = Claim(check, device.host, prefix, expected, place)
-            if gap := view.gap(claim, part):
+            expected = f"through {listed(now.hosts)}"
+            claim = Claim(check, device.host, str(now.prefix), expected, now.place)
+            if hosts is None:
+                yield claim.skipped(f"{now.group} has no single active router: see one-owner")
+            elif mute:
+                yield claim.skipped(f"{listed(mute)}: the simulator, which announces nothing")
+            elif gap := view.gap(claim, part):
                 yield gap
             elif wrong := wrong_with(seen, now):
                 yield claim.failed(wrong, _hint(view, now))
-            elif wrong == "":
-                right.append(device.host)
-        if right:
-            claim = Claim(check, listed(hosts), prefix, expected, place)
-            yield claim.passed(f"{expected}, seen from {listed(right)}")
+            else:
+                yield claim.passed(expected)
 
 
 def _hint(view: View, announcement: Announcement) -> str:
@@ -107,15 +103,16 @@ def announced(view: View) -> Iterator[Result]:
 
 
 def forwarding(view: View) -> Iterator[Result]:
-    asked = probes(view.cluster)
+    addresses = probes(view.cluster)
 
-    def wrong_with(seen: Observation, announcement: Announcement) -> str | None:
-        address = asked.get(announcement.prefix)
-        device = view.cluster.device(seen.host)
-        if address is None:
-            return None  # the slices cover the whole network: no address is left to ask about
-        if device.holds_home_agent_address and address == device.home_agent_address:
-            return None  # its own, on its loopback
+    def asked(device: DeviceModel, announcement: Announcement) -> bool:
+        """No address is left where slices cover the whole network; a member's own is its own."""
+        address = addresses.get(announcement.prefix)
+        own = device.holds_home_agent_address and address == device.home_agent_address
+        return address is not None and not own
+
+    def wrong_with(seen: Observation, announcement: Announcement) -> str:
+        address = addresses[announcement.prefix]
         hop = next((hop for hop in seen.forwarding if hop.destination == address), None)
         if hop is None or hop.kind == "unreachable":
             return f"no way to {address}"
@@ -125,4 +122,4 @@ def forwarding(view: View) -> Iterator[Result]:
             return ""
         return f"{address} goes through {hop.gateway or 'no gateway'} on {hop.interface}"
 
-    yield from _ways(view, "forwarding", Part.ROUTES, wrong_with)
+    yield from _ways(view, "forwarding", Part.ROUTES, wrong_with, asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import Place
@@ -18,7 +19,11 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One check of one router (or of a set of routers, when the subject is theirs together)."""
+    """One check of one router (or of a set of routers, when the subject is theirs together).
+
+    Check, host and subject name the same claim whatever its status: a run compares before and
+    after by them.
+    """
 
     check: str
     host: str  # "hacc1", or "hacc1, hacc2"
@@ -29,13 +34,20 @@ class Result:
     place: Place | None = None  # the intent that wants it so
     hint: str = ""
 
-    def __str__(self) -> str:
-        text = f"{self.status:<7} {self.check:<18} {self.host}: {self.subject}: {self.observed}"
-        if self.status is Status.PASSED:
-            return text
-        wanted = f" (expected {self.expected}"
-        text += wanted + (f", {self.place})" if self.place else ")")
+    @property
+    def told(self) -> str:
+        """What it says, whoever it says it of."""
+        text = f"{self.subject}: {self.observed}"
+        if self.status is not Status.PASSED:
+            text += f" (expected {self.expected}" + (f", {self.place})" if self.place else ")")
         return f"{text} [hint: {self.hint}]" if self.hint else text
+
+    def __str__(self) -> str:
+        return _line(self, (self.host,))
+
+
+def _line(result: Result, hosts: Iterable[str]) -> str:
+    return f"{result.status:<7} {result.check:<12} {', '.join(hosts)}: {result.told}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,10 @@ class Verdict:
         said = [f"{self.cluster}: {counted or 'nothing to check'} in {self.seconds:.1f} s"]
         shown = (Status.FAILED, Status.WAITING, Status.SKIPPED)
         for status in (*shown, Status.PASSED) if everything else shown:
-            said += [str(result) for result in self.of(status)]
+            same: dict[tuple[str, str], list[Result]] = {}
+            for result in self.of(status):  # what is true of several routers is one line
+                same.setdefault((result.check, result.told), []).append(result)
+            said += [_line(alike[0], (one.host for one in alike)) for alike in same.values()]
         return said
 
     def to_json(self) -> dict[str, object]:

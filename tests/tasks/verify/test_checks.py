@@ -384,7 +384,9 @@ FAULTS: dict[str, tuple[Callable[[Seen], Seen], str, str, str]] = {
         "the cabling differs",
     ),
     "snmp-silent": (
-        change("ha2", snmp=None, unread=(Unread(Part.SNMP, "no answer"),)),
+        lambda seen: change("ha2", snmp=None)(
+            edit("ha2", "unread", plus(Unread(Part.SNMP, "no answer")))(seen)
+        ),
         "snmp",
         "ha2",
         "no answer",
@@ -405,6 +407,21 @@ def test_a_fault_is_found_and_told(cluster: ClusterModel, healthy: Seen, fault: 
     found = [result for result in failed if result.check == check and words in str(result)]
     assert [result.host for result in found][:1] == [host]
     assert all(result.place and result.place.file.endswith(".yaml") for result in found)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_claim_has_one_name_whatever_its_status(
+    cluster: ClusterModel, healthy: Seen, fault: str
+) -> None:
+    """A run compares before and after by check, host and subject: failing must not rename."""
+
+    def claims(seen: Seen, *statuses: Status) -> list[tuple[str, str, str]]:
+        told = results(cluster, seen, *statuses)
+        return [(one.check, one.host, one.subject) for one in told]
+
+    broken = FAULTS[fault][0](healthy)
+    assert len(claims(broken)) == len(set(claims(broken)))
+    assert set(claims(broken, Status.FAILED)) <= set(claims(healthy, Status.PASSED))
 
 
 def test_every_check_has_a_fault_that_only_it_must_find() -> None:

@@ -100,7 +100,6 @@ def test_what_the_simulator_cannot_do_is_skipped_aloud(pair: Pair) -> None:
     assert {
         ("adjacencies", "it is the simulator, which speaks no OSPF"),
         ("snmp", "it is the simulator, which has no SNMP agent yet"),
-        ("announced", "ios1, ios2: the simulator, which announces nothing by OSPF"),
     } <= skipped
     assert all("simulator" in reason for _, reason in skipped)
 
