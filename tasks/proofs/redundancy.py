@@ -42,7 +42,7 @@ HELLOS: dict[tuple[RedundancyProtocol, int], tuple[str, Callable[[int], bool]]] 
         lambda ms: ms % 10 == 0 and 10 <= ms <= 40_950,
     ),
 }
-HOLD = "up to 3000 ms, or whole seconds up to 255"
+HOLD = "50-3000 ms, or whole seconds up to 255"
 HOLD_HELLOS = 3  # hellos that may get lost: RFC 2281 section 5.1
 
 
@@ -269,7 +269,7 @@ def timers(site: Site) -> Iterator[Problem]:
                 f"{_words(group)} cannot say hello every {group.hello_ms} ms", allowed=words,
             )  # fmt: skip
         if group.protocol is HSRP and not (
-            group.hold_ms <= 3000 or (group.hold_ms % 1000 == 0 and group.hold_ms <= 255_000)
+            50 <= group.hold_ms <= 3000 or (group.hold_ms % 1000 == 0 and group.hold_ms <= 255_000)
         ):
             yield Problem(
                 group.place, group.name,

@@ -340,6 +340,7 @@ MISTAKES = [
     Mistake("timers", "hsrp-hello", in_group(hsrp, hello_ms=14)),
     Mistake("timers", "hsrp-hello-over-a-second", in_group(hsrp, hello_ms=1500)),
     Mistake("timers", "hsrp-hold", in_group(hsrp, hold_ms=10_500)),
+    Mistake("timers", "hsrp-hold-too-short", in_group(hsrp, hello_ms=15, hold_ms=49)),
     Mistake("timers", "vrrp-millisecond", in_group(vrrp, hello_ms=101)),
     Mistake("timers", "hold-below-three-hellos", in_group(
         shared, hold_ms=lambda g: 3 * g.hello_ms - 1)),

@@ -1,0 +1,158 @@
+"""Every router of a cluster as a model: controllers, members, pairs and backups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from ..errors import Place
+from ..inventory import HostFacts
+from ..model import (
+    DeviceModel,
+    HomeAgentService,
+    Ospf,
+    Peer,
+    PeerKind,
+    Role,
+    Snmp,
+    StandbyGroup,
+)
+from ..rendered import Platform
+from ..schema import NOWHERE, Backup, HostMember, PairMember, RealmNodes
+from .cluster import Cluster
+from .groups import check, standby_groups
+from .service import service
+
+OSPF_DEAD = 4  # hellos, RFC 2328 appendix C.3
+
+
+def devices(cluster: Cluster) -> Iterator[DeviceModel]:
+    """The models in the intent's order, without their agents. Refusals go to the cluster."""
+    intent = cluster.intent
+    check(cluster, intent.controllers.redundancy, "controllers.redundancy")
+    for router in intent.controllers.members:
+        facts = cluster.inventory[router.host]
+        if facts.platform is not Platform.LINUX:
+            cluster.refuse(
+                router.at("host"),
+                router.host,
+                f"a controller runs hacc-agent, and this router's platform is {facts.driver}",
+                "a Linux router",
+                "IOS routers serve as home_agents, alone or as a pair",
+            )
+        groups = standby_groups(
+            cluster, facts, intent.controllers.members, intent.controllers.redundancy, None
+        )
+        yield _device(cluster, facts, Role.CONTROLLER, router.at("host"), groups, None)
+    for index, member in enumerate(intent.home_agents):
+        if isinstance(member, PairMember):
+            yield from _pair(cluster, member, f"home_agents[{index}]")
+        else:
+            yield _lone(cluster, member, Role.HOME_AGENT)
+        _pins(cluster, member, f"home_agents[{index}]")
+    for backup in intent.backups:
+        yield _lone(cluster, backup, Role.BACKUP)
+
+
+def _pins(cluster: Cluster, member: HostMember | PairMember, subject: str) -> None:
+    pools = [nodes.pool for nodes in cluster.intent.mobile_nodes if isinstance(nodes, RealmNodes)]
+    for pin in member.slice:
+        if not any(pin.subnet_of(pool) for pool in pools):
+            cluster.refuse(
+                member.at("slice"),
+                f"{subject}.slice",
+                f"{pin} lies in no pool",
+                ", ".join(map(str, pools)) or "no slice: there are no pools",
+            )
+
+
+def _lone(cluster: Cluster, member: HostMember | Backup, role: Role) -> DeviceModel:
+    facts = cluster.inventory[member.host]
+    ports = cluster.ports(facts, member.at("host"))
+    served = service(cluster, facts, member, ports, ())
+    return _device(cluster, facts, role, member.at("host"), (), served)
+
+
+def _pair(cluster: Cluster, member: PairMember, subject: str) -> Iterator[DeviceModel]:
+    check(cluster, member.redundancy, f"{subject}.redundancy")
+    for router in member.hosts:
+        facts = cluster.inventory[router.host]
+        other = next((r for r in member.hosts if r.host != router.host), router)
+        if facts.platform is not Platform.IOS:
+            cluster.refuse(
+                router.at("host"),
+                router.host,
+                f"the bindings of a pair are copied by IOS, and this router's platform is "
+                f"{facts.driver}",
+                "two IOS routers",
+                "make each Linux router a member of its own, and give the cluster backups",
+            )
+        peers = tuple(
+            Peer(
+                PeerKind.HOME_AGENT,
+                port.address.ip,
+                cluster.security(member.security),
+                member.security.place,
+            )
+            for port in cluster.ports(cluster.inventory[other.host], other.at("host"))
+        )
+        ports = cluster.ports(facts, router.at("host"))
+        served = service(cluster, facts, member, ports, peers)
+        groups = standby_groups(cluster, facts, member.hosts, member.redundancy, member.pair)
+        yield _device(cluster, facts, Role.HOME_AGENT, router.at("host"), groups, served)
+
+
+def _device(
+    cluster: Cluster,
+    facts: HostFacts,
+    role: Role,
+    place: Place,
+    groups: tuple[StandbyGroup, ...],
+    served: HomeAgentService | None,
+) -> DeviceModel:
+    if facts.router_id is None:
+        cluster.refuse(
+            facts.place,
+            f"{facts.name}.data.router_id",
+            "missing",
+            "an address of its own, that no other router has: it goes on the loopback",
+        )
+    router_id = facts.router_id or IPv4Address(0)
+    ospf, snmp = cluster.intent.routing.ospf, cluster.intent.snmp
+    return DeviceModel(
+        host=facts.name,
+        platform=facts.platform,
+        cluster=cluster.intent.cluster,
+        role=role,
+        management=facts.hostname,
+        router_id=router_id,
+        ports=cluster.ports(facts, place),
+        known_interfaces=tuple(interface.name for interface in facts.interfaces),
+        home_agent_address=cluster.home.address,
+        holds_home_agent_address=role is not Role.CONTROLLER,
+        groups=groups,
+        service=served,
+        ospf=Ospf(
+            process=ospf.process,
+            area=ospf.area,
+            router_id=router_id,
+            key=ospf.authentication.md5 if ospf.authentication else None,
+            hello_s=ospf.hello_s,
+            dead_s=ospf.dead_s or OSPF_DEAD * ospf.hello_s,
+            place=cluster.intent.place if ospf.place == NOWHERE else ospf.place,
+        ),
+        snmp=Snmp(
+            version=snmp.version,
+            community=snmp.community,
+            user=snmp.user,
+            auth=snmp.auth,
+            priv=snmp.priv,
+            managers=snmp.traps,
+            place=cluster.intent.at("snmp"),
+        ),
+        discovery=cluster.intent.discovery.cdp,
+        binding_sync_s=cluster.intent.binding_sync_s,
+        agent=None,
+        router_id_place=facts.router_id_place,
+        place=place,
+    )
