@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,28 +73,31 @@ ip route 198.19.8.0 255.255.248.0 Null0
 """
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One loop for all tests, and never closed: connections end in their own time."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True, name="simulators").start()
+    return loop
+
+
 class Simulator:
     """The routers' process, in a thread of this one. Devices are touched in its loop only."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
         self.devices = {device.name: device for device in devices}
         self._ahead = 0.0
-        self._loop = asyncio.new_event_loop()
+        self._loop = _loop()
         self._server = Server([Host(device, Endpoint()) for device in devices], clock=self._clock)
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def _clock(self) -> float:
         return time.time() + self._ahead
 
     def start(self) -> None:
-        self._thread.start()
         self._await(self._server.start())
 
     def stop(self) -> None:
         self._await(self._server.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
 
     def _await(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
