@@ -18,7 +18,7 @@ from tasks.intent import Site, load_site
 from tests.strategies import intents
 
 ROOT = Path(__file__).resolve().parents[2]
-(WEST,) = compile_site(load_site(ROOT / "inventory"))
+(WEST,) = compile_site(load_site(ROOT / "tests/golden/site"))
 
 
 def agent(host: str) -> AgentConfig:

@@ -20,10 +20,8 @@ from tasks.rendered import Platform
 from tests.strategies import texts
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {
-    file.relative_to(ROOT / "inventory").as_posix(): file.read_text()
-    for file in (ROOT / "inventory").rglob("*.yaml")
-}
+SITE = ROOT / "tests/golden/site"
+FILES = {file.relative_to(SITE).as_posix(): file.read_text() for file in SITE.rglob("*.yaml")}
 
 
 def west(*edits: tuple[str, str], hosts: tuple[str, str] = ("", "")) -> ClusterModel:

@@ -1,6 +1,6 @@
-"""The front end: the example loads, and every class of mistake is told in exactly these words.
+"""The front end: a site loads, and every class of mistake is told in exactly these words.
 
-A case of `tests/golden/errors` is a file of the example inventory, what is taken out of it (`-`)
+A case of `tests/golden/errors` is a file of `tests/golden/site`, what is taken out of it (`-`)
 and put there (`+`; without a `-`, the whole file), and after `=` everything that is then said.
 `HACC_UPDATE_GOLDEN=1` rewrites what is said: read the difference before you commit it.
 """
@@ -25,23 +25,21 @@ from tasks.intent import IntentError, json_schema, load_site, parse_site, secret
 from tests.strategies import texts
 
 ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "tests/golden/site"
 INVENTORY = Path("inventory")  # as people type it: problems are told under this name
 CASES = sorted((ROOT / "tests/golden/errors").glob("*.txt"))
 UPDATE = os.environ.get("HACC_UPDATE_GOLDEN") == "1"
-EXAMPLE = {
-    file.relative_to(ROOT / INVENTORY).as_posix(): file.read_text()
-    for file in (ROOT / INVENTORY).rglob("*.yaml")
-}
+EXAMPLE = {file.relative_to(SITE).as_posix(): file.read_text() for file in SITE.rglob("*.yaml")}
 
 
 def changed(case: str) -> dict[str, str]:
-    """The example inventory with a case's mistake in it."""
+    """The site with a case's mistake in it."""
     name, *edit = case.split("\n")
     old = "\n".join(line[1:] for line in edit if line.startswith("-"))
     new = "\n".join(line[1:] for line in edit if line.startswith("+"))
     if not any(line.startswith("-") for line in edit):
         return {**EXAMPLE, name: new}
-    assert old in EXAMPLE[name], f"the example has changed: it has no {old!r}"
+    assert old in EXAMPLE[name], f"the site has changed: it has no {old!r}"
     return {**EXAMPLE, name: EXAMPLE[name].replace(old, new, 1)}
 
 
@@ -56,6 +54,10 @@ def test_a_mistake_is_told(case: Path) -> None:
     assert said == expected or UPDATE
     assert refused.value.exit is Exit.USAGE
     assert all(problem.place is not None for problem in refused.value.problems)
+
+
+def test_the_example_inventory_compiles() -> None:
+    assert compile_site(load_site(ROOT / "inventory"))
 
 
 def test_all_mistakes_of_a_run_are_told_at_once() -> None:
@@ -109,13 +111,13 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_what_is_loaded_knows_its_places() -> None:
-    site = load_site(ROOT / "inventory")
+    site = load_site(ROOT / "tests/golden/site")
     west = site.cluster("west")
     lines = EXAMPLE["clusters/west.yaml"].splitlines()
     assert "address: 198.19.0.1 " in lines[west.home_agent.at("address").line - 1]
     assert "members: [hacc1" in lines[west.controllers.members[1].place.line - 1]
     assert "pair: west-ios" in lines[west.home_agents[2].place.line - 1]
-    assert west.at("home_agent").file == str(ROOT / "inventory/clusters/west.yaml")
+    assert west.at("home_agent").file == str(SITE / "clusters/west.yaml")
 
 
 def test_the_digest_is_of_the_texts() -> None:
@@ -164,6 +166,7 @@ def test_the_exported_schema_is_fresh() -> None:
 @pytest.mark.parametrize(
     "file",
     sorted(ROOT.glob("inventory/clusters/*.yaml"))
+    + sorted(SITE.glob("clusters/*.yaml"))
     + sorted(ROOT.glob("tests/golden/topologies/*/clusters/*.yaml")),
     ids=lambda file: file.parts[-3],
 )

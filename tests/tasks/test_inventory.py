@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_example() -> None:
-    inventory = load_inventory(ROOT / "inventory")
+    inventory = load_inventory(ROOT / "tests/golden/site")
     assert list(inventory.hosts) == ["hacc1", "hacc2", "ha1", "ha2", "ha9", "ios1", "ios2"]
     ios1 = inventory["ios1"]
     assert (ios1.platform, ios1.driver, ios1.hostname, ios1.port, ios1.username) == (
@@ -40,7 +40,7 @@ def test_the_example() -> None:
     assert ios1.router_id == IPv4Address("198.19.255.31")
     (port,) = ios1.on("core")
     assert port.address == IPv4Interface("198.18.1.31/24")
-    lines = (ROOT / "inventory/hosts.yaml").read_text().splitlines()
+    lines = (ROOT / "tests/golden/site/hosts.yaml").read_text().splitlines()
     assert "GigabitEthernet0/1" in lines[port.place.line - 1]
     assert lines[ios1.place.line - 1] == "ios1:"
     assert "198.19.255.31" in lines[ios1.router_id_place.line - 1]
@@ -98,7 +98,7 @@ def test_inheritance_is_nornirs(tmp_path: Path, files: dict[str, Any]) -> None:
 
 
 def test_nornir_runs_on_it() -> None:
-    inventory = load_inventory(ROOT / "inventory")
+    inventory = load_inventory(ROOT / "tests/golden/site")
     InventoryPluginRegister.register("hacc", HaccInventory)
     opened = {"env:HACC_PASSWORD": "swordfish"}
     nornir = InitNornir(
@@ -116,7 +116,7 @@ def test_nornir_runs_on_it() -> None:
 
 
 def test_a_part_of_it_without_passwords() -> None:
-    found = nornir_inventory(load_inventory(ROOT / "inventory"), only=["ha1"])
+    found = nornir_inventory(load_inventory(ROOT / "tests/golden/site"), only=["ha1"])
     assert list(found.hosts) == ["ha1"]
     assert found.hosts["ha1"].password is None
 

@@ -37,7 +37,7 @@ from tasks.secrets import SecretRef
 from tests.strategies import intents
 
 ROOT = Path(__file__).resolve().parents[2]
-WEST = compile_site(load_site(ROOT / "inventory"))
+WEST = compile_site(load_site(ROOT / "tests/golden/site"))
 Models = tuple[ClusterModel, ...]
 HERE = Place("elsewhere.yaml", 7)
 
