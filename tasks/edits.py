@@ -156,6 +156,7 @@ class Reader:
         return self.table.contexts.get(inside, _NOTHING)
 
     def item(self, node: Node, parent: Item | None) -> Item:
+        """The line under its rule, in the section that its parent opens."""
         table, sealer = self.table, self.table.sealer
         origin = self.known.get(node.number)
         written = node.text
@@ -163,9 +164,11 @@ class Reader:
         if context.ordered and table.entry_number:
             written = table.entry_number.sub("", written, count=1)
         line = table.canonical(written)
-        text = written if origin else sealer.seal(written, node.number)
-        safe = line if origin else sealer.seal(line, node.number)
-        safe = safe.replace("<secret ", _WORD_OF_TOKEN)
+        safe = line
+        if secretive := "<secret " in line or sealer.hint.search(line) is not None:
+            safe = line if origin else sealer.seal(line, node.number)
+            safe = safe.replace("<secret ", _WORD_OF_TOKEN)
+        text = sealer.seal(written, node.number) if secretive and not origin else written
         negative = line.startswith("no ")
         matched = context.match(safe[3:] if negative else safe)
         rule, fields = (matched.rule, dict(matched.fields)) if matched else (_UNKNOWN, {})
@@ -174,7 +177,7 @@ class Reader:
                 fields.update({k: v for k, v in found.groupdict().items() if v})
         if parent is not None:
             fields.update({f"_{name}": value for name, value in parent.fields.items()})
-        shape = sealer.shape(line, self.opened)
+        shape = sealer.shape(line, self.opened) if secretive else Shape(line, ())
         sealed, named = safe, fields
         if origin and matched and shape.meanings:
             # A template may hold a secret in clear (a hash): in the key it is what it means.
@@ -354,7 +357,10 @@ class Comparison:
         lines_before, lines_after = [row[0] for row in before], [row[0] for row in target]
         if lines_before == lines_after:
             return
-        matcher = difflib.SequenceMatcher(None, lines_before, lines_after, autojunk=False)
+        alike = _common(lines_before, lines_after)  # most lists differ in one place only
+        matcher = difflib.SequenceMatcher(
+            None, lines_before[alike:], lines_after[alike:], autojunk=False
+        )
         blocks = tuple(
             Block(
                 (i1, j1),
@@ -364,8 +370,9 @@ class Comparison:
                     for _, node, reader in target[j1:j2]
                 ),
             )
-            for tag, i1, i2, j1, j2 in matcher.get_opcodes()
+            for tag, *places in matcher.get_opcodes()
             if tag != "equal"
+            for i1, i2, j1, j2 in ([alike + place for place in places],)
         )
         entries = Entries(
             blocks,
@@ -380,6 +387,14 @@ class Comparison:
         if number and text[0].isdigit():
             text = number.sub("", text, count=1)
         return self.table.canonical(text)
+
+
+def _common(one: Sequence[str], two: Sequence[str]) -> int:
+    """How many lines both begin with."""
+    for place, (first, second) in enumerate(zip(one, two, strict=False)):
+        if first != second:
+            return place
+    return min(len(one), len(two))
 
 
 def _filled(old: Item, new: Item) -> Item:

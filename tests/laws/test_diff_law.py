@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lab.ios import Device, Session, withdrawals
 from tasks.diff import Command, Impact, diff, merge, reveal
+from tasks.edits import NotOwned
 from tasks.errors import Place
 from tasks.rendered import File, Line, Owner, Platform
 
@@ -400,6 +402,42 @@ def test_commands_lead_there_and_undo_leads_back(before: str, after: str) -> Non
     type_into(device, changes.undo, revealed)
     assert device.running_config() == origin
     assert not lost_addresses(device, there)
+
+
+WORDS = re.findall(
+    r"<[^>]+>|\S+",
+    """
+    interface Gi0/1 Loopback1 ip address 10.0.0.1 255.255.255.0 secondary standby 1 300 priority
+    track version vrf forwarding X access-list 10 permit any host remark access-group in router
+    ospf redistribute mobile subnets metric key 7 chain pool local P 10.0.0.9 snmp-server community
+    user v3 auth sha * priv aes 128 password banner motd ^C route-map neighbor remote-as mobile
+    home-agent nai @x.net secure spi hex 0a1 description shutdown default <secret env:A>
+    <secret env:B|hex> ! end hostname username enable secret 5 line vty 0 4 network area
+    prefix-list seq
+    """,
+)
+SOUP = st.lists(
+    st.builds(
+        lambda indent, no, words: " " * indent + no + " ".join(words),
+        st.integers(0, 2),
+        st.sampled_from(("", "", "no ")),
+        st.lists(st.sampled_from(WORDS), min_size=1, max_size=6),
+    ),
+    max_size=14,
+)
+
+
+@given(before=SOUP, after=SOUP, whole=st.booleans())
+def test_whatever_is_written_is_compared(before: list[str], after: list[str], whole: bool) -> None:
+    """No text makes the engine fail, except by saying that a line is not ours."""
+    opened = {"env:A": "one", "env:B": "0x0b0b"}
+    running = "".join(f"{line}\n" for line in before)
+    want = intended("".join(f"{line}\n" for line in after))
+    want = replace(want, owner=Owner.WHOLE if whole else Owner.LINES)
+    try:
+        diff(running, want, Platform.IOS, opened)
+    except NotOwned:
+        assert not whole
 
 
 @given(before=configuration(), after=configuration())
