@@ -18,7 +18,9 @@ from tasks.secrets import resolve
 from tasks.sheet import sheet
 from tests.strategies import intents
 
-SLOW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(  # a site costs what six smaller things do
+    max_examples=settings().max_examples // 6, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def models(site: Site) -> list[DeviceModel]:

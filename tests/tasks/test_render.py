@@ -13,7 +13,7 @@ import pytest
 from hacc_agent import config
 from tasks import render as render_module
 from tasks.errors import Place
-from tasks.model import DeviceModel, Role
+from tasks.model import DeviceModel, Role, Slice
 from tasks.render import render, render_all, templates_sha256
 from tasks.rendered import SECRET, File, Owner, Platform, Rendered
 from tests import clusters
@@ -324,8 +324,9 @@ def test_lifetimes_are_shown_where_they_differ() -> None:
     assert all(line.endswith(" lifetime 1800") for line in hosts)
 
 
-def test_a_backup_takes_realms_without_a_pool() -> None:
-    realm = dataclasses.replace(clusters.service(ios()).realms[0], slice=None)
+@pytest.mark.parametrize("part", [None, Slice((), (), clusters.HERE)], ids=["backup", "empty"])
+def test_a_realm_is_served_without_a_pool(part: Slice | None) -> None:
+    realm = dataclasses.replace(clusters.service(ios()).realms[0], slice=part)
     text = lines(with_service(ios(), realms=(realm,), announces=()))
     assert "ip mobile host nai @example.net virtual-network 198.19.64.0 255.255.192.0" in text
     assert not [line for line in text if "pool" in line or "Null0" in line]
