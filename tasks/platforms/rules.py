@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class Impact(enum.IntEnum):
@@ -113,43 +113,44 @@ def compile_form(form: str) -> re.Pattern[str]:
     return re.compile("".join(out), re.DOTALL)
 
 
+_Row = tuple[re.Pattern[str], Rule]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The rules of one kind of section, found by the first word of a line."""
+    """The rules of one kind of section, found by the first two words of a line."""
 
-    rules: Mapping[str, tuple[tuple[re.Pattern[str], Rule], ...]]
+    rows: Mapping[str, Mapping[str, tuple[_Row, ...]]]
+    """By the first word and the second; "" is any word that no form of the table spells out."""
     ordered: bool  # whether the order of the lines is their meaning
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> Context:
-        by_word: dict[str, list[tuple[re.Pattern[str], Rule]]] = {}
-        for rule in rules:
-            for word in rule.form.split()[0].split("|"):
-                by_word.setdefault("" if word[0] == "{" else word, []).append(
-                    (compile_form(rule.form), rule)
-                )
-        return cls(
-            {word: tuple(rows) for word, rows in by_word.items()},
-            any(rule.kind is Kind.ORDERED for rows in by_word.values() for _, rule in rows),
-        )
+        table = [(*_first_words(rule.form), (compile_form(rule.form), rule)) for rule in rules]
+        firsts = {word for first, _, _ in table for word in first}
+        rows: dict[str, dict[str, tuple[_Row, ...]]] = {}
+        for one in firsts | {""}:
+            rest = [(second, row) for first, second, row in table if one in first or "" in first]
+            seconds = {word for second, _ in rest for word in second}
+            rows[one] = {
+                two: tuple(row for second, row in rest if two in second or "" in second)
+                for two in seconds | {""}
+            }
+        return cls(rows, any(rule.kind is Kind.ORDERED for _, _, (_, rule) in table))
 
     def match(self, line: str) -> Matched | None:
-        word = line.split(" ", 1)[0]
-        for pattern, rule in (*self.rules.get(word, ()), *self.rules.get("", ())):
+        """The line under the first rule whose form it has."""
+        words = line.split(" ", 2)
+        by_second = self.rows.get(words[0]) or self.rows[""]
+        second = words[1] if len(words) > 1 else ""
+        for pattern, rule in by_second.get(second) or by_second[""]:
             if found := pattern.fullmatch(line):
                 return Matched(rule, {k: v for k, v in found.groupdict().items() if v})
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Filler:
-    """Fills a template of a name from fields; nothing when a field is absent."""
-
-    fields: Mapping[str, str]
-    line: str = field(default="")
-
-    def __call__(self, template: str) -> str | None:
-        try:
-            return template.format_map({**self.fields, "line": self.line})
-        except KeyError:
-            return None
+def _first_words(form: str) -> tuple[list[str], list[str]]:
+    """What the first and the second word of a form may be; "" for any."""
+    words = [*form.split(" "), "", ""][:2]
+    first, second = ([""] if re.search(r"[{[]", word) else word.split("|") for word in words)
+    return first, second
