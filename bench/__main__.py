@@ -1,0 +1,25 @@
+"""`make bench`: every measurement, one after the other; the last line of each names the machine."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = ("intent", "render", "diff", "push", "lab_up", "provision")
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or BENCHMARKS
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        print(f"bench: no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        return 1
+    codes = []
+    for name in chosen:
+        print(f"\n== {name}", flush=True)
+        codes.append(importlib.import_module(f"{__package__}.{name}").main())
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
