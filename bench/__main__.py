@@ -17,7 +17,8 @@ def main() -> int:
     codes = []
     for name in chosen:
         print(f"\n== {name}", flush=True)
-        codes.append(importlib.import_module(f"{__package__}.{name}").main())
+        code: int = importlib.import_module(f"{__package__}.{name}").main()
+        codes.append(code)
     return max(codes)
 
 
