@@ -28,7 +28,7 @@ OPENED = {
         "file:/etc/hacc/key",
         "vault:secret/hacc#hsrp",
         "sops:keys.yaml#ha.pair",
-        "keyring:hacc/ha 1".replace(" ", "-"),
+        "keyring:hacc/ha-1",
     ],
 )
 def test_references_survive_inside_a_token(text: str) -> None:
