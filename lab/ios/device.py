@@ -214,10 +214,9 @@ class Device:
         if self.faults.wrong_password:
             return None
         line = self.configuration.get(f"username {user}")
-        if line is not None and "stored" in line.args:
-            kind, _, value = line.args["stored"].rpartition(" ")
-            if matches(password, kind, value):
-                return int(line.args.get("privilege", "1"))
+        stored = line.args.get("stored") if line is not None else None
+        if line is not None and stored is not None and matches(password, stored):
+            return int(line.args.get("privilege", "1"))
         if self.users.get(user) == password:
             return self.privilege
         return None
@@ -227,8 +226,7 @@ class Device:
         for key in ("enable secret", "enable password"):
             line = self.configuration.get(key)
             if line is not None:
-                kind, _, value = line.text.removeprefix(f"{key} ").rpartition(" ")
-                return matches(password, kind, value)
+                return matches(password, line.text.removeprefix(f"{key} "))
         return None if self.enable is None else password == self.enable
 
     # --- standby groups, as the journal and the LAN see them ---

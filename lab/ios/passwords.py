@@ -72,11 +72,15 @@ def decode7(text: str) -> str | None:
         return None
 
 
-def matches(given: str, kind: str, stored: str) -> bool:
-    """Whether a password is the one that the configuration holds in this form."""
+def matches(given: str, stored: str) -> bool:
+    """Whether a password is the one that the configuration holds: `5 HASH`, `7 TEXT`, or plain.
+
+    Types 8 and 9 are kept as they are and match nothing: this router cannot compute them.
+    """
+    kind, _, value = stored.partition(" ")
     if kind == "5":
-        salt = stored.split("$")[2] if stored.count("$") >= 3 else ""
-        return type5(given, salt) == stored
+        salt = value.split("$")[2] if value.count("$") >= 3 else ""
+        return type5(given, salt) == value
     if kind == "7":
-        return decode7(stored) == given
-    return given == stored
+        return decode7(value) == given
+    return given == stored.removeprefix("0 ") and kind not in ("8", "9")

@@ -204,6 +204,20 @@ def test_another_host_key_and_power(router: Running) -> None:
     assert key() == before
 
 
+def test_a_slow_login_and_a_closed_door(router: Running) -> None:
+    router.do(do="fault", device="r1", set={"login_delay": 0.3})
+    client = router.connect()
+    assert client.find_prompt() == "west-1>"
+    client.disconnect()
+    router.do(do="fault", device="r1", set={"refuse_connection": True})
+    with pytest.raises(Exception, match=r"(?i)connection to device failed|refused"):
+        router.connect(conn_timeout=2)
+    (shown,) = router.do(do="list")["devices"]
+    assert shown["faults"] == {"login_delay": 0.3, "refuse_connection": True}
+    router.do(do="clear", device="r1")
+    assert router.connect().find_prompt() == "west-1>"
+
+
 def test_one_command_without_a_terminal(router: Running) -> None:
     client = router.connect()
     channel = client.remote_conn_pre.get_transport().open_session()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.ios import Console, Device, Session
+from lab.ios.passwords import decode7, encode7, type5
 from lab.ios.terminal import Terminal
 
 
@@ -115,9 +116,21 @@ def test_a_secret_of_the_configuration_opens_enable_mode_in_both_forms() -> None
     assert again.login("u", "pass") == 15
 
 
-def test_type_5_is_md5_crypt_as_everybody_computes_it() -> None:
-    from lab.ios.passwords import decode7, type5
+@pytest.mark.parametrize(
+    "line",
+    ["password 0 two words", "password two words", "password 7 {seven}", "secret two words"],
+)
+def test_every_form_of_a_password_lets_its_user_in(line: str) -> None:
+    text = f"username u {line.format(seven=encode7('two words'))}\n"
+    device = Device.from_text("r", text)
+    assert device.login("u", "two words") == 1
+    assert device.login("u", "words") is None
+    device.merge("service password-encryption", 0.0)
+    assert "two words" not in device.running_config()
+    assert device.login("u", "two words") == 1
 
+
+def test_type_5_is_md5_crypt_as_everybody_computes_it() -> None:
     assert type5("cisco", "mERr") == "$1$mERr$hx5rVt7rPNoS4wqbXKX7m0"  # a published hash
     assert decode7("0822455D0A16") == "cisco"  # and a published type 7 string
 
