@@ -95,8 +95,8 @@ class HostKeys:
         self._known: dict[str, list[HostKey]] = {}
         self._hashed: list[tuple[bytes, bytes, HostKey]] = []  # `HashKnownHosts yes`
         self._revoked: set[bytes] = set()
-        self._private = tempfile.TemporaryDirectory(prefix="hacc-keys-")
         self._load()
+        self._private = tempfile.TemporaryDirectory(prefix="hacc-keys-")
 
     def close(self) -> None:
         self._private.cleanup()

@@ -28,7 +28,7 @@ from ..diff import reveal
 from ..plan import FileChange
 from ..rendered import Platform
 from ..running import Running, RunningFile
-from ..secrets import resolve
+from ..secrets import redact, resolve
 from .errors import ApplyFailed, DeviceError, NotReverted, SessionLost, Unexpected
 from .router import Connect, Job
 
@@ -209,18 +209,18 @@ class LinuxRouter:
             f"exec /bin/sh {directory}/apply.sh apply {job.run}"
         )
         code, output = self._exec(command, archive, APPLY_TIMEOUT_S)
-        self._judge(code, output)
+        self._judge(job, code, output)
         self._prove(job)
 
     def confirm(self, job: Job) -> None:
-        self._judge(*self._verb(job, "confirm"))
+        self._judge(job, *self._verb(job, "confirm"))
 
     def revert(self, job: Job) -> None:
         code, output = self._verb(job, "restore", urgent=True)
         if code != 0:
             raise NotReverted(
                 self._host,
-                f"the previous files could not be brought back: {_said(output)}",
+                f"the previous files could not be brought back: {self._sealed(job, _said(output))}",
                 f"look at {RUNS}/{job.run} on the router; the files are in previous/",
             )
 
@@ -235,7 +235,7 @@ class LinuxRouter:
     def _open(self, change: FileChange, job: Job) -> bytes:
         """The contents with their secrets, in the last moment."""
         held = job.before.file(change.path)
-        own = reveal(held.text, Platform.LINUX) if held and held.text else {}
+        own = reveal(held.in_force, Platform.LINUX) if held else {}
         return resolve(change.after, {**job.opened, **own}).encode()
 
     def _prove(self, job: Job) -> None:
@@ -256,15 +256,21 @@ class LinuxRouter:
         job.journal.record(self._host, "step", verb)
         return self._exec(command, b"", APPLY_TIMEOUT_S, urgent=urgent)
 
-    def _judge(self, code: int, output: bytes) -> None:
+    def _judge(self, job: Job, code: int, output: bytes) -> None:
         if code == 0:
             return
-        reason = _said(output)
+        reason = self._sealed(job, _said(output))
         if code == REFUSED:
             raise ApplyFailed(self._host, f"{reason}; nothing was touched")
         if code == RESTORED:
             raise ApplyFailed(self._host, f"{reason}; the previous files are back")
         raise ApplyFailed(self._host, reason)
+
+    def _sealed(self, job: Job, text: str) -> str:
+        """A command that fails likes to print the line it failed at, secret and all."""
+        for file in job.before.files:
+            text = redact(text, reveal(file.text or "", Platform.LINUX))
+        return redact(text, job.opened)
 
     def _exec(
         self, command: str, data: bytes, timeout_s: float, *, urgent: bool = False

@@ -1,0 +1,312 @@
+"""A push to Linux routers: real sshd, FRR and snmpd in namespaces, and all that can break."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from lab.lab import Lab
+from lab.namespaces import enter_network
+from tasks import push, rollback
+from tasks.devices.session import Target
+from tasks.errors import Exit, HaccError, Place
+from tasks.plan import Wave
+from tasks.push import State
+from tasks.rendered import File, Line, Owner, Platform, Rendered
+from tasks.runner import Event, Stage
+from tests.lab.labs import topology
+from tests.tasks.push.simulated import Orchestrator
+
+pytestmark = pytest.mark.lab
+
+T = TypeVar("T")
+
+COMMUNITY = "open-s3same"
+OPENED = {"env:COMMUNITY": COMMUNITY}
+PATHS = ("/etc/sysctl.d/90-hacc.conf", "/etc/frr/frr.conf", "/etc/snmp/snmpd.conf")
+
+FRR = """\
+frr version 8.4.4
+frr defaults traditional
+hostname {name}
+service integrated-vtysh-config
+!
+ip route 198.19.8.0/21 Null0
+!
+interface lo
+ ip address 198.19.0.1/32
+exit
+!
+end
+"""
+SYSCTL = "net.ipv4.conf.all.arp_ignore = 1\n"
+SNMP = "agentaddress udp:161\nrocommunity <secret env:COMMUNITY>\n"
+
+
+def file(path: str, text: str, mode: int = 0o640) -> File:
+    lines = tuple(
+        Line(line, Place("test.j2", n), ()) for n, line in enumerate(text.splitlines(), 1)
+    )
+    return File(path, mode, Owner.WHOLE, (), lines)
+
+
+def rendered(name: str, *, frr: str = FRR, snmp: str = SNMP) -> Rendered:
+    return Rendered(
+        name,
+        Platform.LINUX,
+        (
+            file(PATHS[0], SYSCTL, 0o644),
+            file(PATHS[1], frr.format(name=name)),
+            file(PATHS[2], snmp, 0o600),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(topology("push", 2), keep_host_keys=False) as lab:
+        yield lab
+
+
+class Site:
+    """The lab's routers and an orchestrator in its management network."""
+
+    def __init__(self, lab: Lab, work: Path) -> None:
+        self.lab = lab
+        self.work = work
+        self.names = tuple(router.name for router in lab.topology.linux)
+
+    def inside(self, body: Callable[[], T]) -> T:
+        """Run in a thread that is in the management network; threads inherit it."""
+        outcome: list[Any] = []
+
+        def run() -> None:
+            enter_network(self.lab.fabric())
+            try:
+                outcome.append((True, body()))
+            except BaseException as error:
+                outcome.append((False, error))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(120)
+        good, value = outcome[0]
+        if not good:
+            raise value
+        result: T = value
+        return result
+
+    def orchestrator(
+        self, wanted: Mapping[str, Rendered] | None = None, **how: Any
+    ) -> Orchestrator:
+        secrets = self.lab.secrets()
+        targets = [
+            Target(one.name, Platform.LINUX, str(one.management), "root", secrets[one.password])
+            for one in self.lab.topology.linux
+        ]
+        wanted = wanted or {name: rendered(name) for name in self.names}
+        return Orchestrator(self.work, targets, wanted, OPENED, **how)
+
+    def sh(self, name: str, command: str) -> str:
+        return self.lab.run(name, "sh", "-c", command).stdout
+
+    def state(self, name: str) -> str:
+        """Everything that a change of ours may touch, as the router tells it."""
+        return self.sh(
+            name,
+            f"for f in {' '.join(PATHS)}; do stat -c '%n %a %U %s' $f; cat $f; done 2>&1; "
+            "vtysh -c 'show running-config'; ip route; ip -br addr; "
+            "sysctl net.ipv4.conf.all.arp_ignore; systemctl is-active frr snmpd; "
+            "systemctl is-enabled frr snmpd; ls /etc/frr /etc/snmp /etc/sysctl.d",
+        )
+
+    def states(self) -> dict[str, str]:
+        return {name: self.state(name) for name in self.names}
+
+
+@pytest.fixture
+def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
+    site = Site(lab, tmp_path / ".hacc")
+    before = site.states()
+    yield site
+    for name in site.names:  # the next test starts from the same routers
+        site.sh(name, "for r in /var/lib/hacc/runs/*; do sh $r/apply.sh restore ${r##*/}; done")
+        site.sh(name, "rm -rf /var/lib/hacc/runs")
+    assert site.states() == before
+
+
+def said(applied: push.Applied) -> str:
+    return "\n".join(map(str, applied.problems))
+
+
+def test_a_change_is_in_force_confirmed_and_taken_back_byte_for_byte(site: Site) -> None:
+    before = site.states()
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            applied = hacc.apply(hacc.plan())
+            assert applied.exit is Exit.OK, said(applied)
+            assert "198.19.8.0/21" in site.sh("r1", "ip route")
+            assert site.sh("r1", "sysctl -n net.ipv4.conf.all.arp_ignore") == "1\n"
+            asked = f"snmpget -v2c -c {COMMUNITY} -Oqv 127.0.0.1 .1.3.6.1.2.1.1.5.0"
+            assert "r1" in site.sh("r1", asked)
+            assert [host.files for host in hacc.plan().hosts] == [(), ()]
+            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    assert site.states() == before
+
+
+FAULTS = {
+    "frr.conf-with-an-unknown-line": (
+        {"frr": FRR + "router nonsense\n"},
+        "nothing was touched",
+        State.RETURNED,
+    ),
+    "frr.conf-that-frr-reload-refuses": (
+        {"frr": FRR.replace("!\nend\n", "ip route 198.19.8.0/33 Null0\nend\n")},
+        "",
+        State.RETURNED,
+    ),
+    "service-that-does-not-start": (
+        {"snmp": SNMP + "agentaddress nonsense:0:0\n"},
+        "snmpd",
+        State.RETURNED,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_router_refuses_takes_the_whole_run_back(site: Site, fault: str) -> None:
+    how, message, state = FAULTS[fault]
+    before = site.states()
+
+    def body() -> push.Applied:
+        wanted = {"r1": rendered("r1"), "r2": rendered("r2", **how)}
+        with site.orchestrator(wanted) as hacc:
+            return hacc.apply(hacc.plan())
+
+    applied = site.inside(body)
+    assert applied.exit is Exit.DEVICE, said(applied)
+    assert message in said(applied)
+    assert applied.hosts[1].state is state
+    assert site.states() == before
+
+
+def test_a_file_edited_between_the_check_and_the_push_is_not_overwritten(site: Site) -> None:
+    def edit(event: Event) -> None:
+        if (event.host, event.stage) == ("r2", Stage.PUSH):
+            site.sh("r2", "echo '# mine' >> /etc/frr/frr.conf")
+
+    def body() -> push.Applied:
+        with site.orchestrator(listener=edit) as hacc:
+            return hacc.apply(hacc.plan())
+
+    applied = site.inside(body)
+    assert "/etc/frr/frr.conf has changed since the plan was made; nothing was touched" in said(
+        applied
+    )
+    assert applied.hosts[0].state is State.RETURNED
+    assert site.sh("r2", "tail -n1 /etc/frr/frr.conf") == "# mine\n"
+    site.sh("r2", "sed -i '/# mine/d' /etc/frr/frr.conf")
+
+
+def test_a_failed_verification_and_an_interruption_leave_the_old_state(site: Site) -> None:
+    before = site.states()
+
+    def interrupt(event: Event) -> None:
+        if (event.host, event.stage) == ("r1", Stage.APPLIED):
+            hacc.fleet.stop.request("Ctrl-C")
+
+    with site.orchestrator(listener=interrupt) as hacc:
+        applied = site.inside(lambda: hacc.apply(hacc.plan()))
+    assert applied.exit is Exit.INTERRUPTED
+    assert [host.state for host in applied.hosts] == [State.RETURNED, State.NOT_BEGUN]
+    assert site.states() == before
+
+
+def test_a_confirmation_too_late_finds_that_the_router_went_back(site: Site) -> None:
+    before = site.states()
+
+    def dawdle(_wave: Wave) -> list[Any]:
+        wait_until(lambda: "restored" in site.sh("r1", "cat /var/lib/hacc/runs/*/state"))
+        return []
+
+    def body() -> push.Applied:
+        with site.orchestrator() as hacc:
+            return hacc.apply(hacc.plan(), verify=dawdle, confirm_within_s=2)
+
+    applied = site.inside(body)
+    assert applied.exit is Exit.DEVICE
+    assert "gone back by itself: no confirmation came in time" in said(applied)
+    assert site.states() == before
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not within its time"
+        time.sleep(0.1)
+
+
+def test_an_orchestrator_that_is_killed_leaves_routers_that_go_back(site: Site) -> None:
+    """kill -9 between "in force" and "confirmed": the dead-man timer is the router's own."""
+    before = site.states()
+    child = os.fork()
+    if child == 0:  # the orchestrator: dies at once when its first router is in force
+        try:
+
+            def die(event: Event) -> None:
+                if event.stage is Stage.APPLIED:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            enter_network(site.lab.fabric())
+            with site.orchestrator(listener=die) as hacc:
+                hacc.apply(hacc.plan(), confirm_within_s=3)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert site.states() != before
+    wait_until(lambda: site.states() == before)
+
+
+def test_a_killed_run_can_be_rolled_back_before_the_timer_ends(site: Site) -> None:
+    before = site.states()
+
+    class Died(Exception):
+        pass
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            plan = hacc.plan()
+
+            def die(_wave: Wave) -> list[Any]:
+                raise Died
+
+            with pytest.raises(Died):
+                hacc.apply(plan, verify=die, confirm_within_s=300)
+            with pytest.raises(HaccError):
+                hacc.apply(plan)
+            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    assert site.states() == before
+
+
+def test_the_scripts_are_posix_shell() -> None:
+    for name in ("apply.sh", "fetch.sh"):
+        script = Path(push.__file__).parent / "devices" / name
+        checked = subprocess.run(["dash", "-n", str(script)], capture_output=True, text=True)
+        assert (checked.returncode, checked.stderr) == (0, ""), name
+    assert sys.platform == "linux"
