@@ -27,7 +27,17 @@ from .steps import Step
 from .tree import parse
 from .whole import whole_lines
 
-__all__ = ["Changes", "Command", "DiffLine", "Impact", "diff", "merge", "normalised", "reveal"]
+__all__ = [
+    "Changes",
+    "Command",
+    "DiffLine",
+    "Impact",
+    "diff",
+    "merge",
+    "normalised",
+    "reveal",
+    "sealed",
+]
 
 
 def diff(running: str, intended: File, platform: Platform, opened: Mapping[str, str]) -> Changes:
@@ -68,6 +78,13 @@ def reveal(running: str, platform: Platform) -> Mapping[str, str]:
     """The secrets of a running configuration by their sealed references, exactly as written."""
     table = ios.TABLE if platform is Platform.IOS else frr.TABLE
     return table.sealer.reveal(running.splitlines())
+
+
+def sealed(running: str, platform: Platform) -> str:
+    """The text with each secret as the reference that `reveal` gives it; all else byte for byte."""
+    table = ios.TABLE if platform is Platform.IOS else frr.TABLE
+    lines = enumerate(running.splitlines(keepends=True), 1)
+    return "".join(table.sealer.seal(line, number) for number, line in lines)
 
 
 def normalised(running: str, platform: Platform) -> str:

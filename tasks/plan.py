@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from .diff import Command, DiffLine, Impact, diff, merge
+from .diff import Command, DiffLine, Impact, diff, merge, reveal, sealed
 from .errors import HaccError, Place, Problem
 from .model import ClusterModel, DeviceModel, Role
 from .rendered import File, Owner, Platform, Rendered
@@ -190,21 +190,29 @@ def _file_change(
 ) -> FileChange | None:
     """The change of one Linux file, or None where it is right: in the file and in the daemon."""
     text = held.text if held else None
-    if file.owner is Owner.WHOLE:
-        after = file.text
-    else:
-        after = merge(text or "", file, Platform.LINUX, opened)
-    runs = held.live if held and held.live is not None else text
-    changes = diff(runs or "", file, Platform.LINUX, opened)
-    if held and not changes.lines and text == resolve(after, opened) and held.mode == file.mode:
-        return None
+    runs = held.in_force if held else ""
+    lines = diff(runs, file, Platform.LINUX, opened).lines
+    if held and text is not None and held.mode == file.mode and not lines:
+        if file.owner is Owner.WHOLE and text == resolve(file.text, opened):
+            return None
+        if file.owner is Owner.LINES and not diff(text, file, Platform.LINUX, opened).lines:
+            return None
     return FileChange(
         path=file.path,
         mode=file.mode,
-        after=after,
+        after=file.text if file.owner is Owner.WHOLE else _merged(runs, file, opened),
         before_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
-        lines=changes.lines,
+        lines=lines,
     )
+
+
+def _merged(runs: str, file: File, opened: Mapping[str, str]) -> str:
+    """What runs, with our lines in it: what others set and never saved must survive our reload.
+
+    Their secrets are sealed as `running:N`, and opened from the same text when it is pushed.
+    """
+    theirs = reveal(runs, Platform.LINUX)
+    return merge(sealed(runs, Platform.LINUX), file, Platform.LINUX, {**opened, **theirs})
 
 
 # What a changed file interrupts when it is brought into force. A file that was not there interrupts

@@ -24,6 +24,11 @@ class RunningFile:
     mode: int
     live: str | None = None
 
+    @property
+    def in_force(self) -> str:
+        """What counts: what the daemon runs, where it can be asked; else what the file says."""
+        return (self.text or "") if self.live is None else self.live
+
 
 @dataclass(frozen=True, slots=True)
 class Running:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import plan as plans
-from tasks.diff import Command, Impact
+from tasks.diff import Command, Impact, reveal
 from tasks.errors import Exit, HaccError
 from tasks.model import ClusterModel
 from tasks.plan import FileChange, HostPlan, Plan, from_json, make_plan, plan_host, to_json, waves
@@ -178,6 +178,54 @@ def test_what_the_daemon_runs_counts_not_only_its_file() -> None:
     made = plan_host(
         render(west().device("ha1")), dataclasses.replace(running, files=files), OPENED
     )
+    assert [change.path for change in made.files] == ["/etc/frr/frr.conf"]
+
+
+FOREIGN = """\
+frr version 8.4.4
+frr defaults traditional
+hostname ha1
+router bgp 65000
+ neighbor 10.0.0.1 remote-as 65001
+ neighbor 10.0.0.1 password somebody-elses
+exit
+"""
+
+
+def frr_plan(text: str | None, live: str | None) -> tuple[HostPlan, RunningFile]:
+    """What is planned for ha1 when FRR's file and FRR itself say this, and all else is right."""
+    running = held(west(), "ha1")
+    frr = RunningFile("/etc/frr/frr.conf", text, 0o640, live)
+    files = tuple(frr if file.path == frr.path else file for file in running.files)
+    made = plan_host(
+        render(west().device("ha1")), dataclasses.replace(running, files=files), OPENED
+    )
+    return made, frr
+
+
+def test_others_secrets_in_a_shared_file_stay_sealed_and_are_pushed_as_they_were() -> None:
+    made, frr = frr_plan(FOREIGN, FOREIGN)
+    [change] = made.files
+    assert "somebody-elses" not in change.after
+    pushed = resolve(change.after, {**OPENED, **reveal(frr.in_force, Platform.LINUX)})
+    assert pushed.startswith(FOREIGN)
+
+
+def test_what_others_set_and_never_saved_survives_our_push() -> None:
+    saved = FOREIGN.partition("router bgp")[0]
+    made, _ = frr_plan(saved, FOREIGN)
+    assert "neighbor 10.0.0.1 remote-as 65001" in made.files[0].after
+
+
+def test_a_file_in_another_order_than_the_daemon_prints_is_no_change() -> None:
+    ours = resolve(render(west().device("ha1")).files[2].text, OPENED)
+    made, _ = frr_plan(ours + FOREIGN, FOREIGN + ours)
+    assert made.empty
+
+
+def test_ours_in_the_daemon_but_not_in_the_file_is_a_change() -> None:
+    ours = resolve(render(west().device("ha1")).files[2].text, OPENED)
+    made, _ = frr_plan(FOREIGN, FOREIGN + ours)
     assert [change.path for change in made.files] == ["/etc/frr/frr.conf"]
 
 
