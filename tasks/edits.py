@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from .errors import Exit, HaccError, Place, Problem
 from .ownership import Owned
 from .platforms import Context, Kind, Rule, Shape, Table
-from .platforms.ios_names import is_virtual
 from .platforms.sealing import HIDDEN
 from .rendered import Line
 from .tree import Node
@@ -338,7 +337,7 @@ class Comparison:
         rest = self.table.settled.get(old.rule.inside)
         return (
             rest is not None
-            and _is_physical(old)
+            and is_physical(old)
             and all(child.text in rest for child in old.node.children)
             and any(child.text == "shutdown" for child in old.node.children)
         )
@@ -423,14 +422,9 @@ def _first_word(text: str) -> str:
     return words[1] if words[0] == "no" and len(words) > 1 else words[0]
 
 
-def _is_physical(item: Item) -> bool:
-    name = item.fields.get("interface")
-    return item.rule.inside == "interface" and name is not None and not is_virtual(name)
-
-
 def is_physical(item: Item) -> bool:
     """Whether the section is a port of the router, which no command can remove."""
-    return _is_physical(item)
+    return item.reader.table.port(item.line)
 
 
 def _foreign(old: Item, new: Item) -> Problem:

@@ -117,6 +117,7 @@ TABLE = Table(
         "interface": frozenset(("no ip address", "shutdown", "duplex auto", "speed auto",
                                 "negotiation auto", "media-type rj45")),
     },
+    port=ios_names.is_port,
     numbered_list=re.compile(r"access-list (?P<list>\d+) (?P<entry>.+)"),
     list_header=_list_header,
     entry_number=re.compile(r"\d+ (?=permit|deny|remark)"),

@@ -49,6 +49,7 @@ def canonical(name: str) -> str:
     return name
 
 
-def is_virtual(name: str) -> bool:
-    """Whether `no interface` removes it: loopbacks, tunnels and their like, and subinterfaces."""
-    return name.startswith(_VIRTUAL) or "." in name
+def is_port(header: str) -> bool:
+    """Whether it is the section of a port; loopbacks, tunnels and subinterfaces are none."""
+    kind, _, name = header.partition(" ")
+    return kind == "interface" and not name.startswith(_VIRTUAL) and "." not in name

@@ -26,6 +26,8 @@ Mobile Wireless Home Agent 12.4(15)XM; where none is at hand, the behaviour that
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .rules import Context, Impact, Kind, Rule
 
 R = Rule
@@ -182,7 +184,12 @@ _TOP = (
 # --- interface ------------------------------------------------------------------------------------
 
 _HSRP = "the HSRP group elects again"
-_HSRP_ROW = {"group": "standby {group}", "impact": _REELECTION, "why": _HSRP}
+
+
+def _hsrp(row: Rule) -> Rule:
+    """A setting of an HSRP group."""
+    return replace(row, group="standby {group}", impact=_REELECTION, why=_HSRP)
+
 
 _INTERFACE = (
     R("vrf forwarding {vrf}", key="vrf forwarding", refers=("vrf {vrf}",), rank=0,
@@ -218,30 +225,30 @@ _INTERFACE = (
     R("standby version {version}", no="no standby version", default="standby version 1", rank=38,
       pivot="standby ", impact=_REELECTION, why="both routers must speak one version"),
     R("standby delay {rest*}", no="no standby delay", rank=39),
-    R("standby {group:\\d+} priority {priority}", key="standby {group} priority", rank=40,
-      no="no standby {group} priority", default="standby {group} priority 100", **_HSRP_ROW),
-    R("standby {group:\\d+} timers {rest*}", key="standby {group} timers", rank=40,
-      no="no standby {group} timers", default="standby {group} timers 3 10", **_HSRP_ROW),
-    R("standby {group:\\d+} authentication md5 key-chain {chain}", rank=41,
+    _hsrp(R("standby {group:\\d+} priority {priority}", key="standby {group} priority", rank=40,
+      no="no standby {group} priority", default="standby {group} priority 100")),
+    _hsrp(R("standby {group:\\d+} timers {rest*}", key="standby {group} timers", rank=40,
+      no="no standby {group} timers", default="standby {group} timers 3 10")),
+    _hsrp(R("standby {group:\\d+} authentication md5 key-chain {chain}", rank=41,
       key="standby {group} authentication", no="no standby {group} authentication",
-      refers=("key-chain {chain}",), **_HSRP_ROW),
-    R("standby {group:\\d+} authentication {rest*}", key="standby {group} authentication", rank=41,
-      no="no standby {group} authentication", **_HSRP_ROW),
+      refers=("key-chain {chain}",))),
+    _hsrp(R("standby {group:\\d+} authentication {rest*}", rank=41,
+      key="standby {group} authentication", no="no standby {group} authentication")),
     R("standby {group:\\d+} name {name}", key="standby {group} name", rank=42,
       no="no standby {group} name", defines=("redundancy {name}",), group="standby {group}",
       impact=_BINDINGS, impact_new=_NONE, why="home-agent redundancy follows the group's name"),
-    R("standby {group:\\d+} track {object} {rest*}", key="standby {group} track {object}", rank=43,
-      no="no standby {group} track {object}", refers=("track {object}",), **_HSRP_ROW),
-    R("standby {group:\\d+} preempt {rest*}", key="standby {group} preempt", rank=44,
-      no="no standby {group} preempt", **_HSRP_ROW),
-    R("standby {group:\\d+} ip {address} secondary", _LIST, rank=46,
+    _hsrp(R("standby {group:\\d+} track {object} {rest*}", rank=43,
+      key="standby {group} track {object}", no="no standby {group} track {object}", refers=("track {object}",))),
+    _hsrp(R("standby {group:\\d+} preempt {rest*}", key="standby {group} preempt", rank=44,
+      no="no standby {group} preempt")),
+    _hsrp(R("standby {group:\\d+} ip {address} secondary", _LIST, rank=46,
       refers=("vip {_interface} {group}", "primary {_interface}"),
-      claims=("vip - {address} {address}",), **_HSRP_ROW),
-    R("standby {group:\\d+} ip {address*}", key="standby {group} ip", rank=45,
+      claims=("vip - {address} {address}",))),
+    _hsrp(R("standby {group:\\d+} ip {address*}", key="standby {group} ip", rank=45,
       no="no standby {group} ip", defines=("vip {_interface} {group}",),
-      refers=("primary {_interface}",), claims=("vip - {address} {address}",), **_HSRP_ROW),
-    R("standby {group:\\d+} {what} {rest*}", key="standby {group} {what}", rank=44,
-      no="no standby {group} {what}", **_HSRP_ROW),
+      refers=("primary {_interface}",), claims=("vip - {address} {address}",))),
+    _hsrp(R("standby {group:\\d+} {what} {rest*}", key="standby {group} {what}", rank=44,
+      no="no standby {group} {what}")),
     # OSPF on the interface.
     R("ip ospf message-digest-key {id} md5 {key*}", _RECREATE,
       key="ip ospf message-digest-key {id}", no="no ip ospf message-digest-key {id}", rank=50,
@@ -294,22 +301,27 @@ _OSPF = (
     R("{what:auto-cost|maximum-paths|max-lsa} {rest*}", key="{what}", no="no {what}"),
 )  # fmt: skip
 
-_NEIGHBOR = {"group": "neighbor {neighbor}"}
+
+def _neighbor(row: Rule) -> Rule:
+    """A setting of a BGP neighbour."""
+    return replace(row, group="neighbor {neighbor}")
+
+
 _BGP = (
     R("bgp router-id {address}", no="no bgp router-id", rank=0, impact=_ADJACENCY,
       why="all sessions are reset"),
-    R("neighbor {neighbor} peer-group", rank=10, defines=("neighbor {neighbor}",), **_NEIGHBOR),
-    R("neighbor {neighbor} remote-as {as}", key="neighbor {neighbor} remote-as", rank=11,
+    _neighbor(R("neighbor {neighbor} peer-group", rank=10, defines=("neighbor {neighbor}",))),
+    _neighbor(R("neighbor {neighbor} remote-as {as}", key="neighbor {neighbor} remote-as", rank=11,
       defines=("neighbor {neighbor}",), impact=_ADJACENCY, impact_new=_NONE,
-      why="the session is reset", **_NEIGHBOR),
-    R("neighbor {neighbor} {what:route-map|prefix-list|distribute-list} {list} {way:in|out}",
-      key="neighbor {neighbor} {what} {way}", refers=("neighbor {neighbor}", "{what} {list}"),
-      rank=13, **_NEIGHBOR),
-    R("neighbor {neighbor} {what:password|update-source|ebgp-multihop|local-as} {rest*}",
+      why="the session is reset")),
+    _neighbor(R("neighbor {neighbor} {what:route-map|prefix-list|distribute-list} {list}"
+      " {way:in|out}", key="neighbor {neighbor} {what} {way}", refers=("neighbor {neighbor}", "{what} {list}"),
+      rank=13)),
+    _neighbor(R("neighbor {neighbor} {what:password|update-source|ebgp-multihop|local-as} {rest*}",
       key="neighbor {neighbor} {what}", refers=("neighbor {neighbor}",), rank=12,
-      impact=_ADJACENCY, why="the session is reset", **_NEIGHBOR),
-    R("neighbor {neighbor} {what} {rest*}", key="neighbor {neighbor} {what}", rank=12,
-      refers=("neighbor {neighbor}",), **_NEIGHBOR),
+      impact=_ADJACENCY, why="the session is reset")),
+    _neighbor(R("neighbor {neighbor} {what} {rest*}", key="neighbor {neighbor} {what}", rank=12,
+      refers=("neighbor {neighbor}",))),
     R("network {rest*}", _LIST, rank=20),
     R("redistribute {source:ospf|eigrp|isis} {process} {options*}", _ADDITIVE, rank=30,
       key="redistribute {source} {process}", no="no redistribute {source} {process}",
