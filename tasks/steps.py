@@ -301,7 +301,7 @@ class Steps:
             line.startswith("remark")
             for line in (*entries.lines[0], *(item.line for b in blocks for item in b.after))
         )
-        if remarks and not append:
+        if remarks and (not append or any(block.before for block in blocks)):
             blocks = (_tail(section, entries),)
         going = [item for block in blocks for item in block.before]
         coming: list[Step] = []
@@ -317,6 +317,10 @@ class Steps:
         anew = {step.key for step in coming}
         leaving = [Step(path, f"no {item.text}", item.rule, item.key, True) for item in going]
         first = [step for step in leaving if remarks or step.key in anew]
+        for step in leaving:
+            if step.key in anew and not step.key.startswith("remark"):
+                step.impact = Impact.ADJACENCY_RESET
+                step.why = "for a moment the list is without this entry"
         chain = [*first, *coming, *(step for step in leaving if step not in first)]
         if numbered:
             name = header.key.rsplit(" ", 1)[-1]
@@ -327,8 +331,15 @@ class Steps:
 
 
 def _tail(section: Section, entries: Entries) -> Block:
-    """Everything from the first difference on, as one block."""
-    i, j = entries.blocks[0].at
+    """Everything from the first difference on, as one block.
+
+    `no` with a remark that stands twice takes the first: then the block begins there.
+    """
+    lines = entries.lines[0]
+    start = entries.blocks[0].at[0]
+    while again := [lines.index(line) for line in lines[start:] if line in lines[:start]]:
+        start = min(again)
+    i = j = start  # before the first difference the places are the same
     read = {id(item.node): item for block in entries.blocks for item in block.after}
     old, new = section.old, section.new
     assert old is not None
