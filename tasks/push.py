@@ -213,7 +213,7 @@ class _Push:
         run: runs.Run,
         verify: Verify | None,
     ) -> None:
-        self._waves = waves
+        self._waves = [wave for wave in waves if any(host in jobs for host in wave.hosts)]
         self._jobs = jobs
         self._fleet = fleet
         self._run = run
@@ -244,7 +244,8 @@ class _Push:
             self._exit = Exit.INTERRUPTED
             return False
         self._fleet.events.emit("", Stage.WAVE, f"{wave.reason}: {', '.join(wave.hosts)}")
-        changed = self._fleet.run(self._change, wave.hosts, apart=True, halt=True)
+        hosts = [host for host in wave.hosts if host in self._jobs]
+        changed = self._fleet.run(self._change, hosts, apart=True, halt=True)
         if not self._good(changed, Exit.DEVICE):
             return False
         if self._fleet.stop:
@@ -252,7 +253,7 @@ class _Push:
             return False
         if self._verify is not None and not self._verified(wave, self._verify):
             return False
-        confirmed = self._fleet.run(self._confirm, wave.hosts, urgent=True)
+        confirmed = self._fleet.run(self._confirm, hosts, urgent=True)
         if not self._good(confirmed, Exit.DEVICE):
             return False
         for host, after in confirmed.items():

@@ -8,7 +8,7 @@
 #
 # The directory holds, written by the orchestrator:
 #   manifest   one file a line: NUMBER MODE SHA256 BEFORE PATH (BEFORE: SHA-256 of what it replaces,
-#              or `-` where there must be none)
+#              or `-` where there must be none; SHA256 is `-` for a file that is to be removed)
 #   new/N      the contents
 #   check      commands that must succeed before anything is touched, one a line
 #   keep       commands that save in previous/ what the way back needs besides the files
@@ -80,6 +80,10 @@ keep() { # what the way back needs: files, what `keep` saves, services
 
 swap() {
     while read -r number mode sum before path; do
+        if [ "$sum" = - ]; then
+            rm -f "$path" || return 1
+            continue
+        fi
         make_directory "$(dirname "$path")" || return 1
         if [ -e "$path" ]; then owner=$path; else owner=$(dirname "$path"); fi
         chown --reference="$owner" "$here/new/$number" && chmod "$mode" "$here/new/$number" &&
@@ -158,7 +162,8 @@ apply)
         state refused
         refuse "systemd-run did not arm the dead-man timer"
     }
-    if swap && run_lines "$here/bring"; then
+    # Swapped again: a command may have put another file in a new one's place.
+    if swap && run_lines "$here/bring" && swap; then
         state applied
         exit 0
     fi

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import paramiko
@@ -83,7 +84,7 @@ BRINGERS: Final = (
         "/etc/sysctl.d/*.conf",
         keep=r"sed -n 's/^[[:space:]]*-\{{0,1\}}\([A-Za-z0-9_.\/-]\{{1,\}}\)[[:space:]]*=.*/\1/p' "
         "{new} | while read -r key; do sysctl -e $key; done >{previous}.values",
-        bring="sysctl -q -p {path}",
+        bring="[ ! -e {path} ] || sysctl -q -p {path}",
         back="sysctl -q -e -p {previous}.values",
     ),
     Bringer("/etc/frr/daemons", bring="systemctl restart frr", unit="frr"),
@@ -92,7 +93,7 @@ BRINGERS: Final = (
         check="vtysh -C -f {new}",
         keep="vtysh -c 'show running-config' 2>/dev/null | "
         "sed '1,/^Current configuration:/d' >{previous}.live || true",
-        bring=_FRR + " {path}",
+        bring="[ ! -e {path} ] || {{ " + _FRR + " {path}; }}",
         back="[ ! -s {previous}.live ] || {{ cp {previous}.live {path} && " + _FRR + " {path}; }}",
         unit="frr",
     ),
@@ -123,10 +124,18 @@ def bringer(path: str) -> tuple[int, Bringer] | None:
     return next(rows, None)
 
 
-def bundle(run: str, files: Sequence[FileChange], contents: Sequence[bytes], seconds: int) -> bytes:
+def bundle(
+    run: str,
+    files: Sequence[FileChange],
+    contents: Sequence[bytes | None],
+    seconds: int,
+    live: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """The tar archive of a change: what `apply.sh` finds in its directory.
 
-    Raises KeyError, with the path, for a file that no row of `BRINGERS` matches.
+    Contents of None stand for a file that is removed. `live` is what a daemon is to run where that
+    is not what its file says. Raises KeyError, with the path, for a file that no row of `BRINGERS`
+    matches.
     """
     order = []
     for change, content in zip(files, contents, strict=True):
@@ -138,9 +147,10 @@ def bundle(run: str, files: Sequence[FileChange], contents: Sequence[bytes], sec
     manifest, check, keep, bring, back, units = [], [], [], [], [], []
     members: dict[str, bytes] = {"apply.sh": APPLY.read_bytes(), "seconds": b"%d\n" % seconds}
     for number, (_, change, content, row) in enumerate(order):
-        members[f"new/{number}"] = content
-        before = change.before_sha256 or "-"
-        digest = hashlib.sha256(content).hexdigest()
+        before, digest = change.before_sha256 or "-", "-"
+        if content is not None:
+            members[f"new/{number}"] = content
+            digest = hashlib.sha256(content).hexdigest()
         manifest.append(f"{number} {change.mode:04o} {digest} {before} {change.path}")
         words = {
             "new": f"{RUNS}/{run}/new/{number}",
@@ -149,7 +159,12 @@ def bundle(run: str, files: Sequence[FileChange], contents: Sequence[bytes], sec
         }
         check.append(row.check.format(**words))
         keep.append(row.keep.format(**words))
-        bring.append(row.bring.format(**words))
+        if change.path in live:
+            members[f"live/{number}.live"] = live[change.path].encode()
+            there = words | {"previous": f"{RUNS}/{run}/live/{number}"}
+            bring.append(row.back.format(**there))
+        else:
+            bring.append(row.bring.format(**words))
         back.append((row.back or row.bring).format(**words))
         units.append(row.unit)
     members["manifest"] = _lines(manifest)
@@ -203,14 +218,16 @@ class LinuxRouter:
         job.journal.record(
             self._host, "send", *(f"{change.path} <- {change.after}" for change in job.plan.files)
         )
-        directory = f"{RUNS}/{job.run}"
+        self._judge(job, *self._send(job.run, archive))
+        self._prove(job)
+
+    def _send(self, run: str, archive: bytes, *, urgent: bool = False) -> tuple[int, bytes]:
+        directory = f"{RUNS}/{run}"
         command = (
             f"umask 077; mkdir -p {directory} && tar -xmf - -C {directory} && "
-            f"exec /bin/sh {directory}/apply.sh apply {job.run}"
+            f"exec /bin/sh {directory}/apply.sh apply {run}"
         )
-        code, output = self._exec(command, archive, APPLY_TIMEOUT_S)
-        self._judge(job, code, output)
-        self._prove(job)
+        return self._exec(command, archive, APPLY_TIMEOUT_S, urgent=urgent)
 
     def confirm(self, job: Job) -> None:
         self._judge(job, *self._verb(job, "confirm"))
@@ -225,7 +242,25 @@ class LinuxRouter:
             )
 
     def restore(self, job: Job) -> None:
+        """From what the router kept; where it keeps that no more, from the run's backup."""
         self.revert(job)
+        now = self.fetch([file.path for file in job.before.files])
+        changes, contents = [], []
+        for file in job.before.files:
+            held = now.file(file.path)
+            text = held.text if held else None
+            if held is None or (text, held.mode) != (file.text, file.mode):
+                digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+                changes.append(FileChange(file.path, file.mode, "", digest, ()))
+                contents.append(None if file.text is None else file.text.encode())
+        if not changes:
+            return
+        run = f"{job.run}-back"
+        job.journal.record(self._host, "send", *(f"{c.path} <- backup" for c in changes))
+        live = {file.path: file.live for file in job.before.files if file.live}
+        archive = bundle(run, changes, contents, job.confirm_within_s, live)
+        self._judge(job, *self._send(run, archive, urgent=True))
+        self._judge(job, *self._verb(job, "confirm", run=run, urgent=True))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -248,11 +283,14 @@ class LinuxRouter:
             if held is None or held.text is None or held.text.encode() != sent:
                 raise Unexpected(self._host, f"{change.path} does not hold what was sent")
 
-    def _verb(self, job: Job, verb: str, *, urgent: bool = False) -> tuple[int, bytes]:
-        script = f"{RUNS}/{job.run}/apply.sh"
+    def _verb(
+        self, job: Job, verb: str, *, run: str = "", urgent: bool = False
+    ) -> tuple[int, bytes]:
+        run = run or job.run
+        script = f"{RUNS}/{run}/apply.sh"
         # Without the script nothing was staged, so there is nothing to take back.
         missing = "exit 0" if verb == "restore" else "echo hacc: nothing was staged; exit 10"
-        command = f"[ -f {script} ] || {{ {missing}; }}; exec /bin/sh {script} {verb} {job.run}"
+        command = f"[ -f {script} ] || {{ {missing}; }}; exec /bin/sh {script} {verb} {run}"
         job.journal.record(self._host, "step", verb)
         return self._exec(command, b"", APPLY_TIMEOUT_S, urgent=urgent)
 
