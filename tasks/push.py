@@ -27,7 +27,7 @@ import structlog
 from structlog.typing import EventDict
 
 from . import runs
-from .devices.errors import DeviceError, NotReverted
+from .devices.errors import DeviceError, NotReverted, Refused
 from .devices.fleet import Failure, Fleet
 from .devices.router import Job, Router
 from .errors import Exit, HaccError, Problem
@@ -286,7 +286,11 @@ class _Push:
         router.back_up(job)
         events.emit(host, Stage.PUSH)
         self._touched.add(host)
-        router.apply(job)
+        try:
+            router.apply(job)
+        except Refused:
+            self._touched.discard(host)
+            raise
         events.emit(host, Stage.APPLIED)
 
     def _confirm(self, router: Router, host: str) -> Running:

@@ -31,11 +31,15 @@ class LineRejected(DeviceError):
     """The router refused a configuration line."""
 
 
+class Refused(DeviceError):
+    """The router, or its state, refused the change as a whole: nothing was touched."""
+
+
 class ApplyFailed(DeviceError):
     """A check or an apply command failed on a Linux router."""
 
 
-class NoRoom(DeviceError):
+class NoRoom(Refused):
     """No space for a backup; nothing was sent."""
 
 

@@ -30,6 +30,7 @@ from .errors import (
     LoginRefused,
     NoRoom,
     NotReverted,
+    Refused,
     SessionLost,
     Unexpected,
     Unreachable,
@@ -140,7 +141,7 @@ class IosRouter:
         [reply] = terminal.ask(command)
         if no := refusal(reply.text):
             self._armed_until = None
-            raise DeviceError(self._host, f"configuration mode was refused: {no}; nothing was sent")
+            raise Refused(self._host, f"configuration mode was refused: {no}; nothing was sent")
 
     def _paste(self, job: Job, commands: Sequence[Command], own: Mapping[str, str]) -> None:
         """Send commands from configuration mode and leave it; LineRejected at the first refusal."""

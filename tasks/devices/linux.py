@@ -30,7 +30,7 @@ from ..plan import FileChange
 from ..rendered import Platform
 from ..running import Running, RunningFile
 from ..secrets import redact, resolve
-from .errors import ApplyFailed, DeviceError, NotReverted, SessionLost, Unexpected
+from .errors import ApplyFailed, DeviceError, NotReverted, Refused, SessionLost, Unexpected
 from .router import Connect, Job
 
 FETCH: Final = Path(__file__).with_name("fetch.sh")
@@ -212,7 +212,7 @@ class LinuxRouter:
         try:
             archive = bundle(job.run, job.plan.files, contents, job.confirm_within_s)
         except KeyError as path:
-            raise ApplyFailed(
+            raise Refused(
                 self._host, f"nobody knows how to bring {path} into force; nothing was sent"
             ) from None
         job.journal.record(
@@ -299,7 +299,7 @@ class LinuxRouter:
             return
         reason = self._sealed(job, _said(output))
         if code == REFUSED:
-            raise ApplyFailed(self._host, f"{reason}; nothing was touched")
+            raise Refused(self._host, f"{reason}; nothing was touched")
         if code == RESTORED:
             raise ApplyFailed(self._host, f"{reason}; the previous files are back")
         raise ApplyFailed(self._host, reason)

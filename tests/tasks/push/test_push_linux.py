@@ -139,7 +139,11 @@ def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
     before = site.states()
     yield site
     for name in site.names:  # the next test starts from the same routers
-        site.sh(name, "for r in /var/lib/hacc/runs/*; do sh $r/apply.sh restore ${r##*/}; done")
+        site.sh(
+            name,
+            "for r in /var/lib/hacc/runs/*; do grep -q applied $r/state && "
+            "sh $r/apply.sh restore ${r##*/}; done",
+        )
         site.sh(name, "rm -rf /var/lib/hacc/runs")
     assert site.states() == before
 
@@ -167,16 +171,41 @@ def test_a_change_is_in_force_confirmed_and_taken_back_byte_for_byte(site: Site)
     assert site.states() == before
 
 
+def test_a_rollback_that_the_router_kept_nothing_for_comes_from_the_backup(site: Site) -> None:
+    before = site.states()
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            applied = hacc.apply(hacc.plan())
+            new = site.states()
+            back = rollback.rollback(applied.run, hacc.fleet, work=site.work)
+            assert site.states() == before
+            forth = rollback.rollback(back.run, hacc.fleet, work=site.work)
+            assert forth.exit is Exit.OK, said(forth)
+            assert site.states() == new
+            for name in site.names:
+                site.sh(name, "rm -rf /var/lib/hacc/runs")
+            back = rollback.rollback(applied.run, hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    for name in site.names:
+        files = site.sh(name, f"ls {' '.join(PATHS)} 2>/dev/null; cat /etc/frr/frr.conf")
+        assert files == "/etc/frr/frr.conf\n", "what was not there is gone, what was there is back"
+        # The one thing that only the router had kept: the kernel's values before.
+        site.sh(name, "sysctl -q -w net.ipv4.conf.all.arp_ignore=0")
+
+
 FAULTS = {
     "frr.conf-with-an-unknown-line": (
         {"frr": FRR + "router nonsense\n"},
         "nothing was touched",
-        State.RETURNED,
+        State.NOT_BEGUN,
     ),
-    "frr.conf-that-frr-reload-refuses": (
+    "frr.conf-with-a-wrong-prefix": (
         {"frr": FRR.replace("!\nend\n", "ip route 198.19.8.0/33 Null0\nend\n")},
-        "",
-        State.RETURNED,
+        "nothing was touched",
+        State.NOT_BEGUN,
     ),
     "service-that-does-not-start": (
         {"snmp": SNMP + "agentaddress nonsense:0:0\n"},
@@ -216,7 +245,8 @@ def test_a_file_edited_between_the_check_and_the_push_is_not_overwritten(site: S
     assert "/etc/frr/frr.conf has changed since the plan was made; nothing was touched" in said(
         applied
     )
-    assert applied.hosts[0].state is State.RETURNED
+    assert applied.exit is Exit.DEVICE
+    assert [host.state for host in applied.hosts] == [State.RETURNED, State.NOT_BEGUN]
     assert site.sh("r2", "tail -n1 /etc/frr/frr.conf") == "# mine\n"
     site.sh("r2", "sed -i '/# mine/d' /etc/frr/frr.conf")
 
