@@ -23,10 +23,8 @@ from typing import Any, Final
 
 from .children import Children, kill, signal_number
 from .service import JobFailed, Service
-from .units import Unit, UnitError, full_name, load, merge, time_span
+from .units import CONTROL, WANTS, Unit, UnitError, full_name, load, merge, time_span
 
-CONTROL: Final = Path("/run/systemd/lab.sock")
-WANTS: Final = Path("/etc/systemd/system")
 _MAX_REQUEST: Final = 65536  # bytes of one line on the control socket
 
 Reply = dict[str, Any]  # JSON, on the control socket

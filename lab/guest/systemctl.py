@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import socket
 import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from .init import CONTROL, WANTS
-from .units import Unit, UnitError, full_name, load
+from .units import CONTROL, WANTS, Unit, UnitError, full_name, load
 
 VERSION: Final = "HACC lab init (stands in for systemd 252 in a virtual router; it is not systemd)"
 _JOBS: Final = ("start", "stop", "restart", "try-restart", "reload", "reload-or-restart",
@@ -245,7 +243,7 @@ def journalctl(words: list[str]) -> NoReturn:
 def systemd_run(words: list[str]) -> NoReturn:
     """`systemd-run [--unit=NAME] [--on-active=SPAN] [-p NAME=VALUE] CMD...`"""
     request: dict[str, Any] = {"verb": "run", "properties": []}
-    name = f"run-r{secrets.token_hex(8)}"
+    name = f"run-r{os.urandom(8).hex()}"
     while words and words[0].startswith("-"):
         word = words.pop(0)
         option, equals, value = word.partition("=")
