@@ -85,19 +85,31 @@ def run(command: Callable[..., Any]) -> int:
     except Finished as finished:
         return finished.code
     except HaccError as error:
-        show_error(error)
+        _tell(error)
         return error.exit
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the pipe has left: nobody to tell
-        return Exit.OK
+    except OSError as error:  # this machine's: a folder that cannot be written, a full disk
+        _tell(_of_this_machine(error))
+        return Exit.USAGE
     except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):
+            return Exit.OK  # the reader of the pipe has left (`hacc render | head`), as they may
         # Click leaves a usage error as 2, which means "changes pending" here.
         if not isinstance(left.code, int):
             return Exit.OK if left.code is None else Exit.USAGE
         return Exit.USAGE if left.code == 2 else left.code
     return Exit.OK
+
+
+def _tell(error: HaccError) -> None:
+    """In the form that was asked for; what was parsed is gone when a command has failed."""
+    show_error(error, as_json="--json" in sys.argv[1:])
+
+
+def _of_this_machine(error: OSError) -> HaccError:
+    place = Place(str(error.filename), 0) if error.filename else None
+    return HaccError(Problem(place, "hacc", (error.strerror or str(error)).lower()))
 
 
 def _version(wanted: bool) -> None:
@@ -244,6 +256,8 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would change, what it interrupts, in which order, and how it is undone."""
+    if out is not None:
+        out.parent.resolve(strict=True)  # before routers are asked for what could not be kept
     prepared = pipeline.prepare(root, cluster or ())
     opened = pipeline.open_secrets(prepared)
     with (
@@ -308,9 +322,8 @@ def _apply(
     made: Plan,
     routers: Fleet,
     progress: Progress,
-) -> tuple[Applied, list[Verdict]]:
-    verdicts: list[Verdict] = []
-    guard = pipeline.WaveGuard(prepared, made, opened, verdicts.append)
+) -> tuple[Applied, Sequence[Verdict]]:
+    guard = pipeline.WaveGuard(prepared, made, opened)
     if not made.empty:
         progress.say("looking at what is true before")
         guard.look_before(routers)
@@ -322,7 +335,7 @@ def _apply(
         work=prepared.work,
         verify=lambda wave: guard.judge(routers, wave),
     )
-    return applied, verdicts
+    return applied, guard.verdicts
 
 
 @app.command()
@@ -340,7 +353,7 @@ def verify(
         Progress(as_json=as_json) as progress,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
-        verdicts = [pipeline.verify_cluster(one, routers, opened) for one in prepared.clusters]
+        verdicts = pipeline.verify_clusters(prepared, routers, opened)
     if as_json:
         _print_json([verdict.to_json() for verdict in verdicts])
     else:
@@ -378,7 +391,7 @@ def rollback(
         applied = roll_back(
             undone.name, routers, work=prepared.work, opened=opened.values, force=force
         )
-    _report_applied(applied, [], as_json)
+    _report_applied(applied, (), as_json)
 
 
 def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool) -> None:
@@ -390,8 +403,8 @@ def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool
             }
         )
     else:
-        if verdicts:
-            show_verdict(console(), verdicts[-1])
+        for verdict in verdicts:
+            show_verdict(console(), verdict)
         show_applied(console(), applied)
     if applied.exit is not Exit.OK:
         raise Finished(applied.exit)

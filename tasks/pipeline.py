@@ -150,19 +150,20 @@ def plan(prepared: Prepared, opened: Opened, running: Mapping[str, Running]) -> 
     )
 
 
-def verify_cluster(
-    cluster: ClusterModel,
+def verify_clusters(
+    prepared: Prepared,
     routers: Fleet,
     opened: Opened,
     *,
+    only: Collection[str] | None = None,
     deadline_s: float | None = None,
     for_delays: bool = True,
-    matters: Callable[[Result], bool] | None = None,
-) -> Verdict:
-    """Observe a cluster until it has settled, or time is up (see `verify.verify`)."""
+    matters: Callable[[ClusterModel, Result], bool] | None = None,
+) -> tuple[Verdict, ...]:
+    """Observe clusters until they have settled, or time is up (see `verify.verify`)."""
     return verify(
-        cluster,
-        observer(cluster, routers, opened.values),
+        [cluster for cluster in prepared.clusters if only is None or cluster.name in only],
+        observer(routers, opened.values),
         clock=time.monotonic,
         sleep=time.sleep,
         deadline_s=deadline_s,
@@ -178,51 +179,51 @@ class WaveGuard:
     is judged at its end, and a change of a healthy cluster at every step.
     """
 
-    def __init__(
-        self, prepared: Prepared, plan: Plan, opened: Opened, progress: Callable[[Verdict], None]
-    ) -> None:
+    def __init__(self, prepared: Prepared, plan: Plan, opened: Opened) -> None:
+        self.verdicts: tuple[Verdict, ...] = ()  # of the wave that was judged last
         self._prepared = prepared
         self._last = plan.waves[-1] if plan.waves else None
         self._opened = opened
-        self._progress = progress
-        self._true_before: dict[str, frozenset[_Key]] = {}
+        self._true_before: frozenset[_Key] = frozenset()
 
     def look_before(self, routers: Fleet) -> None:
         """Remember what is true now. Costs one look at each router."""
-        for cluster in self._prepared.clusters:
-            verdict = verify_cluster(cluster, routers, self._opened, deadline_s=0)
-            self._true_before[cluster.name] = frozenset(
-                _key(result) for result in verdict.of(Status.PASSED)
-            )
+        verdicts = verify_clusters(self._prepared, routers, self._opened, deadline_s=0)
+        self._true_before = frozenset(
+            _key(verdict.cluster, result)
+            for verdict in verdicts
+            for result in verdict.of(Status.PASSED)
+        )
 
     def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
         """What is wrong after a wave; nothing when it may be confirmed."""
-        problems = []
-        for cluster in self._prepared.clusters:
-            if not any(device.host in wave.hosts for device in cluster.devices):
-                continue
-            matters = None if wave == self._last else self._was_true(cluster.name)
-            verdict = verify_cluster(
-                cluster,
-                routers,
-                self._opened,
-                for_delays=False,  # a router that is confirmed late goes back by itself
-                matters=matters,
-            )
-            self._progress(verdict)
-            problems += [_problem(result) for result in verdict.of(Status.FAILED)]
-        return tuple(problems)
+        last = wave == self._last
+        touched = {
+            cluster.name
+            for cluster in self._prepared.clusters
+            if last or any(device.host in wave.hosts for device in cluster.devices)
+        }
+        self.verdicts = verify_clusters(
+            self._prepared,
+            routers,
+            self._opened,
+            only=touched,
+            for_delays=False,  # a router that is confirmed late goes back by itself
+            matters=None if last else self._was_true,
+        )
+        return tuple(
+            _problem(result) for verdict in self.verdicts for result in verdict.of(Status.FAILED)
+        )
 
-    def _was_true(self, cluster: str) -> Callable[[Result], bool]:
-        before = self._true_before[cluster]
-        return lambda result: _key(result) in before
-
-
-_Key = tuple[str, str, str]
+    def _was_true(self, cluster: ClusterModel, result: Result) -> bool:
+        return _key(cluster.name, result) in self._true_before
 
 
-def _key(result: Result) -> _Key:
-    return result.check, result.host, result.subject
+_Key = tuple[str, str, str, str]
+
+
+def _key(cluster: str, result: Result) -> _Key:
+    return cluster, result.check, result.host, result.subject
 
 
 def _problem(result: Result) -> Problem:

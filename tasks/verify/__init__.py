@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from ..model import ClusterModel, DeviceModel
+from ..model import ClusterModel
 from .checks import CHECKS, Check, judge
 from .observation import Observation
 from .verdict import Result, Status, Verdict
@@ -28,7 +28,8 @@ __all__ = [
     "verify",
 ]
 
-Observe = Callable[[Sequence[DeviceModel]], Mapping[str, Observation]]
+# One round: what every router of these clusters tells, by host (`observe.observer`).
+Observe = Callable[[Sequence[ClusterModel]], Mapping[str, Observation]]
 Progress = Callable[[Verdict], None]
 
 # HSRP and VRRP elections, daemons that restart, SNMP's first keys take seconds. OSPF of FRR 8.4
@@ -47,7 +48,7 @@ def patience_s(cluster: ClusterModel) -> float:
 
 
 def verify(
-    cluster: ClusterModel,
+    clusters: Sequence[ClusterModel],
     observe: Observe,
     *,
     clock: Callable[[], float],
@@ -56,37 +57,40 @@ def verify(
     interval_s: float = INTERVAL_S,
     progress: Progress | None = None,
     for_delays: bool = True,
-    matters: Callable[[Result], bool] | None = None,
-) -> Verdict:
-    """Observe and judge until everything has settled, something is beyond hope, or time is up.
+    matters: Callable[[ClusterModel, Result], bool] | None = None,
+) -> tuple[Verdict, ...]:
+    """Observe and judge each cluster until it has settled, is beyond hope, or its time is up.
 
     A failure that may converge counts as waiting until the deadline, `patience_s` by default. As
-    soon as a failure cannot converge the verdict is given: whoever must roll back should not wait
-    for the rest. With `for_delays`, what the routers themselves put off (a preemption) is waited
-    for too. `matters` leaves out results that this caller does not ask about. `progress` is called
-    with each round's verdict, the last one too.
+    soon as a failure cannot converge the cluster's verdict is given: whoever must roll back should
+    not wait for the rest. With `for_delays`, what the routers themselves put off (a preemption) is
+    waited for too. `matters` leaves out results that this caller does not ask about. `progress` is
+    called with each round's verdicts, the last ones too. The routers of all clusters that are still
+    undecided are asked at once.
     """
-    patience = patience_s(cluster) if deadline_s is None else deadline_s
     started = clock()
+    decided: dict[str, Verdict] = {}
     rounds = 0
-    while True:
-        seen = observe(cluster.devices)
+    while pending := [cluster for cluster in clusters if cluster.name not in decided]:
+        if rounds:
+            sleep(interval_s)
+        seen = observe(pending)
         rounds += 1
         elapsed = clock() - started
-        final = elapsed + interval_s > patience
-        results = []
-        hoping = False
-        for check, result in judge(View(cluster, seen)):
-            if matters and not matters(result):
-                continue
-            hoped = check.converges and not final
-            if result.status is Status.FAILED and hoped:
-                result = dataclasses.replace(result, status=Status.WAITING)
-                hoping = True
-            results.append(result)
-        verdict = Verdict(cluster.name, tuple(results), rounds, elapsed)
-        if progress:
-            progress(verdict)
-        if final or not verdict.ok or verdict.settled or not (hoping or for_delays):
-            return verdict
-        sleep(interval_s)
+        for cluster in pending:
+            patience = patience_s(cluster) if deadline_s is None else deadline_s
+            final = elapsed + interval_s > patience
+            results, hoping = [], False
+            for check, result in judge(View(cluster, seen)):
+                if matters and not matters(cluster, result):
+                    continue
+                if result.status is Status.FAILED and check.converges and not final:
+                    result = dataclasses.replace(result, status=Status.WAITING)
+                    hoping = True
+                results.append(result)
+            verdict = Verdict(cluster.name, tuple(results), rounds, elapsed)
+            if progress:
+                progress(verdict)
+            if final or not verdict.ok or verdict.settled or not (hoping or for_delays):
+                decided[cluster.name] = verdict
+    return tuple(decided[cluster.name] for cluster in clusters)

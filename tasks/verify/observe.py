@@ -25,9 +25,6 @@ class Session(Protocol):
         ...
 
 
-Observe = Callable[[Sequence[DeviceModel]], Mapping[str, Observation]]
-
-
 def observe(device: DeviceModel, cluster: ClusterModel, session: Session) -> Observation:
     """One router at one moment. What it refuses to tell is in `unread`; nothing is raised for it.
 
@@ -54,14 +51,14 @@ def _ios(device: DeviceModel, session: Session) -> Observation:
 
 
 def with_snmp(
-    cluster: ClusterModel,
+    devices: Mapping[str, DeviceModel],
     seen: Mapping[str, Observation],
     opened: Mapping[str, str],
     ask: Callable[[Mapping[str, tuple[str, Access]]], Mapping[str, SnmpAnswer | Silent]] = ask,
 ) -> dict[str, Observation]:
     """The observations with SNMP's answers, asked of all routers at once."""
     targets = {
-        host: (cluster.device(host).management, Access.of(cluster.device(host).snmp, opened))
+        host: (devices[host].management, Access.of(devices[host].snmp, opened))
         for host, observation in seen.items()
         if not observation.simulator and not _runs_no_snmpd(observation)
     }
@@ -85,21 +82,26 @@ def _answered(seen: Observation, answer: SnmpAnswer | Silent | None) -> Observat
     return dataclasses.replace(seen, unread=(*seen.unread, gap))
 
 
-def observer(cluster: ClusterModel, fleet: Fleet, opened: Mapping[str, str]) -> Observe:
+def observer(
+    fleet: Fleet, opened: Mapping[str, str]
+) -> Callable[[Sequence[ClusterModel]], Mapping[str, Observation]]:
     """Observes many routers at once over the fleet's sessions; what fails is an observation too."""
 
-    def step(router: Router, host: str) -> Observation:
-        return observe(cluster.device(host), cluster, router)
+    def observe_all(clusters: Sequence[ClusterModel]) -> Mapping[str, Observation]:
+        of = {device.host: cluster for cluster in clusters for device in cluster.devices}
+        devices = {host: cluster.device(host) for host, cluster in of.items()}
 
-    def observe_all(devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
-        outcomes = fleet.run(step, [device.host for device in devices])
+        def step(router: Router, host: str) -> Observation:
+            return observe(devices[host], of[host], router)
+
+        outcomes = fleet.run(step, devices)
         seen = {
-            device.host: Observation.failed(device.host, device.platform, _reason(outcome))
-            if isinstance(outcome := outcomes[device.host], Failure)
+            host: Observation.failed(host, device.platform, _reason(outcome))
+            if isinstance(outcome := outcomes[host], Failure)
             else outcome
-            for device in devices
+            for host, device in devices.items()
         }
-        return with_snmp(cluster, seen, opened)
+        return with_snmp(devices, seen, opened)
 
     return observe_all
 

@@ -85,8 +85,8 @@ def test_ios_routers_are_verified_over_ssh(
     pair: ClusterModel, ports: dict[str, int], tmp_path: Path
 ) -> None:
     with Fleet(targets(ports), HostKeys(tmp_path / "known_hosts")) as fleet:
-        look = observer(pair, fleet, OPENED)
-        verdict = verify(pair, look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
+        look = observer(fleet, OPENED)
+        [verdict] = verify([pair], look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
     assert verdict.ok, "\n".join(verdict.lines())
     assert {result.check for result in verdict.of(Status.PASSED)} >= {
         "reachable",
@@ -102,8 +102,8 @@ def test_a_router_that_refuses_us_is_named_with_the_reason(
     pair: ClusterModel, ports: dict[str, int], tmp_path: Path
 ) -> None:
     with Fleet(targets(ports, ios2="wrong"), HostKeys(tmp_path / "known_hosts")) as fleet:
-        look = observer(pair, fleet, OPENED)
-        verdict = verify(pair, look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
+        look = observer(fleet, OPENED)
+        [verdict] = verify([pair], look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
     (refused,) = verdict.of(Status.FAILED)
     assert (refused.check, refused.host) == ("reachable", "ios2")
     assert "refused the password" in refused.observed

@@ -19,7 +19,7 @@ import pytest
 from lab.faults import Fault, FaultKind
 from lab.lab import Lab
 from lab.topology import load_topology
-from tasks.model import ClusterModel, DeviceModel
+from tasks.model import ClusterModel
 from tasks.render import render
 from tasks.rendered import Platform
 from tasks.secrets import resolve
@@ -60,15 +60,17 @@ class Site:
     cluster: ClusterModel
     opened: Mapping[str, str]
 
-    def observe(self, devices: Sequence[DeviceModel]) -> Mapping[str, Observation]:
+    def observe(self, clusters: Sequence[ClusterModel]) -> Mapping[str, Observation]:
         """All routers at once; SNMP from the lab's management network, by `opened`."""
+        devices = [device for cluster in clusters for device in cluster.devices]
+        by_name = {device.host: device for device in devices}
         with ThreadPoolExecutor(len(devices)) as pool:
             seen = pool.map(
                 lambda device: observe(device, self.cluster, Inside(self.lab, device.host)), devices
             )
             found = dict(zip((device.host for device in devices), seen, strict=True))
         with ThreadPoolExecutor(1, initializer=self.enter) as inside:
-            return inside.submit(with_snmp, self.cluster, found, self.opened).result()
+            return inside.submit(with_snmp, by_name, found, self.opened).result()
 
     def enter(self) -> None:
         """This thread's sockets belong to the lab from now on."""
@@ -79,13 +81,14 @@ class Site:
             os.close(network)
 
     def verify(self, deadline_s: float | None = None) -> Verdict:
-        return verify(
-            self.cluster,
+        [verdict] = verify(
+            [self.cluster],
             self.observe,
             clock=time.monotonic,
             sleep=time.sleep,
             deadline_s=deadline_s,
         )
+        return verdict
 
     def settled(self) -> None:
         """What was broken is mended, and all is well again."""

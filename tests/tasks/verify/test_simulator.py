@@ -53,7 +53,8 @@ class Pair:
             session = Session(self.devices[device.host], user="admin", privilege=15)
             session.feed("terminal length 0", now=now)
             seen[device.host] = observe(device, self.cluster, Line(session, now))
-        return with_snmp(self.cluster, seen, OPENED)
+        devices = {device.host: device for device in self.cluster.devices}
+        return with_snmp(devices, seen, OPENED)
 
     def judge(self, now: float = NOW + 600) -> list[Result]:
         return [result for _, result in judge(View(self.cluster, self.look(now)))]

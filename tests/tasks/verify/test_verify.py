@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import Place
-from tasks.model import ClusterModel, DeviceModel
+from tasks.model import ClusterModel
 from tasks.rendered import Platform
 from tasks.verify import Observation, Result, Status, Verdict, patience_s, verify
 from tasks.verify.observation import ArpRules, Unit
@@ -30,12 +30,12 @@ class World:
         self._scenes = list(scenes)
         self._takes_s = takes_s
 
-    def observe(self, devices: Sequence[DeviceModel]) -> Seen:
+    def observe(self, clusters: Sequence[ClusterModel]) -> Seen:
         self.now += self._takes_s
         scene = self._scenes[0]
         if len(self._scenes) > 1:
             del self._scenes[0]
-        return {device.host: scene[device.host] for device in devices}
+        return {d.host: scene[d.host] for cluster in clusters for d in cluster.devices}
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -44,9 +44,10 @@ class World:
     def verify(
         self, cluster: ClusterModel, progress: Callable[[Verdict], None] | None = None
     ) -> Verdict:
-        return verify(
-            cluster, self.observe, clock=lambda: self.now, sleep=self.sleep, progress=progress
+        [verdict] = verify(
+            [cluster], self.observe, clock=lambda: self.now, sleep=self.sleep, progress=progress
         )
+        return verdict
 
 
 def with_(seen: Seen, host: str, **fields: object) -> Seen:
