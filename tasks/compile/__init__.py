@@ -8,8 +8,8 @@ The decisions:
   one address are what redundancy is there to prevent); the other groups move with it.
 - Members and backups hold the VHA on a loopback for good, and announce nothing but their slices.
 - Pools are cut by weight (`slices`). A pair is one member; a backup has no slice.
-- Stock IOS answers a Foreign Agent directly from the VHA (hole H1), so its default route is the
-  controllers' group address on a LAN that they share.
+- Stock IOS answers a Foreign Agent directly from the VHA (hole H1), so a policy sends its replies
+  to the controllers' group address on a LAN that they share.
 - Static home addresses are known to every member: which one serves is the controllers' choice.
 """
 

@@ -49,8 +49,13 @@ def canonical(line: str) -> str:
     return text
 
 
+_MOBILE_IP = re.compile(r" eq 434(?= |$)")  # the one port that lists of ours name; shown by name
+
+
 def _entry(text: str) -> str:
     """An access list's entry. Of one host: `A` in a standard list, `host A` in an extended one."""
+    if " eq 434" in text and text.split(" ", 2)[1] == "udp":
+        text = _MOBILE_IP.sub(" eq mobile-ip", text)
     if " host " not in text and " 0.0.0.0" not in text:
         return text
     text = text.replace("0.0.0.0 255.255.255.255", "any")

@@ -13,6 +13,8 @@ line. The rows below are where that is not the whole truth, or where order matte
     its HSRP groups: the router says so, and somebody has to type them again.
   * **Object tracking, prefix lists, OSPF keys.** An entry that exists is not overwritten: the
     router refuses ("already exists", "delete old config first"). It is removed and made anew.
+  * **Next hops.** A route map's `set ip next-hop` is a list, to which a second line adds. A packet
+    that finds none goes by the routing table: a moment without one is the lesser evil.
   * **Redistribution.** Options add up; typing the line without an option does not take it away,
     `no redistribute mobile metric 20` does, and leaves the redistribution itself alone.
   * **Access lists.** Order is meaning. `no access-list 10 permit ...` deletes the whole list, and a
@@ -97,6 +99,8 @@ _TOP = (
     R("ip route vrf {vrf} {rest*}", _LIST, refers=("vrf {vrf}",), rank=62, impact_gone=_ADJACENCY,
       why="a static route goes"),
     R("ip route {rest*}", _LIST, rank=62, impact_gone=_ADJACENCY, why="a static route goes"),
+    R("ip local policy route-map {map}", no="no ip local policy route-map {map}",
+      refers=("route-map {map}",), rank=64),
     # Mobile IP.
     R("ip local pool {pool} {low} {high} {rest*}", _LIST, defines=("pool {pool}",),
       claims=("pool - {low} {high}",), rank=42, withdraw=True,
@@ -339,6 +343,8 @@ _ROUTE_MAP = (
     R("match ip address prefix-list {list}", refers=("prefix-list {list}",)),
     R("match ip address {acl}", refers=("acl {acl}",)),
     R("match {what} {rest*}", _LIST),
+    R("set ip next-hop {hops*}", _RECREATE, no="no set ip next-hop {hops}"),
+    R("set {what:ip|ipv6} {kind} {rest*}", key="set {what} {kind}"),
     R("set {what} {rest*}", key="set {what}"),
     R("description {text*}", no="no description"),
 )

@@ -127,7 +127,7 @@ def reply_gateway(site: Site) -> Iterator[Problem]:
                     "a stock IOS Home Agent answers Foreign Agents directly, and no group of the "
                     "controllers is on a LAN of its",
                     allowed="a group of the controllers on a LAN that they share",
-                    hint="its default route must lead to the controllers, who pass replies on",
+                    hint="its replies are sent to the controllers' group address, who pass them on",
                     also=tuple(controller.place for controller in controllers(cluster)),
                 )  # fmt: skip
 
@@ -200,7 +200,7 @@ SERVICE = (
               "ip mobile secure knows no other method", replay),
     Invariant("capacity", "An IOS Home Agent holds at most 500,000 bindings.",
               "that is what one was built for", capacity),
-    Invariant("reply-gateway", "An IOS Home Agent's default route leads to the controllers.",
+    Invariant("reply-gateway", "An IOS Home Agent sends its replies to the controllers.",
               "it answers the Foreign Agent directly from the virtual address (hole H1)",
               reply_gateway),
     Invariant("snmp-reach", "Every Home Agent's load can be read by SNMP.",

@@ -53,6 +53,7 @@ OWNS = (
     "ip prefix-list **",
     "route-map **",
     "route-map * * * / **",
+    "ip local policy **",
     "key chain *",
     "key chain * / **",
     "router mobile",
@@ -203,6 +204,13 @@ def routing(draw: st.DrawFn) -> list[str]:
     lines += optional(draw, f" set metric {draw(st.integers(1, 3))}")
     if draw(st.booleans()):
         lines += ["route-map OUT deny 20", *optional(draw, " match ip address 10")]
+    for name in sorted(draw(st.sets(st.sampled_from(("OWN", "REPLIES"))))):
+        lines += ["ip access-list extended UDP", " permit udp host 10.99.0.1 eq mobile-ip any"]
+        lines += [f"route-map {name} permit 10", " match ip address UDP"]
+        lines.append(f" set ip next-hop 10.0.{draw(st.integers(1, 2))}.254")
+        lines += optional(draw, " set ip precedence 5")
+        if not any(line.startswith("ip local") for line in lines):
+            lines += optional(draw, f"ip local policy route-map {name}")
     if draw(st.integers(0, 4)):
         lines.append("router ospf 1")
         lines += optional(draw, f" router-id 10.9.9.{draw(st.integers(1, 2))}")
@@ -317,6 +325,7 @@ REFERENCES = (  # what refers, and how what it refers to begins
     (re.compile(r"^ ip access-group (\S+) ", re.M), "ip access-list standard {}"),
     (re.compile(r" care-of-access (\S+)", re.M), "access-list {} "),
     (re.compile(r"^ match ip address (\d+)", re.M), "access-list {} "),
+    (re.compile(r"^ match ip address (UDP)", re.M), "ip access-list extended {}\n permit"),
     (re.compile(r"^ match ip address prefix-list (\S+)", re.M), "ip prefix-list {} "),
     (re.compile(r" route-map (\S+)", re.M), "route-map {} "),
     (re.compile(r" key-chain (\S+)", re.M), "key chain {}"),

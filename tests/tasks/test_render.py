@@ -341,7 +341,18 @@ def test_a_member_announces_its_nodes_and_slices_but_not_the_home_network() -> N
 
 
 def test_replies_of_a_stock_home_agent_pass_the_controllers() -> None:
-    assert "ip route 0.0.0.0 0.0.0.0 198.18.1.254 name hacc-replies" in lines(ios())
+    """By policy, not by a default route: OSPF may know a better one to the Foreign Agent."""
+    text = lines(ios())
+    start = text.index("ip access-list extended hacc-replies")
+    assert text[start : start + 6] == [
+        "ip access-list extended hacc-replies",
+        "permit udp host 198.19.0.1 eq mobile-ip any",
+        "route-map hacc-replies permit 10",
+        "match ip address hacc-replies",
+        "set ip next-hop 198.18.1.254",
+        "ip local policy route-map hacc-replies",
+    ]
+    assert not [line for line in text if line.startswith("ip route 0.0.0.0 ")]
 
 
 def test_snmp_2c_has_a_view_of_ours_so_that_an_old_community_can_be_found_and_removed() -> None:

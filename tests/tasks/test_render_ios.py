@@ -44,6 +44,7 @@ router ospf 1
 ip local pool theirs 203.0.113.100 203.0.113.110
 ip route 192.0.2.0 255.255.255.0 203.0.113.2
 ip route 192.0.2.128 255.255.255.128 Null0
+ip route 0.0.0.0 0.0.0.0 203.0.113.3
 snmp-server community theirs RO
 snmp-server host 203.0.113.5 version 2c theirs
 line vty 0 4

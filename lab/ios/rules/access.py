@@ -14,11 +14,29 @@ def entries(section: Section) -> list[tuple[int, str]]:
     return [(int(line.args["sequence"]), line.text) for line in section.ordered()]
 
 
+UDP_PORTS = {  # the names under which IOS shows them, whatever was typed (IANA's numbers)
+    "7": "echo", "9": "discard", "37": "time", "42": "nameserver", "49": "tacacs", "53": "domain",
+    "67": "bootps", "68": "bootpc", "69": "tftp", "111": "sunrpc", "123": "ntp",
+    "137": "netbios-ns", "138": "netbios-dgm", "139": "netbios-ss", "161": "snmp",
+    "162": "snmptrap", "177": "xdmcp", "195": "dnsix", "434": "mobile-ip", "496": "pim-auto-rp",
+    "500": "isakmp", "512": "biff", "513": "who", "514": "syslog", "517": "talk", "520": "rip",
+    "4500": "non500-isakmp",
+}  # fmt: skip
+_COMPARES = frozenset({"eq", "gt", "lt", "neq", "range"})
+
+
 def _tidy(text: str, extended: bool) -> str:
-    """One form for each thing: `host A`, `A`, `A 0.0.0.0` and `any`, `0.0.0.0 255.255.255.255`."""
+    """One form for each thing: `host A`, `A`, `A 0.0.0.0` and `any`, `0.0.0.0 255.255.255.255`.
+
+    A well-known port of UDP has its name.
+    """
     words = text.split()
     if words[0] == "remark":
         return text
+    if extended and words[1] == "udp":
+        for at in range(2, len(words)):
+            if words[at - 1] in _COMPARES or words[at - 2] == "range":
+                words[at] = UDP_PORTS.get(words[at], words[at])
     tidy = words[:1]
     at = 1
     while at < len(words):

@@ -1,6 +1,8 @@
-"""OSPF: `passive-interface default` turns the meaning of its neighbours around."""
+"""OSPF's `passive-interface default` turns its neighbours' meaning around; next hops add up."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from ..edit import Edit
 
@@ -31,3 +33,29 @@ def unset_passive(edit: Edit) -> None:
         edit.put(f"no {edit.text}")
     else:
         edit.drop()
+
+
+_HOPS = ("first", "second", "third")
+
+
+def _put_next_hops(edit: Edit, hops: list[str]) -> None:
+    text = " ".join((edit.key, *hops))
+    edit.section.put(edit.command, edit.key, text, dict(zip(_HOPS, hops, strict=False)))
+
+
+def _next_hops(args: Mapping[str, str]) -> list[str]:
+    return [args[name] for name in _HOPS if name in args]
+
+
+def add_next_hops(edit: Edit) -> None:
+    """`set ip next-hop A` is a list; what is typed later adds to it."""
+    known = _next_hops(edit.old.args) if edit.old is not None else []
+    _put_next_hops(edit, list(dict.fromkeys((*known, *_next_hops(edit.args)))))
+
+
+def remove_next_hops(edit: Edit) -> None:
+    """`no set ip next-hop A` takes A from the list; without an address all of it goes."""
+    gone, old = _next_hops(edit.args), edit.drop()
+    left = [hop for hop in _next_hops(old.args) if hop not in gone] if old and gone else []
+    if left:
+        _put_next_hops(edit, left)

@@ -116,6 +116,7 @@ COMMANDS = (
         "ip subnet-zero",
         "ip nat <rest:line>",
         "ip flow-export <rest:line>",
+        "ip local policy route-map / <map:word>",
     ),
     *block(
         "config",
@@ -185,6 +186,11 @@ COMMANDS = (
         "description / <text:line>",
         "match <rest:line>",
         "set <what:metric|metric-type|tag|local-preference|weight> / <value:line>",
+        Row(
+            "set ip next-hop / <first:ip> [<second:ip>] [<third:ip>]",
+            set=routing.add_next_hops,
+            unset=routing.remove_next_hops,
+        ),
         "set <rest:line>",
         "continue / [<sequence:0-65535>]",
     ),

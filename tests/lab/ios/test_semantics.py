@@ -353,6 +353,34 @@ CASES = [
         left=("router ospf 1\n network 10.0.0.0 0.0.0.255 area 0",),
     ),
     Case(
+        "next hops of a map add up",
+        "route-map M permit 10\n set ip next-hop 10.0.0.2\n",
+        ("route-map M permit 10", "set ip next-hop 10.0.0.3 10.0.0.2"),
+        left=("route-map M permit 10\n set ip next-hop 10.0.0.2 10.0.0.3",),
+    ),
+    Case(
+        "and go one by one",
+        "route-map M permit 10\n set ip next-hop 10.0.0.2 10.0.0.3\n",
+        ("route-map M permit 10", "no set ip next-hop 10.0.0.2"),
+        left=("route-map M permit 10\n set ip next-hop 10.0.0.3",),
+    ),
+    Case(
+        "a router has one policy for its own packets",
+        f"{GIG}ip local policy route-map OLD\n",
+        ("interface gi0/1", "ip local policy route-map NEW"),
+        left=("ip local policy route-map NEW",),
+        gone=("ip local policy route-map OLD",),
+    ),
+    Case(
+        "well-known ports of UDP have names",
+        "ip access-list extended L\n",
+        ("ip access-list extended L", "permit udp host 10.0.0.1 eq 434 any range 67 68"),
+        left=(
+            "ip access-list extended L\n permit udp host 10.0.0.1 eq mobile-ip any"
+            " range bootps bootpc",
+        ),
+    ),
+    Case(
         "a banner is text until its delimiter",
         "",
         ("banner motd #hello", "no hostname", "  end#", "hostname x"),
