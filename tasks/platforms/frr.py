@@ -54,6 +54,7 @@ _ROUTER = (
     R("redistribute {source} {rest*}", key="redistribute {source}"),
     R("neighbor {neighbor} remote-as {as}", key="neighbor {neighbor} remote-as"),
     R("neighbor {neighbor} {what} {rest*}", key="neighbor {neighbor} {what}"),
+    R("timers throttle {what:spf|lsa} {rest*}", key="timers throttle {what}"),
     R("timers {what} {rest*}", key="timers {what}"),
     R("area {area} authentication {rest*}", key="area {area} authentication"),
     R("address-family {family*}", key="address-family {family}", inside="router"),
