@@ -108,8 +108,9 @@ def _tell(error: HaccError) -> None:
 
 
 def _of_this_machine(error: OSError) -> HaccError:
-    place = Place(str(error.filename), 0) if error.filename else None
-    return HaccError(Problem(place, "hacc", (error.strerror or str(error)).lower()))
+    return HaccError(
+        Problem(None, str(error.filename or "hacc"), (error.strerror or str(error)).lower())
+    )
 
 
 def _version(wanted: bool) -> None:

@@ -5,11 +5,15 @@ A report never opens a secret: what it prints are the sealed texts of the plan.
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -29,17 +33,29 @@ _IMPACT_STYLE = {
 }
 
 
+# Where there is no terminal, nothing is broken into lines: a table may be as wide as it needs.
+_UNLIMITED = 10_000
+_RULE_WIDTH = 100
+
+
 def console() -> Console:
     """For results. In a pipe: no colour, and lines are as long as they are."""
-    return Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out.width = _UNLIMITED
+    return out
 
 
 def problem_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def show_error(error: HaccError) -> None:
-    """Every problem on lines of its own: where, what, what is allowed, what to do."""
+def show_error(error: HaccError, *, as_json: bool = False) -> None:
+    """Every problem: where, what, what is allowed, what to do. As JSON, each is one line."""
+    if as_json:
+        for problem in error.problems:
+            print(json.dumps(dataclasses.asdict(problem)), file=sys.stderr)
+        return
     out = problem_console()
     for problem in error.problems:
         _show_problem(out, problem)
@@ -104,7 +120,8 @@ def _show_summary(out: Console, hosts: Sequence[HostPlan]) -> None:
 
 
 def _show_host(out: Console, host: HostPlan, wave: int) -> None:
-    out.rule(f"[bold]{host.host}[/bold]  wave {wave}  impact {_impact(host.impact)}", align="left")
+    heading = f"[bold]{host.host}[/bold]  wave {wave}  impact {_impact(host.impact)}"
+    out.print(Rule(heading, align="left"), width=min(out.width, _RULE_WIDTH))
     show_diff(out, host.lines)
     for file in host.files:
         state = "new file" if file.before_sha256 is None else "changed"
