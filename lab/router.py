@@ -39,7 +39,7 @@ def _python(module: str, call: str) -> str:
 
 def client_script() -> str:
     """systemctl and its kin, in front of the real ones in PATH."""
-    program = _python("guest.systemctl", 'main; main("@NAME@", sys.argv[1:])')
+    program = _python("guest.client", 'main; main("@NAME@", sys.argv[1:])')
     return f'#!/bin/sh\nexec {program} "$@"\n'
 
 

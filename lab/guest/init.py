@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from . import systemctl
 from .children import Children, kill, signal_number
+from .client import CONTROL
 from .service import JobFailed, Service
-from .units import CONTROL, WANTS, Unit, UnitError, full_name, load, merge, time_span
+from .units import WANTS, Unit, UnitError, full_name, load, merge, time_span
 
 _MAX_REQUEST: Final = 65536  # bytes of one line on the control socket
 
@@ -309,7 +311,12 @@ def serve(manager: Manager, connection: socket.socket) -> None:
             line = stream.readline(_MAX_REQUEST)
         connection.settimeout(None)
         try:
-            answer = manager.answer(json.loads(line))
+            request = json.loads(line)
+            if "program" in request:
+                done = systemctl.run(request["program"], request["words"], manager.answer)
+                answer = reply(done.code, done.out, done.err)
+            else:
+                answer = manager.answer(request)
         except Exception as error:  # PID 1 outlives a bad request; the one who asked is told
             answer = reply(1, err=f"lab init: {type(error).__name__}: {error}")
         connection.sendall(json.dumps(answer).encode() + b"\n")
@@ -321,11 +328,11 @@ def main() -> None:
     # keepalived says READY=1 only to a PID 1 of this name; sd_booted(3) looks for the folder.
     Path("/proc/self/comm").write_text("systemd")
     Path("/run/systemd/system").mkdir(parents=True, exist_ok=True)
-    CONTROL.parent.mkdir(parents=True, exist_ok=True)
-    CONTROL.unlink(missing_ok=True)
+    control = Path(CONTROL)
+    control.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    listener.bind(str(CONTROL))
-    CONTROL.chmod(0o600)
+    listener.bind(CONTROL)
+    control.chmod(0o600)
     listener.listen(64)
     wake_read, wake_write = socket.socketpair()
     wake_read.setblocking(False)

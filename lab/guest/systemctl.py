@@ -1,21 +1,20 @@
-"""`systemctl`, `systemd-run` and `journalctl` of a virtual router: thin clients of its PID 1.
+"""`systemctl`, `systemd-run` and `journalctl` of a virtual router: words in, texts and a code out.
 
 The subset that an orchestrator and an operator at 3 a.m. use, with systemd's words, texts and
 exit codes. Anything else is refused with a message that names the lab, so that nobody takes a
-virtual router for a full Debian.
+virtual router for a full Debian. Runs inside PID 1, which reads no module twice; the program that
+is typed (`client`) only carries the words there.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import socket
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from .units import CONTROL, WANTS, Unit, UnitError, full_name, load
+from .units import WANTS, Unit, UnitError, full_name, load
 
 VERSION: Final = "HACC lab init (stands in for systemd 252 in a virtual router; it is not systemd)"
 _JOBS: Final = ("start", "stop", "restart", "try-restart", "reload", "reload-or-restart",
@@ -35,31 +34,26 @@ _SHOWN: Final = {
 }
 
 
-def ask(request: dict[str, Any], seconds: float = 300.0) -> dict[str, Any]:
-    """One request to PID 1 and its answer."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(seconds)
-        connection.connect(str(CONTROL))
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        with connection.makefile("rb") as stream:
-            answer: dict[str, Any] = json.loads(stream.readline())
-    return answer
+Ask = Callable[[dict[str, Any]], dict[str, Any]]  # one request to PID 1, and its answer
+
+
+class Finished(Exception):
+    """The command is done."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        super().__init__(code, out, err)
+        self.code, self.out, self.err = code, out, err
 
 
 def finish(code: int, out: str = "", err: str = "") -> NoReturn:
-    if out:
-        print(out)
-    if err:
-        print(err, file=sys.stderr)
-    sys.stdout.flush()
-    raise SystemExit(code)
+    raise Finished(code, out, err)
 
 
 def refuse(text: str) -> NoReturn:
     finish(1, err=f"{text} [{VERSION}]")
 
 
-def systemctl(words: list[str]) -> NoReturn:
+def systemctl(ask: Ask, words: list[str]) -> NoReturn:
     switches: set[str] = set()
     values: dict[str, str] = {}
     names: list[str] = []
@@ -86,9 +80,9 @@ def systemctl(words: list[str]) -> NoReturn:
             finish(1, err="Too few arguments.")
         finish(*_told(ask({"verb": verb, "units": units})))
     if verb in ("enable", "disable", "reenable", "is-enabled", "mask", "unmask"):
-        enablement(verb, units, now="--now" in switches, quiet=quiet)
+        enablement(ask, verb, units, now="--now" in switches, quiet=quiet)
     if verb in ("status", "cat"):
-        (status if verb == "status" else cat)(units)
+        (status if verb == "status" else cat)(ask, units)
     if verb not in _ASKED:
         refuse(f"Unknown command verb {verb}.")
     code, out, err = _told(
@@ -112,7 +106,7 @@ def _told(answer: dict[str, Any]) -> tuple[int, str, str]:
     return int(answer["code"]), str(answer["out"]), str(answer["err"])
 
 
-def enablement(verb: str, names: list[str], *, now: bool, quiet: bool) -> NoReturn:
+def enablement(ask: Ask, verb: str, names: list[str], *, now: bool, quiet: bool) -> NoReturn:
     """The symbolic links of [Install]; with --now also the job."""
     code = 0
     out: list[str] = []
@@ -178,39 +172,37 @@ def _mask(name: str, masked: bool, told: list[str]) -> None:
         told.append(f"Removed {link}.")
 
 
-def cat(names: list[str]) -> NoReturn:
+def cat(_ask: Ask, names: list[str]) -> NoReturn:
     try:
         units = [load(name) for name in names]
     except UnitError as error:
         finish(1, err=f"No files found: {error}")
-    for unit in units:
-        for path in (unit.path, *unit.drop_ins):
-            print(f"# {path}\n{path.read_text()}")
-    finish(0)
+    paths = [path for unit in units for path in (unit.path, *unit.drop_ins)]
+    finish(0, "\n".join(f"# {path}\n{path.read_text()}" for path in paths))
 
 
-def status(names: list[str]) -> NoReturn:
+def status(ask: Ask, names: list[str]) -> NoReturn:
     code = 0
+    lines: list[str] = []
     for name in names or []:
         told = ask({"verb": "show", "units": [name]})
         fields = dict(line.split("=", 1) for line in told["out"].splitlines() if "=" in line)
         if fields.get("LoadState") == "not-found":
             finish(4, err=f"Unit {full_name(name)} could not be found.")
-        print(f"● {fields['Id']} - {fields.get('Description', fields['Id'])}")
-        print(f"     Loaded: loaded ({fields.get('FragmentPath', '')})")
+        lines.append(f"● {fields['Id']} - {fields.get('Description', fields['Id'])}")
+        lines.append(f"     Loaded: loaded ({fields.get('FragmentPath', '')})")
         since, result = fields.get("StateChangeTimestamp", ""), fields.get("Result", "")
         state = f"{fields['ActiveState']} ({fields.get('SubState', '')})"
-        print(f"     Active: {state} since {since}, result {result}")
+        lines.append(f"     Active: {state} since {since}, result {result}")
         for label, key in _SHOWN.items():
             if fields.get(key) not in ("", "0", None):
-                print(f"   {label}: {fields[key]}")
-        for line in _log_lines(full_name(name))[-10:]:
-            print(f"     {line}")
+                lines.append(f"   {label}: {fields[key]}")
+        lines += [f"     {line}" for line in _log_lines(full_name(name))[-10:]]
         code = code or (0 if fields["ActiveState"] in ("active", "reloading") else 3)
     if not names:
         answer = ask({"verb": "is-system-running", "units": []})
-        print(f"● {os.uname().nodename}\n    State: {answer['out']}")
-    finish(code)
+        lines.append(f"● {os.uname().nodename}\n    State: {answer['out']}")
+    finish(code, "\n".join(lines))
 
 
 def _log_lines(name: str) -> list[str]:
@@ -218,7 +210,7 @@ def _log_lines(name: str) -> list[str]:
     return path.read_text(errors="replace").splitlines() if path.exists() else []
 
 
-def journalctl(words: list[str]) -> NoReturn:
+def journalctl(_ask: Ask, words: list[str]) -> NoReturn:
     """`journalctl -u UNIT [-n N]`: what the service and PID 1 wrote about it."""
     names: list[str] = []
     count = 1000
@@ -234,13 +226,10 @@ def journalctl(words: list[str]) -> NoReturn:
             refuse(f"journalctl: option {word} is not known here; use journalctl -u UNIT [-n N]")
     if not names:
         refuse("journalctl: the lab keeps a log per unit; use journalctl -u UNIT")
-    for name in names:
-        for line in _log_lines(name)[-count:]:
-            print(line)
-    finish(0)
+    finish(0, "\n".join(line for name in names for line in _log_lines(name)[-count:]))
 
 
-def systemd_run(words: list[str]) -> NoReturn:
+def systemd_run(ask: Ask, words: list[str]) -> NoReturn:
     """`systemd-run [--unit=NAME] [--on-active=SPAN] [-p NAME=VALUE] CMD...`"""
     request: dict[str, Any] = {"verb": "run", "properties": []}
     name = f"run-r{os.urandom(8).hex()}"
@@ -268,14 +257,14 @@ def systemd_run(words: list[str]) -> NoReturn:
     finish(*_told(ask({**request, "units": [name], "argv": words})))
 
 
-def main(program: str, words: list[str]) -> NoReturn:
-    """`program` is the name it was called by."""
+_PROGRAMS: Final = {"systemctl": systemctl, "systemd-run": systemd_run, "journalctl": journalctl}
+
+
+def run(program: str, words: list[str], ask: Ask) -> Finished:
+    """What a command answers; `program` is the name it was called by."""
     try:
-        {"systemctl": systemctl, "systemd-run": systemd_run, "journalctl": journalctl}[program](
-            words
-        )
-    except OSError as error:
-        finish(1, err=f"Failed to connect to the init of this virtual router: {error}")
+        _PROGRAMS[program](ask, words)
+    except Finished as finished:
+        return finished
     except (UnitError, ValueError) as error:
-        finish(1, err=str(error))
-    raise SystemExit(0)
+        return Finished(1, "", str(error))

@@ -41,9 +41,6 @@ _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|timer|target|socket)")
 _TRUE = frozenset({"1", "yes", "true", "on"})
 
 
-# Here, and not in `init`: the clients start dozens of times while a router is configured, and what
-# PID 1 needs besides takes them longer to import than to do their work (measured: 27 of 50 ms).
-CONTROL = Path("/run/systemd/lab.sock")  # where PID 1 answers
 WANTS = Path("/etc/systemd/system")  # where `enable` makes its links
 
 
