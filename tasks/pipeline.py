@@ -198,10 +198,15 @@ class WaveGuard:
     def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
         """What is wrong after a wave; nothing when it may be confirmed."""
         last = wave == self._last
+        # A cluster in which nothing was true but that it could be reached has nothing to lose yet.
+        had = {name for name, check, _, _ in self._true_before if check != "reachable"}
         touched = {
             cluster.name
             for cluster in self._prepared.clusters
-            if last or any(device.host in wave.hosts for device in cluster.devices)
+            if last
+            or (
+                cluster.name in had and any(device.host in wave.hosts for device in cluster.devices)
+            )
         }
         self.verdicts = verify_clusters(
             self._prepared,
