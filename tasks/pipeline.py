@@ -198,8 +198,9 @@ class WaveGuard:
     def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
         """What is wrong after a wave; nothing when it may be confirmed."""
         last = wave == self._last
-        # A cluster in which nothing was true but that it could be reached has nothing to lose yet.
-        had = {name for name, check, _, _ in self._true_before if check != "reachable"}
+        # What a router shows of itself its own push has proven; a cluster in which nothing else was
+        # true, because it is new, has nothing to lose yet.
+        had = {name for name, check, _, _ in self._true_before if check not in _OF_ONE_ROUTER}
         touched = {
             cluster.name
             for cluster in self._prepared.clusters
@@ -224,6 +225,7 @@ class WaveGuard:
         return _key(cluster.name, result) in self._true_before
 
 
+_OF_ONE_ROUTER = frozenset({"reachable", "addresses", "loopback", "arp", "services"})
 _Key = tuple[str, str, str, str]
 
 
