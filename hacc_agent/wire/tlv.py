@@ -68,12 +68,15 @@ DYNAMIC_LENGTH = 4  # of the RFC's layout: an address
 
 
 def is_long_dynamic(data: Octets, at: int, end: int) -> bool:
-    """Whether the 139 at this offset has the 16-bit length of RFC 4433."""
+    """Whether the 139 at this offset has the 16-bit length of RFC 4433, as far as it goes.
+
+    One that is cut off within its length is that layout cut off, not the other one complete.
+    """
     return (
-        end - at >= 4
+        at + 1 < end
         and data[at + 1] in DYNAMIC_SUBTYPES
-        and data[at + 2] == 0
-        and data[at + 3] == DYNAMIC_LENGTH
+        and (at + 2 >= end or data[at + 2] == 0)
+        and (at + 3 >= end or data[at + 3] == DYNAMIC_LENGTH)
     )
 
 
