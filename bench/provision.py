@@ -46,7 +46,8 @@ binding_sync_s: 15
 mobile_nodes:
   - {{realm: "@c{n}.example", pool: 198.19.{net}.0/22,
      security: {{spi: 0x100, algorithm: hmac-md5, key: "env:MN_KEY"}}}}
-routing: {{ospf: {{process: 1, area: 0, hello_s: 1, dead_s: 4, authentication: {{md5: "env:OSPF_KEY"}}}}}}
+routing:
+  ospf: {{process: 1, area: 0, hello_s: 1, dead_s: 4, authentication: {{md5: "env:OSPF_KEY"}}}}
 snmp: {{version: 3, user: hacc, auth: "env:SNMP_AUTH", priv: "env:SNMP_PRIV"}}
 """
 
