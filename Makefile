@@ -3,13 +3,14 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench format lock clean system
+.PHONY: help demo test check bench fuzz format lock clean system
 
 help:
 	@echo "make demo    provision a mixed cluster of virtual routers, verify, change it, roll back"
 	@echo "make test    every test; those that make network namespaces need root and skip without"
 	@echo "make check   ruff and mypy --strict"
 	@echo "make bench   measurements, each beside its limit or a peer in the same run"
+	@echo "make fuzz    damaged and random octets into every parser for 5 minutes"
 	@echo "make format  let ruff rewrite the layout of the code"
 	@echo "make lock    resolve the Python dependencies again into requirements.lock"
 	@echo "make clean   remove the virtual environment and caches"
@@ -27,6 +28,9 @@ check: $(READY)
 
 bench: $(READY) system
 	$(BIN)/python -m bench
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.hacc_agent.wire.fuzz
 
 format: $(READY)
 	$(BIN)/ruff format .

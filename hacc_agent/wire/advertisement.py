@@ -228,7 +228,8 @@ def _advertisement(data: Octets) -> AgentAdvertisement:
     if end > len(data):
         raise Truncated(f"{count} router addresses of {words} words do not fit {len(data)} octets")
     routers = []
-    for at in range(_ADVERTISEMENT.size, end, size):
+    for number in range(count):
+        at = _ADVERTISEMENT.size + number * size
         address, preference = _ROUTER.unpack_from(data, at)
         more = bytes(data[at + _ROUTER.size : at + size])
         routers.append(RouterAddress(IPv4Address(address), preference, more))

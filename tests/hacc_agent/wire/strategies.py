@@ -56,6 +56,7 @@ from hacc_agent.wire import (
     UdpTunnelRequest,
     UnknownExtension,
 )
+from hacc_agent.wire.advertisement import checksum
 
 PLAIN_VENDORS = (9, 311)  # Cisco, Microsoft: opaque to Wireshark
 PLAIN_UNKNOWN = st.integers(200, 254)
@@ -260,10 +261,18 @@ def hostile() -> st.SearchStrategy[bytes]:
     return damaged(sound) | headed | st.binary() | sound
 
 
+def resealed(octets: bytes) -> bytes:
+    """An ICMP message with a checksum that holds: without one, damage goes no further than it."""
+    if len(octets) < 4:
+        return octets
+    blank = octets[:2] + bytes(2) + octets[4:]
+    return octets[:2] + checksum(blank).to_bytes(2, "big") + octets[4:]
+
+
 def hostile_discovery() -> st.SearchStrategy[bytes]:
     """The same for ICMP."""
     sound = (advertisements() | solicitations()).map(lambda message: message.to_bytes())
     headed = st.builds(
         bytes.__add__, st.sampled_from([b"\x09\0", b"\x09\x10", b"\x0a\0"]), st.binary()
     )
-    return damaged(sound) | headed | st.binary() | sound
+    return (damaged(sound) | headed).map(resealed) | damaged(sound) | st.binary() | sound

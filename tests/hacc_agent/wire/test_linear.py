@@ -7,6 +7,7 @@ copied out of the message.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -68,11 +69,13 @@ def instructions(work: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # a collection in between calls back into whoever asked for it
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 
