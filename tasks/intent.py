@@ -74,7 +74,7 @@ def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem]
             cluster = ClusterIntent.model_validate(data)
         except ValidationError as error:
             told = {(problem.place, problem.subject) for problem in found}
-            shape = [_problem(data, detail) for detail in error.errors()]
+            shape = [_problem(data, detail) for detail in error.errors() if not _follows(detail)]
             problems += [p for p in shape if (p.place, p.subject) not in told]
         else:
             clusters.append(cluster)
@@ -125,6 +125,12 @@ _WORDS: dict[str, tuple[str | None, str]] = {
     "too_short": (None, "at least {min_length}"),
     "too_long": (None, "at most {max_length}"),
 }
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """A list is not short because of its items that are wrong: pydantic does not count them."""
+    context = detail.get("ctx", {})
+    return detail["type"] == "too_short" and context["actual_length"] < len(detail["input"])
 
 
 def _problem(data: yamlmarks.Mapping, detail: ErrorDetails) -> Problem:
@@ -285,7 +291,7 @@ def secrets(
     for cluster in clusters:
         walk(cluster, cluster.place)
     for host in hosts:
-        for ref in (host.password, host.enable):
+        for ref, place in ((host.password, host.password_place), (host.enable, host.enable_place)):
             if ref is not None:
-                found.setdefault(ref, host.place)
+                found.setdefault(ref, place)
     return found

@@ -71,6 +71,8 @@ class HostFacts:
     data: Mapping[str, Any] = field(hash=False)  # everything under `data`, inheritance applied
     place: Place
     router_id_place: Place
+    password_place: Place  # of a group or the defaults, where it comes from there
+    enable_place: Place
 
     def on(self, lan: str) -> tuple[InterfaceFacts, ...]:
         """Its interfaces on a segment."""
@@ -266,9 +268,9 @@ class _Reader:
         facts = {
             "hostname": attribute("hostname", str, "an address or a name") or name,
             "username": attribute("username", str, "a text"),
-            "password": self.reference("password", named),
-            "enable": self.reference("enable", named),
         }
+        password, password_place = self.reference("password", named, place)
+        enable, enable_place = self.reference("enable", named, place)
         router_id = self.address(name, "router_id", data, datas[0])
         spelling = canonical if PLATFORMS.get(driver) is Platform.IOS else str
         interfaces = tuple(self.interfaces(name, datas, spelling))
@@ -279,21 +281,26 @@ class _Reader:
             platform=PLATFORMS[driver],
             driver=driver,
             port=port or SSH_PORT,
+            password=password,
+            enable=enable,
             router_id=router_id,
             interfaces=interfaces,
             groups=groups,
             data=data,
             place=place,
             router_id_place=datas[0].at("router_id") if "router_id" in datas[0] else place,
+            password_place=password_place,
+            enable_place=enable_place,
             **facts,
         )
 
     def reference(
-        self, key: str, named: Iterable[tuple[str, yamlmarks.Mapping]]
-    ) -> SecretRef | None:
+        self, key: str, named: Iterable[tuple[str, yamlmarks.Mapping]], host: Place
+    ) -> tuple[SecretRef | None, Place]:
+        """The nearest reference to a secret, and where it is written."""
         owner, source = next((item for item in named if item[1].get(key) is not None), ("", None))
         if source is None:
-            return None
+            return None, host
         ref = SecretRef.parse(source[key])
         if ref is None:  # what stands there may be the password itself: it is not repeated
             self.wrong(
@@ -303,7 +310,7 @@ class _Reader:
                 SCHEMES,
                 'write "env:NAME", and export NAME',
             )
-        return ref
+        return ref, source.at(key)
 
     def address(
         self, host: str, key: str, data: Mapping[str, Any], own: yamlmarks.Mapping
