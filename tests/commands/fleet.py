@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ from lab.lab import Lab
 from lab.topology import load_topology
 from tasks.diff import normalised
 from tasks.rendered import Platform
-from tests.commands.program import HACC, Desk, Done
+from tests.commands.program import HACC, SECRETS, Desk, Done
 
 _STATE: Final = (
     "for f in {paths}; do stat -c '%n %a %U' $f; cat $f; done 2>&1; "
@@ -72,11 +71,14 @@ class LabDesk(Desk):
 
     def states(self) -> dict[str, str]:
         if not self._paths:
-            rendered = self.super_json("render", "--json")
+            rendered = self.hacc("render", "--json").ends(0).value
             self._paths = {host: " ".join(files) for host, files in rendered.items()}
         hosts = sorted(self._paths)
         with ThreadPoolExecutor(len(hosts)) as pool:
             return dict(zip(hosts, pool.map(self.state, hosts), strict=True))
 
-    def super_json(self, *words: str) -> Any:
-        return json.loads(self.hacc(*words).ends(0).out)
+    def heal(self) -> None:
+        """Every fault of the simulator is gone, and every secret is right again."""
+        self.secrets = dict(SECRETS)
+        for router in self.lab.topology.ios:
+            self.ios("clear", router.name)
