@@ -47,11 +47,14 @@ class LanPort:
     place: Place
 
 
+TRACKS = range(491, 501)  # numbers of tracked objects that are ours: the end of what IOS 12 takes
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """A tracked interface: when its line protocol falls, the priority sinks by `decrement`."""
 
-    number: int  # 1-500, unique on the router
+    number: int  # of the block that is ours, unique on the router
     interface: str
     decrement: int  # 1-254
     place: Place
@@ -215,7 +218,8 @@ class DeviceModel:
     management: str  # where SSH and SNMP answer: an address, or a name that resolves
     router_id: IPv4Address
     ports: tuple[LanPort, ...]
-    known_interfaces: tuple[str, ...]  # every interface that the inventory names, of any LAN
+    known_interfaces: tuple[str, ...]  # every interface that the inventory names
+    lan_interfaces: tuple[str, ...]  # those of them that it puts on a LAN, of any cluster
     home_agent_address: IPv4Address  # the virtual Home Agent address
     holds_home_agent_address: bool  # on its loopback for good (members), not by its active role
     groups: tuple[StandbyGroup, ...]

@@ -30,12 +30,17 @@ _Patterns = Sequence[tuple[_Level, ...]]
 
 def _level(level: str) -> _Level:
     words = level.split()
-    regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words)
-    if words[-1] == "**":
-        regex = " ".join(r"\S+" if word == "*" else re.escape(word) for word in words[:-1])
+    rest = words[-1] == "**"
+    regex = " ".join(map(_word, words[:-1] if rest else words))
+    if rest:
         regex += r"(?: .*)?" if len(words) > 1 else ".*"
-    first = "" if words[0].startswith("*") else words[0]
+    first = "" if "*" in words[0] else words[0]
     return first, re.compile(regex, re.DOTALL), level == "**"
+
+
+def _word(word: str) -> str:
+    """A word, of which `*` is all, or any part."""
+    return r"\S+" if word == "*" else r"\S*".join(map(re.escape, word.split("*")))
 
 
 def _by_word(patterns: _Patterns) -> dict[str, list[tuple[_Level, ...]]]:

@@ -84,7 +84,6 @@ RECIPES: dict[Platform, tuple[Recipe, ...]] = {
 
 WORDS: dict[str, Callable[..., object]] = {
     "association": spelling.association,
-    "cluster_interfaces": spelling.cluster_interfaces,
     "home_agent_options": spelling.home_agent_options,
     "home_link": spelling.home_link,
     "home_routes": spelling.home_routes,
@@ -96,6 +95,7 @@ WORDS: dict[str, Callable[..., object]] = {
     "spi": spelling.spi,
     "standby_defaults": spelling.standby_defaults,
     "standby_time": spelling.standby_time,
+    "track_numbers": spelling.track_numbers,
     "tracks": spelling.tracks,
     "unverified": unverified.form,
 }

@@ -50,10 +50,12 @@ class File:
     `path` is absolute on Linux. On IOS there is one file, `running-config`.
 
     `owns` are ownership patterns, one per element, levels joined by ` / `, words apart by one
-    space: `*` is any one word, a final `**` is any rest, of at least no words. A pattern owns
-    the lines that it matches, and a section that it matches is owned with all its lines only
-    if a pattern says so (`router mobile` owns that line; `interface Gi0/1 / standby **` owns
-    the standby lines of one interface and not the interface).
+    space: `*` is any one word, within a word any characters of it; a final `**` is any rest, of
+    at least no words. So what bears a name of ours is ours even when no intent speaks of it any
+    more (`ip prefix-list hacc-* **`). A pattern owns the lines that it matches, and a section that
+    it matches is owned with all its lines only if a pattern says so (`router mobile` owns that
+    line; `interface Gi0/1 / standby **` owns the standby lines of one interface and not the
+    interface).
     """
 
     path: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from .model import (
+    TRACKS,
     Algorithm,
     DeviceModel,
     HomeAgentService,
@@ -101,14 +102,9 @@ def tracks(model: DeviceModel) -> tuple[Track, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def cluster_interfaces(model: DeviceModel) -> tuple[str, ...]:
-    """The interfaces on which what a cluster leaves behind is ours to remove.
-
-    Those that the inventory names, as a LAN may have moved from one to another; but not those that
-    a group tracks: they are named to be watched, they lead elsewhere, and are somebody else's.
-    """
-    watched = {track.interface for track in tracks(model)} - {port.name for port in model.ports}
-    return tuple(name for name in model.known_interfaces if name not in watched)
+def track_numbers() -> range:
+    """The objects that are ours, whether this router tracks by them or not."""
+    return TRACKS
 
 
 def other_tracks(group: StandbyGroup) -> tuple[Track, ...]:

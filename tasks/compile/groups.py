@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inventory import HostFacts
-from ..model import GroupAuthentication, RedundancyProtocol, StandbyGroup, Track
+from ..model import TRACKS, GroupAuthentication, RedundancyProtocol, StandbyGroup, Track
 from ..platforms.ios_names import canonical
 from ..rendered import Platform
 from ..schema import Redundancy, Router
@@ -61,13 +61,20 @@ def standby_groups(
     named = canonical if facts.platform is Platform.IOS else str
     tracks = tuple(
         Track(
-            numbers.setdefault(named(track.interface), len(numbers) + 1),
+            numbers.setdefault(named(track.interface), TRACKS[0] + len(numbers)),
             named(track.interface),
             track.decrement,
             track.place,
         )
         for track in own.track
     )
+    if len(numbers) > len(TRACKS):
+        cluster.refuse(
+            own.at("track"),
+            facts.name,
+            f"tracks {len(numbers)} interfaces",
+            f"up to {len(TRACKS)}: track objects {TRACKS[0]}-{TRACKS[-1]} are hacc's",
+        )
     ports = {port.lan: port for port in cluster.ports(facts, own.at("host"))}
     hello, hold = _timers(redundancy, priorities[facts.name])
     delay = own.preempt_delay_s

@@ -128,6 +128,7 @@ def _device(
         router_id=router_id,
         ports=cluster.ports(facts, place),
         known_interfaces=tuple(interface.name for interface in facts.interfaces),
+        lan_interfaces=tuple(i.name for i in facts.interfaces if i.lan is not None),
         home_agent_address=cluster.home.address,
         holds_home_agent_address=role is not Role.CONTROLLER,
         groups=groups,

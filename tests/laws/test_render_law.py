@@ -7,9 +7,9 @@ import re
 from hypothesis import HealthCheck, given, settings
 
 from hacc_agent import config
-from lab.ios import Device
+from lab.ios import Device, Session
 from tasks.compile import compile_site
-from tasks.diff import diff, merge
+from tasks.diff import diff, merge, reveal
 from tasks.intent import Site
 from tasks.model import DeviceModel, Role
 from tasks.render import environment, render
@@ -86,12 +86,7 @@ def test_the_simulator_takes_every_line_and_then_there_is_nothing_to_do(site: Si
             rendered = render(model)
             (file,) = rendered.files
             router, _ = loaded(model, rendered)
-            hidden = re.sub(
-                r"auth sha \S+ priv aes 128 \S+",
-                "auth sha * priv aes 128 *",
-                router.private_config(),
-            )
-            left = diff(router.running_config() + hidden, file, Platform.IOS, keys(file))
+            left = diff(fetched(router), file, Platform.IOS, keys(file))
             assert [(command.context, command.text) for command in left.commands] == []
 
 
@@ -106,6 +101,73 @@ def test_what_is_ours_of_a_text_can_be_taken_away_again(site: Site) -> None:
                 left = merge(resolve(file.text, keys(file)), emptied, model.platform, {})
                 kept = [line for line in left.splitlines() if not header(line)]
                 assert kept == [], file.path
+
+
+@settings(SLOW, max_examples=settings().max_examples // 3)
+@given(intents(), intents())
+def test_a_changed_intent_leaves_nothing_of_the_old_one(before: Site, after: Site) -> None:
+    """As if the new one had come to a bare router.
+
+    An interface that the inventory no longer puts on a LAN is somebody else's, with all that is on
+    it: routers that lost one are left out here.
+    """
+    old = {model.host: model for model in models(before)}
+    for new in models(after):
+        first = old.get(new.host)
+        if first is None or not {port.name for port in first.ports} <= set(new.known_interfaces):
+            continue
+        if new.platform is Platform.IOS and min(shortest(first), shortest(new)) >= IOS_SHORTEST_S:
+            interfaces = {*first.known_interfaces, *new.known_interfaces}
+            assert planned(interfaces, first, new) - planned(interfaces, new) == set()
+        for one, two in zip(shared(first), shared(new), strict=True):
+            left, bare = (
+                resolve(merge(running, two, new.platform, keys(two)), keys(two))
+                for running in (resolve(one.text, keys(one)), "")
+            )
+            assert statements(left) - statements(bare) == set()
+
+
+def planned(interfaces: set[str], *changes: DeviceModel) -> set[tuple[str, ...]]:
+    """What a bare router holds after plans for one model after the other."""
+    text = "".join(f"interface {name}\n" for name in sorted(interfaces))
+    router = Device.from_text(changes[-1].host, text)
+    session = Session(router, user="admin", privilege=15)
+    for model in changes:
+        (file,) = render(model).files
+        now = fetched(router)
+        opened = {**keys(file), **reveal(now, Platform.IOS)}
+        for command in diff(now, file, Platform.IOS, keys(file)).commands:
+            session.feed("configure terminal", 0.0)
+            for line in (*command.context, command.text):
+                reply = session.feed(resolve(line, opened), 0.0)
+                assert not router.journal[-1].refused, (line, reply.text)
+            session.feed("end", 0.0)
+    return statements(fetched(router))
+
+
+def fetched(router: Device) -> str:
+    """The running configuration, and the users that it does not show, with their keys hidden."""
+    hidden = re.sub(
+        r"auth sha \S+ priv aes 128 \S+", "auth sha * priv aes 128 *", router.private_config()
+    )
+    return router.running_config() + hidden
+
+
+def shared(model: DeviceModel) -> list[File]:
+    return [file for file in render(model).files if file.owner is Owner.LINES]
+
+
+def statements(text: str) -> set[tuple[str, ...]]:
+    """Lines under their section's; a section of others' with nothing in it says nothing."""
+    found: set[tuple[str, ...]] = set()
+    section = ""
+    for line in text.splitlines():
+        if line.startswith(" "):
+            found.add((section, line.strip()))
+        elif not header(line):
+            found.add((line,))
+        section = section if line.startswith(" ") else line
+    return found
 
 
 def header(line: str) -> bool:

@@ -135,7 +135,7 @@ def test_what_a_router_says_of_itself_wins() -> None:
     first, second = (model.device(host).groups[0] for host in ("hacc1", "hacc2"))
     assert (first.priority, first.preempt_delay_s, first.peers) == (200, 20, ("hacc2",))
     assert (second.priority, second.preempt_delay_s) == (250, 90)
-    assert [(t.number, t.interface, t.decrement) for t in second.tracks] == [(1, "lan", 60)]
+    assert [(t.number, t.interface, t.decrement) for t in second.tracks] == [(491, "lan", 60)]
 
 
 def test_a_pin_is_kept_and_the_rest_is_shared() -> None:
@@ -178,7 +178,7 @@ def test_with_several_lans_one_group_carries_the_home_agent_address() -> None:
     assert peers is not None
     assert [str(peer.address) for peer in peers.pair_peers] == ["198.18.1.32", "198.18.2.32"]
     tracks = [group.tracks for group in model.device("ios1").groups]
-    assert [(t.number, t.decrement) for group in tracks for t in group] == [(1, 30), (1, 30)]
+    assert [(t.number, t.decrement) for group in tracks for t in group] == [(491, 30), (491, 30)]
 
 
 def test_every_place_is_in_a_file() -> None:

@@ -26,6 +26,7 @@ BEFORE = """\
 hostname ios1
 enable secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0
 username admin privilege 15 secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0
+track 1 interface GigabitEthernet0/0 line-protocol
 track 7 interface GigabitEthernet0/2 line-protocol
 interface GigabitEthernet0/0
  description management
@@ -38,6 +39,7 @@ interface GigabitEthernet0/2
  ip address 203.0.113.1 255.255.255.0
  standby 7 ip 203.0.113.9
  standby 7 name someone-else
+ standby 7 track 1
 router ospf 1
  passive-interface GigabitEthernet0/2
  network 203.0.113.0 0.0.0.255 area 3
@@ -72,8 +74,8 @@ VARIANTS: dict[str, DeviceModel] = {
     "tracks": with_group(
         ios(),
         tracks=(
-            clusters.track(1, "GigabitEthernet0/2"),
-            clusters.track(2, "GigabitEthernet0/0", 10),
+            clusters.track(491, "GigabitEthernet0/2"),
+            clusters.track(492, "GigabitEthernet0/0", 10),
         ),
     ),
     "snmp-2c": clusters.v2c(ios()),
@@ -216,11 +218,17 @@ def test_a_router_that_never_was_in_the_cluster_loses_all_of_it_but_nothing_else
 
 def test_an_uplink_that_is_named_to_be_tracked_stays_somebody_else_s() -> None:
     uplink = "GigabitEthernet0/2"
-    model = with_group(ios(), tracks=(clusters.track(1, uplink),))
+    model = with_group(ios(), tracks=(clusters.track(491, uplink),))
     model = dataclasses.replace(model, known_interfaces=(*model.known_interfaces, uplink))
     router = Device.from_text("ios1", BEFORE)
     bring(router, model)
-    assert "standby 7 name someone-else" in router.running_config()
+    bring(
+        router, dataclasses.replace(model, groups=ios().groups)
+    )  # named, and not tracked any more
+    left = router.running_config()
+    assert "standby 7 name someone-else" in left
+    assert "track 491" not in left
+    assert "track 7 interface GigabitEthernet0/2 line-protocol" in left
 
 
 def test_a_lan_that_moves_to_another_interface_takes_address_and_group_along() -> None:
@@ -230,10 +238,28 @@ def test_a_lan_that_moves_to_another_interface_takes_address_and_group_along() -
     bring(router, ios())
     moved = dataclasses.replace(port, name="GigabitEthernet0/3")
     model = dataclasses.replace(with_group(ios(), port=moved), ports=(moved,))
-    bring(router, dataclasses.replace(model, known_interfaces=(port.name, moved.name)))
+    bring(router, dataclasses.replace(model, lan_interfaces=(port.name, moved.name)))
     found = statements(router.running_config())
     for line in ("standby 20 ip 198.18.1.253", "ip address 198.18.1.31 255.255.255.0"):
         assert [path[0] for path in found if path[-1] == line] == ["interface GigabitEthernet0/3"]
+
+
+def test_what_the_intent_no_longer_names_goes_by_the_name_that_we_gave_it() -> None:
+    """A realm takes its pool along; what is named alike and not ours stays."""
+    service = clusters.service(ios())
+    realm = dataclasses.replace(service.realms[0], realm="@b.example", pool_name="west-b-example")
+    others = "ip local pool west 203.0.113.120 203.0.113.130\n"
+    router = Device.from_text("ios1", BEFORE + others)
+    bring(router, with_service(ios(), realms=(realm,)))
+    router.merge("ip prefix-list hacc-old seq 5 permit 10.0.0.0/8\nroute-map hacc-old deny 20", 0.0)
+    assert "ip local pool west-b-example" in router.running_config()
+    bring(router, ios())
+    left = router.running_config()
+    assert "b-example" not in left
+    assert "hacc-old" not in left
+    assert {others.strip(), "ip local pool theirs 203.0.113.100 203.0.113.110"} <= set(
+        left.splitlines()
+    )
 
 
 def test_discovery_is_switched_on_where_somebody_switched_it_off() -> None:
