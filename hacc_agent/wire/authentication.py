@@ -30,6 +30,7 @@ except ImportError:
 
 DIGEST_OCTETS = 16
 _BLOCK_OCTETS = 64
+_GENERALIZED = int(ExtensionType.GENERALIZED_AUTHENTICATION)
 _INNER = bytes(octet ^ 0x36 for octet in range(256))  # RFC 2104: ipad
 _OUTER = bytes(octet ^ 0x5C for octet in range(256))  # RFC 2104: opad
 
@@ -59,7 +60,7 @@ class Key:
     algorithm: Algorithm
     secret: bytes = field(repr=False)
     _first: _State = field(init=False, repr=False, compare=False)
-    _last: _State = field(init=False, repr=False, compare=False)
+    _last: _State | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.algorithm is Algorithm.HMAC_MD5:
@@ -69,7 +70,7 @@ class Key:
             block = block.ljust(_BLOCK_OCTETS, b"\0")
             first, last = md5(block.translate(_INNER)), md5(block.translate(_OUTER))
         else:
-            first = last = md5(self.secret)
+            first, last = md5(self.secret), None
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "_last", last)
 
@@ -77,7 +78,7 @@ class Key:
         """16 octets over everything from the first octet of the message to the SPI."""
         inner = self._first.copy()
         inner.update(covered)
-        if self.algorithm is Algorithm.MD5_PREFIX_SUFFIX:
+        if self._last is None:  # prefix and suffix
             inner.update(self.secret)
             return inner.digest()
         outer = self._last.copy()
@@ -145,6 +146,6 @@ def _header(kind: ExtensionType, spi: int, octets: int) -> bytes:
 
 def _authenticator(data: Octets, at: int) -> tuple[int, int]:
     """Offsets of the first octet of an authenticator and of the one behind it."""
-    if data[at] == ExtensionType.GENERALIZED_AUTHENTICATION:
+    if data[at] == _GENERALIZED:
         return at + 8, at + 4 + (data[at + 2] << 8 | data[at + 3])
     return at + 6, at + 2 + data[at + 1]

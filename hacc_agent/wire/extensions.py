@@ -41,6 +41,8 @@ _SUBTYPE_ADDRESS = struct.Struct("!BI")
 _NETWORK_REQUEST = struct.Struct("!BBI")
 _NETWORK_ACKNOWLEDGEMENT = struct.Struct("!BBBBI")
 
+_KINDS = {int(kind): kind for kind in ExtensionType}  # quicker than to call the enumeration
+
 LEAST_GENERALIZED = 20
 """Least length of a Generalized Authentication Extension: SPI and 128 bits (RFC 4721, 5)."""
 
@@ -68,7 +70,7 @@ class Authentication:
 
     @classmethod
     def decode(cls, data: Octets, at: int, body: int, end: int) -> Authentication:
-        kind = ExtensionType(data[at])
+        kind = _KINDS[data[at]]
         if end - body < tlv.SPI_OCTETS:
             raise PoorlyFormed(f"extension {kind} at octet {at} has no room for its SPI")
         (spi,) = _SPI.unpack_from(data, body)

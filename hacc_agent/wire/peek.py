@@ -38,8 +38,11 @@ ReplyFields = tuple[int, int, int, int, int, int]
 LOW_32 = 0xFFFFFFFF
 """What of the Identification a reply shares with its request (RFC 5944, 3.7.3.1 and 5.7)."""
 
+# Names of this module: looking a member up in its enumeration costs as much as reading a field.
 _REQUEST_SIZE = REQUEST.size
 _REPLY_SIZE = REPLY.size
+_REQUEST_TYPE = int(MessageType.REGISTRATION_REQUEST)
+_REPLY_TYPE = int(MessageType.REGISTRATION_REPLY)
 _unpack_request = REQUEST.unpack_from
 _unpack_reply = REPLY.unpack_from
 
@@ -50,7 +53,7 @@ def peek_request(data: Octets, start: int, end: int) -> tuple[RequestFields, int
     if at > end or end > len(data):
         raise Truncated(f"{end - start} octets are no Registration Request")
     fields: RequestFields = _unpack_request(data, start)
-    if fields[0] != MessageType.REGISTRATION_REQUEST:
+    if fields[0] != _REQUEST_TYPE:
         raise NotUnderstood(f"message type {fields[0]} is no Registration Request")
     return fields, *peek_extensions(data, at, end)
 
@@ -61,7 +64,7 @@ def peek_reply(data: Octets, start: int, end: int) -> tuple[ReplyFields, int, li
     if at > end or end > len(data):
         raise Truncated(f"{end - start} octets are no Registration Reply")
     fields: ReplyFields = _unpack_reply(data, start)
-    if fields[0] != MessageType.REGISTRATION_REPLY:
+    if fields[0] != _REPLY_TYPE:
         raise NotUnderstood(f"message type {fields[0]} is no Registration Reply")
     return fields, *peek_extensions(data, at, end)
 
@@ -87,9 +90,7 @@ def peek_extensions(data: Octets, at: int, end: int) -> tuple[int, list[int]]:
             elif form == PADDING:
                 at += 1
             elif form == UNKNOWN:
-                raise NotUnderstood(
-                    f"extension {data[at]} at octet {at} is not known and not skippable"
-                )
+                raise NotUnderstood(f"extension {data[at]} at octet {at}: not known, not skippable")
             elif form == DYNAMIC_HOME_AGENT and not is_long_dynamic(data, at, end):
                 at += 2 + data[at + 1]
             else:  # LONG, and 139 as in its RFC

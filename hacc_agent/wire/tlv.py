@@ -20,14 +20,14 @@ from .registry import ExtensionType
 Octets = bytes | bytearray | memoryview
 """What may be read: nothing here writes to it or keeps it."""
 
-# Forms: how many octets an extension has.
+# Forms: how many octets an extension has. In an order in which a walker may compare them.
 UNKNOWN = 0  # not known and below 128: nobody can say where it ends
-SHORT = 1  # type, length, data: the default of everything that may be skipped
-LONG = 2  # type, sub-type or reserved, 16-bit length, data
-PADDING = 3  # type alone
-DYNAMIC_HOME_AGENT = 4  # 139: SHORT, or LONG as in its RFC
-IDENTIFIER = 5  # SHORT, the NAI: walkers note it
-AUTHENTICATION = 6  # SHORT, beginning with an SPI: walkers note it
+PADDING = 1  # type alone
+SHORT = 2  # type, length, data: the default of everything that may be skipped
+IDENTIFIER = 3  # SHORT, the NAI: walkers note it
+AUTHENTICATION = 4  # SHORT, beginning with an SPI: walkers note it
+DYNAMIC_HOME_AGENT = 5  # 139: SHORT, or LONG as in its RFC
+LONG = 6  # type, sub-type or reserved, 16-bit length, data
 LONG_AUTHENTICATION = 7  # LONG, beginning with an SPI: walkers note it
 
 SPI_OCTETS = 4
@@ -87,15 +87,13 @@ def extensions(
     while at < end:
         kind = data[at]
         form = forms[kind]
-        if form == PADDING:
+        if form < SHORT:
+            if form == UNKNOWN:
+                raise NotUnderstood(f"extension {kind} at octet {at}: not known, not skippable")
             yield kind, at, at + 1, at + 1
             at += 1
             continue
-        if form == UNKNOWN:
-            raise NotUnderstood(f"extension {kind} at octet {at} is not known and not skippable")
-        long = form in (LONG, LONG_AUTHENTICATION) or (
-            form == DYNAMIC_HOME_AGENT and is_long_dynamic(data, at, end)
-        )
+        long = form >= LONG or (form == DYNAMIC_HOME_AGENT and is_long_dynamic(data, at, end))
         body = at + (4 if long else 2)
         if body > end:
             raise Truncated(f"extension {kind} at octet {at} ends within its header")
