@@ -77,6 +77,13 @@ class LabDesk(Desk):
         with ThreadPoolExecutor(len(hosts)) as pool:
             return dict(zip(hosts, pool.map(self.state, hosts), strict=True))
 
+    def runs(self) -> list[str]:
+        """Names of the runs that are kept, the oldest first."""
+        return sorted(path.name for path in (self.work / "runs").iterdir())
+
+    def last(self) -> str:
+        return self.runs()[-1]
+
     def heal(self) -> None:
         """Every fault of the simulator is gone, and every secret is right again."""
         self.secrets = dict(SECRETS)
