@@ -60,7 +60,8 @@ def provide_inventory() -> Mapping[str, str]:
     keys |= {"HACC_PASSWORD": secrets.token_hex(8), "HACC_ENABLE": secrets.token_hex(8)}
     env = PLACE / "env"
     env.touch(mode=0o600)
-    env.write_text("".join(f"export {name}={value}\n" for name, value in keys.items()))
+    told = {**keys, "HACC_INVENTORY": INVENTORY.resolve()}
+    env.write_text("".join(f"export {name}={value}\n" for name, value in told.items()))
     return keys
 
 

@@ -14,7 +14,13 @@ from .lab import Lab
 from .topology import load_topology
 
 Inventory = Annotated[
-    Path, typer.Option("--inventory", help="Folder with hosts.yaml, groups.yaml, defaults.yaml.")
+    Path,
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="HACC_INVENTORY",
+        help="Folder with hosts.yaml, groups.yaml, defaults.yaml.",
+    ),
 ]
 Name = Annotated[
     str, typer.Option("--name", help="Name of the lab. Default: derived from the inventory's path.")

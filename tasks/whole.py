@@ -23,6 +23,8 @@ _ANNOUNCED = re.compile(
     r"(\"[^\"]*\"|'[^']*'|[^\s,#]+)",
     re.IGNORECASE,
 )
+# A section of TOML and of a systemd unit, or a block of keepalived.conf.
+_HEADER = re.compile(r"\[.*\]|\S.*\{")
 _PRIVATE = re.compile(r"(\b(?:AES|DES)(?:\d+)?\s+)(\S+)")
 
 
@@ -38,13 +40,26 @@ def _differences(running: str, intended: File, opened: Mapping[str, str]) -> Ite
         return
     seal = _Sealer(intended, opened)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    shown: int | None = None
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             continue
+        section = _section(intended, j1)
+        if section is not None and section != shown:
+            yield DiffLine(" ", 0, intended.lines[section].text)
+            shown = section
         for number in range(i1, i2):
             yield DiffLine("-", 0, seal(before[number], number + 1))
         for line in intended.lines[j1:j2]:
             yield DiffLine("+", 0, line.text, line.template, line.intent)
+
+
+def _section(intended: File, line: int) -> int | None:
+    """The header above a line of an intended file (from 0), unless the line is one itself."""
+    if line < len(intended.lines) and _HEADER.fullmatch(intended.lines[line].text):
+        return None
+    above = range(min(line, len(intended.lines)) - 1, -1, -1)
+    return next((n for n in above if _HEADER.fullmatch(intended.lines[n].text)), None)
 
 
 class _Sealer:

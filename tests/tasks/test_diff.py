@@ -315,3 +315,12 @@ def test_whole_file_that_is_missing_or_empty() -> None:
     wanted = file("a\nb\n", path="/etc/x")
     assert [line.text for line in diff("", wanted, Platform.LINUX, {}).lines] == ["a", "b"]
     assert merge("anything\n", wanted, Platform.LINUX, {}) == "a\nb\n"
+
+
+def test_a_change_of_a_whole_file_is_shown_under_its_section() -> None:
+    text = "[a]\nx = 1\ny = 2\n\n[b]\nx = 1\n\n[c]\nx = 1\n"
+    wanted = text.replace("y = 2", "y = 3").replace("[c]\nx = 1", "[c]\nx = 2")
+    lines = diff(text, file(wanted, path="/etc/hacc/agent.toml"), Platform.LINUX, {}).lines
+    assert [f"{line.sign}{line.text}" for line in lines] == [
+        " [a]", "-y = 2", "+y = 3", " [c]", "-x = 1", "+x = 2",
+    ]  # fmt: skip
