@@ -102,17 +102,24 @@ def unshare(lab: str, role: str, script: str, log: Path) -> None:
     launch(lab, role, ["unshare", *namespaces, *options, "sh", "-ec", script], log)
 
 
+# A process in the middle of execve(2) shows an empty environment, and so no mark.
+_EXEC_S = 0.5
+
+
 def await_inits(lab: str, logs: Mapping[str, Path], seconds: float = 30.0) -> dict[str, int]:
     """PID 1 of each role, when all have forked. One that is gone has failed: its log says why."""
     end = time.monotonic() + seconds
+    gone: dict[str, float] = {}  # when each was missed first
     while True:
-        found = members(lab)
+        found, now = members(lab), time.monotonic()
         inits = {m.role: m.pid for m in found if m.is_init and m.role in logs}
         missing = set(logs) - set(inits)
         if not missing:
             return inits
-        dead = missing - {m.role for m in found}
-        if dead or time.monotonic() > end:
+        unseen = missing - {m.role for m in found}
+        gone = {role: gone.get(role, now) for role in unseen}
+        dead = {role for role, since in gone.items() if now - since > _EXEC_S}
+        if dead or now > end:
             failed = sorted(dead or missing)
             raise RouterFailed(*(f"{role}: did not start: {tail(logs[role])}" for role in failed))
         time.sleep(0.005)
