@@ -151,6 +151,18 @@ def enter(edit: Edit) -> None:
         edit.put()
 
 
+def resequence(edit: Edit) -> None:
+    """`ip access-list resequence NAME START STEP` numbers the entries anew, in their order."""
+    name, start, step = edit.args["name"], int(edit.args["start"]), int(edit.args["step"])
+    line = edit.root.get(f"ip access-list {name}")
+    if line is None or line.body is None:
+        raise Refused(f"% Access-list {name} does not exist")  # [R]
+    texts = [text for _, text in entries(line.body)]
+    line.body.lines.clear()
+    for number, text in enumerate(texts):
+        _insert(line.body, text, str(start + number * step))
+
+
 def remove(edit: Edit) -> None:
     """`no ip access-list ... NAME`. Interfaces that name it keep doing so, and pass everything."""
     if edit.root.drop(f"ip access-list {edit.args['name']}") is None:

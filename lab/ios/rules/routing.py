@@ -1,4 +1,5 @@
-"""OSPF's `passive-interface default` turns its neighbours' meaning around; next hops add up."""
+"""Routing: what adds up instead of overwriting, and `passive-interface default`, which turns the
+meaning of its neighbours around."""
 
 from __future__ import annotations
 
@@ -59,3 +60,35 @@ def remove_next_hops(edit: Edit) -> None:
     left = [hop for hop in _next_hops(old.args) if hop not in gone] if old and gone else []
     if left:
         _put_next_hops(edit, left)
+
+
+_VALUED = frozenset({"metric", "metric-type", "tag", "route-map"})
+_SHOWN = ("metric", "metric-type", "subnets", "tag", "route-map")  # in this order
+
+
+def _options(text: str) -> dict[str, str]:
+    """The options of a `redistribute` line: each as it is written, with its value."""
+    words = iter(text.split())
+    return {word: f"{word} {next(words)}" if word in _VALUED else word for word in words}
+
+
+def _put_options(edit: Edit, options: dict[str, str]) -> None:
+    edit.put(" ".join((edit.key, *(options[name] for name in _SHOWN if name in options))))
+
+
+def _known_options(edit: Edit) -> dict[str, str]:
+    return _options(edit.old.text.removeprefix(edit.key)) if edit.old is not None else {}
+
+
+def add_options(edit: Edit) -> None:
+    """`redistribute X metric 20` adds an option, or changes its value; the others stay."""
+    _put_options(edit, _known_options(edit) | _options(edit.text.removeprefix(edit.key)))
+
+
+def remove_options(edit: Edit) -> None:
+    """`no redistribute X metric 20` takes the option away and leaves the redistribution."""
+    gone, known = _options(edit.text.removeprefix(edit.key)), _known_options(edit)
+    if not gone:
+        edit.drop()
+    elif edit.old is not None:
+        _put_options(edit, {name: text for name, text in known.items() if name not in gone})

@@ -23,6 +23,20 @@ _NUMBERED = (
     ("2000-2699", _EXTENDED),
 )
 
+_INTO_OSPF = (
+    "(subnets|metric <metric:0-16777214>|metric-type <type:1|2>|route-map <map:word>"
+    "|tag <tag:0-4294967295>)*"
+)
+_INTO_BGP = "(metric <metric:0-4294967295>|route-map <map:word>)*"
+
+
+def _redistribute(source: str, options: str) -> Row:
+    return Row(
+        f"redistribute {source} / {options}",
+        set=routing.add_options,
+        unset=routing.remove_options,
+    )
+
 
 def _entries(mode: str, syntax: str) -> tuple[Command, ...]:
     """The lines inside one kind of access list."""
@@ -61,10 +75,8 @@ COMMANDS = (
         "area <area:word> <what:stub|nssa> / [<rest:line>]",
         "area <area:word> range <net:ip> <mask:mask> / [<rest:line>]",
         "timers throttle <what:spf|lsa> / <rest:line>",
-        "redistribute <from:mobile|connected|static> / (subnets|metric <metric:0-16777214>"
-        "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
-        "redistribute bgp <as:1-4294967295> / (subnets|metric <metric:0-16777214>"
-        "|metric-type <type:1|2>|route-map <map:word>|tag <tag:0-4294967295>)*",
+        _redistribute("<from:mobile|connected|static>", _INTO_OSPF),
+        _redistribute("bgp <as:1-4294967295>", _INTO_OSPF),
         Row(
             "passive-interface default",
             set=routing.set_passive_default,
@@ -91,8 +103,7 @@ COMMANDS = (
         "bgp log-neighbor-changes",
         "bgp <rest:line>",
         "network <net:ip> / [mask <mask:mask>] [route-map <map:word>]",
-        "redistribute <from:mobile|connected|static> / (metric <metric:0-4294967295>"
-        "|route-map <map:word>)*",
+        _redistribute("<from:mobile|connected|static>", _INTO_BGP),
         "redistribute ospf <process:1-65535> / [<rest:line>]",
         "neighbor <neighbor:ip> remote-as / <as:1-4294967295>",
         "neighbor <neighbor:ip> description / <text:line>",
@@ -145,6 +156,14 @@ COMMANDS = (
             key="ip access-list {name}",
             set=access.enter,
             unset=access.remove,
+        ),
+    ),
+    *block(
+        "config",
+        62,
+        Row(
+            "ip access-list resequence <name:word> <start:1-2147483647> <step:1-2147483647>",
+            set=access.resequence,
         ),
     ),
     *_entries("acl-standard", _STANDARD),
