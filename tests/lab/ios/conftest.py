@@ -46,7 +46,7 @@ def realistic() -> str:
         "!\n"
         for number in range(1, 8)
     )
-    access = "".join(f" permit udp 10.{n}.0.0 0.0.0.255 any eq 434\n" for n in range(40))
+    access = "".join(f" permit udp 10.{n}.0.0 0.0.0.255 any eq mobile-ip\n" for n in range(40))
     routes = "".join(f"ip route 172.16.{n}.0 255.255.255.0 10.1.0.254\n" for n in range(40))
     hosts = "".join(
         f"ip mobile host 198.19.96.{n} virtual-network 198.19.64.0 255.255.192.0 lifetime 1800\n"
