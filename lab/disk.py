@@ -71,8 +71,11 @@ bfdd_options="   -A 127.0.0.1"
 """
 
 
-def host_key(lab: str, router: str) -> bytes:
-    """The router's private ed25519 key in OpenSSH's form, made when it is first asked for."""
+def host_key_file(lab: str, router: str) -> Path:
+    """Where the router's private host key is: it outlives the lab, so that who knows it knows it.
+
+    An ed25519 key in OpenSSH's form, made when it is first asked for.
+    """
     path = KEYS / lab / router
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,7 +88,12 @@ def host_key(lab: str, router: str) -> bytes:
         half.touch(mode=0o600)
         half.write_bytes(text)
         half.rename(path)
-    return path.read_bytes()
+    return path
+
+
+def host_key(lab: str, router: str) -> bytes:
+    """The router's private host key."""
+    return host_key_file(lab, router).read_bytes()
 
 
 def public_key(lab: str, router: str) -> str:

@@ -325,10 +325,10 @@ class Lab:
         return RouterStatus(one.name, one.kind.value, state, str(one.management), pid, detail)
 
     def known_hosts(self) -> str:
-        """The public host keys of the Linux routers, in the form of known_hosts."""
+        """The public host keys of the routers, in the form of known_hosts."""
         return "".join(
             f"{one.management} {disk.public_key(self.topology.name, one.name)}\n"
-            for one in self.topology.linux
+            for one in self.topology.routers
         )
 
     # Inside ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from . import disk
 from .errors import MachineUnfit, NotRunning, RouterFailed
 from .namespaces import inside, kill_until_gone, launch, members, tail
 from .router import CODE
@@ -50,12 +51,13 @@ def configuration(
     mask = str(topology.management.netmask)
     return {
         "control": str(control_socket(directory)),
-        "state": str(directory / "ios.state.json"),
+        "state": str(directory / "ios.state"),
         "devices": [
             {
                 "name": router.name,
                 "address": str(router.management),
                 "port": 22,
+                "host_key": str(disk.host_key_file(topology.name, router.name)),
                 "users": {router.username: secrets[router.password]},
                 "enable": secrets[router.enable],
                 "text": _CONSOLE.format(

@@ -21,6 +21,7 @@ from nornir.core.inventory import Host
 from nornir.plugins.inventory import SimpleInventory
 
 from .errors import InventoryInvalid
+from .ios.names import full_name
 
 BENCHMARK_RANGE: Final = IPv4Network("198.18.0.0/15")  # RFC 2544, appendix C.2.2: never routed
 DEFAULT_MANAGEMENT: Final = IPv4Network("198.18.0.0/24")
@@ -80,6 +81,8 @@ class Router:
 
     def port(self, interface: str) -> Port | None:
         every = (*self.ports, self.management_port)
+        if self.kind is Kind.IOS:
+            interface = full_name(interface) or interface
         return next((port for port in every if port.interface == interface), None)
 
 
@@ -253,6 +256,10 @@ def _port(
         return None
     if kind is Kind.LINUX and (not _INTERFACE.fullmatch(interface) or interface in ("lo", "mgmt")):
         problems.append(f"{at}: not a name for a Linux interface (1-15 characters, not lo or mgmt)")
+    if kind is Kind.IOS:  # as people type it: Gi0/1
+        if (name := full_name(interface)) is None:
+            problems.append(f"{at}: not a name for an interface of the IOS simulator")
+        interface = name or interface
     try:
         address = IPv4Interface(str(said["address"])) if said.get("address") else None
     except ValueError as error:

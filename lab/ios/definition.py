@@ -3,11 +3,12 @@
     {"state": "state", "control": "control.sock",
      "devices": [{"name": "ios1", "address": "127.0.0.1", "port": 2201,
                   "interfaces": {"GigabitEthernet0/1": "lan1"},
-                  "startup": "ios1.cfg", "users": {"admin": "admin"}, "enable": "secret",
-                  "privilege": 1}]}
+                  "startup": "ios1.cfg", "host_key": "ios1.key",
+                  "users": {"admin": "admin"}, "enable": "secret", "privilege": 1}]}
 
 Only `name` is required of a device. Paths are relative to the file. `startup` is a file and
-`text` the text itself; a saved startup-config in the state directory goes before both.
+`text` the text itself; a saved startup-config in the state directory goes before both. `host_key`
+is the private key of its SSH server, made when it is not there.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _KEYS: Mapping[str, tuple[type, ...]] = {
     "port": (int,),
     "interfaces": (dict, list),
     "startup": (str,),
+    "host_key": (str,),
     "text": (str,),
     "users": (dict,),
     "enable": (str,),
@@ -136,4 +138,8 @@ def _host(entry: Any, where: str, folder: Path, now: float, problems: list[str])
         f"{where}: line {one.number} of its configuration is not taken: {one.line.strip()!r}"
         for one in rejected
     ]
-    return Host(device, Endpoint(entry.get("address", "127.0.0.1"), entry.get("port", 0)))
+    return Host(
+        device,
+        Endpoint(entry.get("address", "127.0.0.1"), entry.get("port", 0)),
+        folder / entry["host_key"] if "host_key" in entry else None,
+    )

@@ -39,6 +39,8 @@ class Host:
 
     device: Device
     endpoint: Endpoint
+    key_file: Path | None = None  # its private host key; else the state directory keeps one
+    key: asyncssh.SSHKey | None = None
     acceptor: asyncssh.SSHAcceptor | None = None
     port: int = 0
     channels: set[_Line] = field(default_factory=set)
@@ -60,12 +62,10 @@ class Server:
         *,
         state: Path | None = None,
         clock: Callable[[], float] = time.time,
-        host_key: asyncssh.SSHKey | None = None,
     ) -> None:
         self.hosts: dict[str, Host] = {host.device.name: host for host in hosts}
         self.clock = clock
         self._state = state
-        self._key = host_key
         self._other: asyncssh.SSHKey | None = None
 
     def port(self, name: str) -> int:
@@ -81,9 +81,8 @@ class Server:
 
     async def start(self) -> None:
         """Load what was saved, and listen."""
-        if self._key is None:
-            self._key = self._host_key()
         for host in self.hosts.values():
+            host.key = self._host_key(host)
             self._restore(host)
             await self._listen(host)
 
@@ -108,8 +107,8 @@ class Server:
             if self._other is None:
                 self._other = asyncssh.generate_private_key("ssh-ed25519")
             return self._other
-        assert self._key is not None
-        return self._key
+        assert host.key is not None
+        return host.key
 
     async def apply_faults(self, name: str) -> None:
         """Bring into force the faults that the listener knows: its key, and whether it is there."""
@@ -162,15 +161,19 @@ class Server:
 
     # --- the state directory ---
 
-    def _host_key(self) -> asyncssh.SSHKey:
-        if self._state is None:
-            return asyncssh.generate_private_key("ssh-ed25519")
-        self._state.mkdir(parents=True, exist_ok=True)
-        path = self._state / "host_key"
-        if path.exists():
-            return asyncssh.read_private_key(path)
+    def _host_key(self, host: Host) -> asyncssh.SSHKey:
+        """The router's own key: what was kept, or a new one, kept if there is a place for it."""
+        path = host.key_file
+        if path is None and self._state is not None:
+            path = self._state / f"{host.device.name}.key"
+        if path is not None and path.exists():
+            try:
+                return asyncssh.read_private_key(path)
+            except asyncssh.KeyImportError as error:
+                raise OSError(f"{path}: {error}") from None
         key = asyncssh.generate_private_key("ssh-ed25519")
-        _replace_file(path, key.export_private_key())
+        if path is not None:
+            _replace_file(path, key.export_private_key())
         return key
 
     def _store(self, host: Host) -> None:
@@ -205,7 +208,7 @@ class Server:
 def _replace_file(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
+    fresh = path.with_name(f"{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

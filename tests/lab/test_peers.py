@@ -159,8 +159,15 @@ def test_a_mixed_lab_has_simulated_ios_routers_that_can_be_powered_off() -> None
             connection.enable()
             return connection.find_prompt()
 
+    def host_key() -> str:
+        with paramiko.Transport(("198.18.0.31", 22)) as transport:
+            transport.start_client(timeout=5)
+            key = transport.get_remote_server_key()
+            return f"198.18.0.31 {key.get_name()} {key.get_base64()}"
+
     with lab:
         assert lab.managed(prompt) == "ios1#"
+        assert lab.managed(host_key) in lab.known_hosts().splitlines()
         assert lab.up() == 0
         lab.break_(Fault(FaultKind.POWER, ("ios1",)))
         assert [row.state for row in lab.status().routers] == ["running", "off"]

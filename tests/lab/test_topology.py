@@ -61,6 +61,15 @@ def test_an_inventory_becomes_a_topology(tmp_path: Path) -> None:
     assert "secret" not in repr(found)
 
 
+@pytest.mark.parametrize("written", ["GigabitEthernet0/1", "Gi0/1", "gigabitethernet 0/1"])
+def test_an_ios_interface_has_one_name_however_it_is_written(tmp_path: Path, written: str) -> None:
+    hosts = HOSTS.replace("GigabitEthernet0/1", written)
+    (_, ios1) = load_topology(inventory(tmp_path, hosts), "x", {}).routers
+    assert [port.interface for port in ios1.ports] == ["GigabitEthernet0/1"]
+    assert ios1.port(written) == ios1.ports[0]
+    assert ios1.port("mgmt") == ios1.management_port
+
+
 def test_the_example_inventory_of_the_checkout_is_a_lab(root: Path) -> None:
     found = load_topology(root / "inventory", environment={})
     assert len(found.linux) >= 2
@@ -76,6 +85,12 @@ CASES = {
     "group": (HOSTS.replace("[linux]", "[lunix]"), "", "group 'lunix' is not in groups.yaml"),
     "platform": (HOSTS.replace("groups: [linux]", "platform: junos"), "", "'junos' is unknown"),
     "interface": (HOSTS.replace("lan: {lan", "a-name-too-long: {lan"), "", "1-15 characters"),
+    "ios-interface": (HOSTS.replace("GigabitEthernet0/1", "Giga"), "", "of the IOS simulator"),
+    "ios-interface-twice": (
+        HOSTS.replace("{GigabitEthernet0/1: {lan", "{Gi0/1: {lan: edge}, GigabitEthernet0/1: {lan"),
+        "",
+        "two interfaces get this device",
+    ),
     "mgmt": (HOSTS.replace("lan: {lan", "mgmt: {lan"), "", "not lo or mgmt"),
     "address": (HOSTS.replace("198.18.1.11/24", "198.18.1.300/24"), "", "198.18.1.300"),
     "yaml": ("hacc1: {hostname", "", "flow mapping"),

@@ -184,24 +184,36 @@ def test_faults_over_the_control_channel(router: Running) -> None:
     assert not ask(router.control, {"do": "dance", "device": "r1"})["ok"]
 
 
-def test_another_host_key_and_power(router: Running) -> None:
-    def key() -> str:
-        client = router.connect()
-        shown = client.remote_conn_pre.get_transport().get_remote_server_key().get_base64()
-        client.disconnect()
-        assert isinstance(shown, str)
-        return shown
+def host_key(router: Running, name: str = "r1") -> str:
+    """The host key that a client is shown."""
+    client = router.connect(name)
+    shown = client.remote_conn_pre.get_transport().get_remote_server_key().get_base64()
+    client.disconnect()
+    assert isinstance(shown, str)
+    return shown
 
-    before = key()
+
+def test_each_router_has_a_host_key_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    shown = []
+    for _ in range(2):
+        with running([make("r1"), make("r2")], tmp_path, tmp_path / "state") as routers:
+            shown.append([host_key(routers, name) for name in ("r1", "r2")])
+    assert shown[0] == shown[1]
+    assert len({*shown[0]}) == 2
+    assert {file.stat().st_mode & 0o077 for file in (tmp_path / "state").glob("*.key")} == {0}
+
+
+def test_another_host_key_and_power(router: Running) -> None:
+    before = host_key(router)
     router.do(do="fault", device="r1", set={"other_host_key": True})
-    assert key() != before
+    assert host_key(router) != before
     router.do(do="clear", device="r1")
-    assert key() == before
+    assert host_key(router) == before
     router.do(do="power-off", device="r1")
     with pytest.raises(Exception, match=r"(?i)connection to device failed|refused"):
         router.connect(conn_timeout=2)
     router.do(do="power-on", device="r1")
-    assert key() == before
+    assert host_key(router) == before
 
 
 def test_a_slow_login_and_a_closed_door(router: Running) -> None:
@@ -319,7 +331,7 @@ def test_a_bad_definition_is_told_whole(tmp_path: Path) -> None:
             {
                 "devices": [
                     {"name": "a", "colour": 1, "interfaces": {"Gx0": ""}},
-                    {"name": "b", "port": "x"},
+                    {"name": "b", "port": "x", "host_key": 7},
                     {"name": "c", "text": "hostname c\nnonsense\n"},
                 ]
             }
@@ -337,6 +349,7 @@ def test_a_bad_definition_is_told_whole(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     for part in (
         "unknown key 'colour'",
+        "devices[1].host_key: 7 is of the wrong type",
         "'Gx0' is no interface",
         "devices[1].port: 'x'",
         "devices[2]: line 2",
