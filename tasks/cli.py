@@ -193,12 +193,12 @@ def render(
     if report_unverified:
         _report_unverified(texts, as_json)
     elif as_json:
-        _print_json({r.host: {file.path: file.text for file in r.files} for r in texts})
+        _print_json({r.host: {file.path: file.text for file in r.present} for r in texts})
     elif out is not None:
         _write_texts(texts, out)
     else:
         for rendered in texts:
-            for file in rendered.files:
+            for file in rendered.present:
                 typer.echo(f"! {rendered.host} {file.path}\n{file.text}")
 
 
@@ -215,7 +215,7 @@ def _report_unverified(texts: Iterable[Rendered], as_json: bool) -> None:
 def _write_texts(texts: Iterable[Rendered], out: Path) -> None:
     count = 0
     for rendered in texts:
-        for file in rendered.files:
+        for file in rendered.present:
             path = out / rendered.host / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text)

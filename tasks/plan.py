@@ -28,6 +28,8 @@ FORMAT = "hacc-plan/1"
 
 # IOS counts revert timers in whole minutes (1-120); two leave time for the verification of a wave.
 REVERT_TIMER_MINUTES = 2
+# How the first line of every whole file of ours begins (templates/linux): only such are removed.
+MANAGED = "# Managed by hacc"
 # Linux: longer than the slowest apply measured (an FRR restart, 15 s) and its verification.
 DEAD_MAN_SECONDS = 90
 
@@ -38,7 +40,7 @@ class FileChange:
 
     path: str
     mode: int
-    after: str  # secrets as tokens
+    after: str | None  # secrets as tokens; None: the file is removed
     before_sha256: str | None  # of the file's present bytes; None where there is none
     lines: tuple[DiffLine, ...]
 
@@ -190,9 +192,11 @@ def _file_change(
 ) -> FileChange | None:
     """The change of one Linux file, or None where it is right: in the file and in the daemon."""
     text = held.text if held else None
+    if file.absent and not (text or "").startswith(MANAGED):
+        return None
     runs = held.in_force if held else ""
     lines = diff(runs, file, Platform.LINUX, opened).lines
-    if held and text is not None and held.mode == file.mode and not lines:
+    if held and text is not None and held.mode == file.mode and not lines and not file.absent:
         if file.owner is Owner.WHOLE and text == resolve(file.text, opened):
             return None
         if file.owner is Owner.LINES and not diff(text, file, Platform.LINUX, opened).lines:
@@ -200,10 +204,16 @@ def _file_change(
     return FileChange(
         path=file.path,
         mode=file.mode,
-        after=file.text if file.owner is Owner.WHOLE else _merged(runs, file, opened),
+        after=_after(runs, file, opened),
         before_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
         lines=lines,
     )
+
+
+def _after(runs: str, file: File, opened: Mapping[str, str]) -> str | None:
+    if file.absent:
+        return None
+    return file.text if file.owner is Owner.WHOLE else _merged(runs, file, opened)
 
 
 def _merged(runs: str, file: File, opened: Mapping[str, str]) -> str:

@@ -47,6 +47,7 @@ class Recipe:
     owner: Owner
     templates: tuple[str, ...]  # in templates/, one after the other; none for what is not a text
     wanted: Callable[[DeviceModel], bool] = lambda _: True
+    """On which routers. A whole file of ours goes from a router that no longer wants it."""
 
 
 RECIPES: dict[Platform, tuple[Recipe, ...]] = {
@@ -117,7 +118,7 @@ def render(model: DeviceModel) -> Rendered:
     return Rendered(
         model.host,
         model.platform,
-        tuple(_file(recipe, model) for recipe in RECIPES[model.platform] if recipe.wanted(model)),
+        tuple(_file(recipe, model) for recipe in RECIPES[model.platform]),
     )
 
 
@@ -127,6 +128,8 @@ def render_all(models: Iterable[DeviceModel]) -> tuple[Rendered, ...]:
 
 
 def _file(recipe: Recipe, model: DeviceModel) -> File:
+    if not recipe.wanted(model):
+        return File(recipe.path, recipe.mode, Owner.WHOLE, (), (), absent=True)
     output = _agent(model) if recipe.path == AGENT_CONFIG else _templates(recipe, model)
     return File(recipe.path, recipe.mode, recipe.owner, output.owns, output.lines)
 

@@ -63,6 +63,7 @@ class File:
     owner: Owner
     owns: tuple[str, ...]
     lines: tuple[Line, ...]
+    absent: bool = False  # it must not be there, if it is ours: its first line says whose it is
 
     @property
     def text(self) -> str:
@@ -76,3 +77,8 @@ class Rendered:
     host: str
     platform: Platform
     files: tuple[File, ...]
+
+    @property
+    def present(self) -> tuple[File, ...]:
+        """The files that the router should have."""
+        return tuple(file for file in self.files if not file.absent)

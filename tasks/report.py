@@ -125,6 +125,8 @@ def _show_host(out: Console, host: HostPlan, wave: int) -> None:
     show_diff(out, host.lines)
     for file in host.files:
         state = "new file" if file.before_sha256 is None else "changed"
+        if file.after is None:
+            state = "removed"
         out.print(Text(f"{file.path}  {file.mode:04o}  {state}", "bold"))
         show_diff(out, file.lines)
     if host.commands:

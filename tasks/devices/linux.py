@@ -157,7 +157,8 @@ def bundle(
             "previous": f"{RUNS}/{run}/previous/{number}",
             "path": shlex.quote(change.path),
         }
-        check.append(row.check.format(**words))
+        if content is not None:  # there is nothing to check about a file that goes
+            check.append(row.check.format(**words))
         keep.append(row.keep.format(**words))
         if change.path in live:
             members[f"live/{number}.live"] = live[change.path].encode()
@@ -216,7 +217,7 @@ class LinuxRouter:
                 self._host, f"nobody knows how to bring {path} into force; nothing was sent"
             ) from None
         job.journal.record(
-            self._host, "send", *(f"{change.path} <- {change.after}" for change in job.plan.files)
+            self._host, "send", *(f"{c.path} <- {c.after or '(removed)'}" for c in job.plan.files)
         )
         self._judge(job, *self._send(job.run, archive))
         self._prove(job)
@@ -267,8 +268,10 @@ class LinuxRouter:
             self._connection.disconnect()
             self._connection = None
 
-    def _open(self, change: FileChange, job: Job) -> bytes:
-        """The contents with their secrets, in the last moment."""
+    def _open(self, change: FileChange, job: Job) -> bytes | None:
+        """The contents with their secrets, in the last moment; None for a file that is removed."""
+        if change.after is None:
+            return None
         held = job.before.file(change.path)
         own = reveal(held.in_force, Platform.LINUX) if held else {}
         return resolve(change.after, {**job.opened, **own}).encode()
@@ -279,8 +282,8 @@ class LinuxRouter:
         after = self.fetch(paths)
         for change in job.plan.files:
             held = after.file(change.path)
-            sent = self._open(change, job)
-            if held is None or held.text is None or held.text.encode() != sent:
+            text = None if held is None or held.text is None else held.text.encode()
+            if text != self._open(change, job):
                 raise Unexpected(self._host, f"{change.path} does not hold what was sent")
 
     def _verb(

@@ -53,7 +53,7 @@ def held(cluster: ClusterModel, host: str) -> Running:
     """A router that already holds exactly what is rendered."""
     rendered = render(cluster.device(host))
     files = tuple(
-        RunningFile(file.path, resolve(file.text, OPENED), file.mode) for file in rendered.files
+        RunningFile(file.path, resolve(file.text, OPENED), file.mode) for file in rendered.present
     )
     return Running(host, rendered.platform, files, (), revert_timer=True)
 
@@ -179,6 +179,32 @@ def test_what_the_daemon_runs_counts_not_only_its_file() -> None:
         render(west().device("ha1")), dataclasses.replace(running, files=files), OPENED
     )
     assert [change.path for change in made.files] == ["/etc/frr/frr.conf"]
+
+
+KEEPALIVED = "/etc/keepalived/keepalived.conf"
+
+
+@pytest.mark.parametrize(
+    ("text", "removed"),
+    [
+        ("# Managed by hacc for cluster west: ...\nvrrp_instance x {\n}\n", True),
+        ("vrrp_instance somebody-elses {\n}\n", False),
+        (None, False),
+    ],
+    ids=["ours", "somebody-elses", "none"],
+)
+def test_a_file_of_ours_that_is_no_longer_wanted_goes(text: str | None, removed: bool) -> None:
+    running = held(west(), "ha1")
+    files = [file for file in running.files if file.path != KEEPALIVED]
+    files.append(RunningFile(KEEPALIVED, text, 0o600))
+    running = dataclasses.replace(running, files=tuple(files))
+    made = plan_host(render(west().device("ha1")), running, OPENED)
+    assert [(change.path, change.after) for change in made.files] == (
+        [(KEEPALIVED, None)] if removed else []
+    )
+    if removed:
+        assert [line.sign for line in made.files[0].lines] == ["-", "-", "-"]
+        assert made.impact is Impact.REELECTION
 
 
 FOREIGN = """\

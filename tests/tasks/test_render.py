@@ -39,7 +39,7 @@ def file(rendered: Rendered, path: str) -> File:
 def golden_cases() -> Iterator[tuple[str, DeviceModel, str]]:
     for case, cluster in clusters.cases().items():
         for model in cluster.devices:
-            for rendered in render(model).files:
+            for rendered in render(model).present:
                 yield case, model, rendered.path
 
 
@@ -191,7 +191,7 @@ def test_a_linux_controller_takes_its_address_after_everything_that_serves_it() 
 
 
 def test_a_linux_member_has_no_keepalived() -> None:
-    assert "/etc/keepalived/keepalived.conf" not in [f.path for f in render(member()).files]
+    assert "/etc/keepalived/keepalived.conf" not in [f.path for f in render(member()).present]
 
 
 def test_an_ios_router_has_one_text() -> None:

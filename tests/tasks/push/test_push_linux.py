@@ -171,6 +171,49 @@ def test_a_change_is_in_force_confirmed_and_taken_back_byte_for_byte(site: Site)
     assert site.states() == before
 
 
+KEEPALIVED = """\
+# Managed by hacc for cluster test
+vrrp_instance test {
+    state BACKUP
+    interface lan
+    virtual_router_id 10
+    priority 100
+    virtual_ipaddress {
+        198.18.1.200/24 dev lan
+    }
+}
+"""
+
+
+def test_a_router_that_is_no_controller_any_more_stops_being_one(site: Site) -> None:
+    path = "/etc/keepalived/keepalived.conf"
+    controller = Rendered("r1", Platform.LINUX, (file(path, KEEPALIVED, 0o600),))
+    gone = File(path, 0o600, Owner.WHOLE, (), (), absent=True)
+    other = {"r2": rendered("r2")}
+
+    def running() -> str:
+        return site.sh("r1", f"systemctl is-active keepalived; test -e {path} && echo there")
+
+    def body() -> None:
+        with site.orchestrator({"r1": controller, **other}) as hacc:
+            first = hacc.apply(hacc.plan())
+            assert first.exit is Exit.OK, said(first)
+        assert running() == "active\nthere\n"
+        with site.orchestrator({"r1": Rendered("r1", Platform.LINUX, (gone,)), **other}) as hacc:
+            applied = hacc.apply(hacc.plan())
+            assert applied.exit is Exit.OK, said(applied)
+            assert running() == "inactive\n"
+            assert hacc.plan().empty
+            back = rollback.rollback(applied.run, hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+            assert running() == "active\nthere\n"
+            back = rollback.rollback(first.run, hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+        assert running() == "inactive\n"
+
+    site.inside(body)
+
+
 def test_a_rollback_that_the_router_kept_nothing_for_comes_from_the_backup(site: Site) -> None:
     before = site.states()
 
