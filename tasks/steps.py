@@ -15,6 +15,9 @@ from .edits import Block, Edit, Entries, Item, Reader, Section, is_physical
 from .platforms import Impact, Kind, Rule
 from .rendered import Line
 
+_VALUED = frozenset(  # options that a value follows
+    ("metric", "metric-type", "route-map", "tag", "minimum", "reload", "sync")
+)
 _ENTRY_STEP = 10  # the distance at which IOS numbers entries: room for nine between two
 Claim = tuple[str, str, int, int]  # space, owner within which it may overlap, low, high
 
@@ -111,8 +114,8 @@ def clearing(step: Step) -> Step:
     return Step(before.path, _removal(before), rule, before.key, False, None, impact, rule.why)
 
 
-def _fill(item: Item, template: str) -> str:
-    filled = template.format_map({**item.fields, "line": item.text})
+def _fill(item: Item, template: str, **more: str) -> str:
+    filled = template.format_map({**item.fields, "line": item.text, **more})
     return filled.replace("\0", " ")
 
 
@@ -220,11 +223,11 @@ class Steps:
         Releases differ in whether `no` with an option takes the option or the whole line.
         """
         old, new = _options(before), _options(after)
-        head = _fill(before, before.rule.no)
+        without = before.rule.no_option or f"{before.rule.no} {{option}}"
         last: Step | None = None
         for option, value in old.items():
             if option not in new:
-                text = f"{head} {option} {value}".rstrip()
+                text = _fill(before, without, option=f"{option} {value}".rstrip())
                 step = Step(before.path, text, before.rule, before.key, True, after.origin)
                 step.frees = names(before, before.rule.refers) - names(after, after.rule.refers)
                 self.steps.append(step)
@@ -356,6 +359,6 @@ def _options(item: Item) -> dict[str, str]:
     options: dict[str, str] = {}
     while words:
         word = words.pop(0)
-        valued = word in ("metric", "metric-type", "route-map", "tag") and words
+        valued = word in _VALUED and words
         options[word] = words.pop(0) if valued else ""
     return options

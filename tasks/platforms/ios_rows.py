@@ -7,6 +7,7 @@ line. The rows below are where that is not the whole truth, or where order matte
     leaves the group without its address, which is how generic engines drop traffic to change a
     priority. A group goes at once, by `no standby 1`. A new group gets its address last, so that
     it does not come up with default priority and timers and without authentication.
+    A delay of `preempt` may outlive the line that does not say it: it is taken away by its name.
   * **Addresses.** The primary address overwrites; secondaries are a list, and must go before the
     primary. No two interfaces may overlap, not even for a moment.
   * **VRFs.** Setting or changing `vrf forwarding` deletes the interface's addresses and with them
@@ -244,8 +245,11 @@ _INTERFACE = (
     _hsrp(R("standby {group:\\d+} track {object} {rest*}", rank=43,
       key="standby {group} track {object}",
       no="no standby {group} track {object}", refers=("track {object}",))),
-    _hsrp(R("standby {group:\\d+} preempt {rest*}", key="standby {group} preempt", rank=44,
-      no="no standby {group} preempt")),
+    _hsrp(R("standby {group:\\d+} preempt delay {delays*}", _ADDITIVE, rank=44, options="delays",
+      key="standby {group} preempt", no="no standby {group} preempt",
+      no_option="no standby {group} preempt delay {option}")),
+    _hsrp(R("standby {group:\\d+} preempt {rest*}", _ADDITIVE, rank=44,
+      key="standby {group} preempt", no="no standby {group} preempt")),
     _hsrp(R("standby {group:\\d+} ip {address} secondary", _LIST, rank=46,
       refers=("vip {_interface} {group}", "primary {_interface}"),
       claims=("vip - {address} {address}",))),

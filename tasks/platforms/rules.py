@@ -68,6 +68,7 @@ class Rule:
     drops: tuple[str, ...] = ()  # siblings, by prefix, that the router deletes when this changes
     pivot: str = ""  # siblings of this prefix are removed before it changes and set after it
     options: str = ""  # ADDITIVE: the field that holds the options
+    no_option: str = ""  # ADDITIVE: how one is taken away; default: `no` and the option behind it
     withdraw: bool = False  # RECREATE: who refers to it lets go first, and takes hold again after
     permanent: bool = False  # a section that cannot be removed: it is emptied instead
     complete: bool = False  # a section that is of use only when all its contents stand

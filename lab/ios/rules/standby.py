@@ -148,8 +148,15 @@ def _delays(args: dict[str, str]) -> str:
 
 
 def set_preempt(edit: Edit) -> None:
+    """Delays add up, said in one line or in several.
+
+    Whether `standby 1 preempt` forgets them is not documented: here it does not, which is the
+    stricter teacher.
+    """
     _check_group(edit)
-    edit.put(f"standby {edit.args['group']} preempt" + _delays(dict(edit.args)))
+    args = {**(edit.old.args if edit.old is not None else {}), **edit.args}
+    text = f"standby {args['group']} preempt" + _delays(args)
+    edit.section.put(edit.command, edit.key, text, args)
     edit.device.touch_standby()
 
 

@@ -216,7 +216,7 @@ def test_a_reload_reverts_to_what_was_saved() -> None:
         ("198.19.64.0 255.255.192.0", "198.19.64.0 255.255.224.0"),
         ("interface GigabitEthernet0/3\n", "interface GigabitEthernet0/3\n vrf forwarding MGMT\n"),
         ("10.2.0.2 255", "10.1.0.77 255"),
-        (" permit udp 10.7.0.0 0.0.0.255 any eq 434\n", ""),
+        (" permit udp 10.7.0.0 0.0.0.255 any eq mobile-ip\n", ""),
     ],
     ids=["pool in use", "network in use", "VRF move", "address", "access list"],
 )

@@ -204,6 +204,18 @@ CASES = [
         (" standby 1 preempt delay minimum 60 reload 90",),
     ),
     Case(
+        "delays of preemption add up",
+        f"{GIG} standby 1 preempt delay minimum 60\n",
+        ("interface gi0/1", "standby 1 preempt delay reload 90", "standby 1 preempt"),
+        left=(" standby 1 preempt delay minimum 60 reload 90",),
+    ),
+    Case(
+        "and go one by one",
+        f"{GIG} standby 1 preempt delay minimum 60 reload 90\n",
+        ("interface gi0/1", "no standby 1 preempt delay minimum 60"),
+        left=(" standby 1 preempt delay reload 90",),
+    ),
+    Case(
         "and without a name all of the delay",
         f"{GIG} standby 1 preempt delay minimum 60 reload 90\n",
         ("interface gi0/1", "no standby 1 preempt delay"),
