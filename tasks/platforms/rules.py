@@ -97,7 +97,7 @@ def compile_form(form: str) -> re.Pattern[str]:
     for found in _PIECE.finditer(form):
         space, piece = found["space"], found["piece"]
         if piece == "[":
-            out.append("(?:")
+            out.append(f"(?:{space}")
             continue
         if piece == "]":
             out.append(")?")
