@@ -8,6 +8,7 @@ per event on standard error.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -98,8 +99,18 @@ def run(command: Callable[..., Any]) -> int:
         # Click leaves a usage error as 2, which means "changes pending" here.
         if not isinstance(left.code, int):
             return Exit.OK if left.code is None else Exit.USAGE
-        return Exit.USAGE if left.code == 2 else left.code
+        if left.code == 2:
+            _name_the_option(sys.argv[1:])
+            return Exit.USAGE
+        return left.code
     return Exit.OK
+
+
+def _name_the_option(words: Sequence[str]) -> None:
+    """A folder that was given bare, as other tools take it, is given by its option here."""
+    for before, word in itertools.pairwise(("", *words)):
+        if before not in ("--inventory", "-i") and (Path(word) / "hosts.yaml").is_file():
+            typer.echo(f"hint: --inventory {word}", err=True)
 
 
 def _tell(error: HaccError) -> None:
