@@ -73,9 +73,9 @@ def is_long_dynamic(data: Octets, at: int, end: int) -> bool:
     One that is cut off within its length is that layout cut off, not the other one complete.
     """
     return (
-        at + 1 < end
+        at + 2 < end
         and data[at + 1] in DYNAMIC_SUBTYPES
-        and (at + 2 >= end or data[at + 2] == 0)
+        and data[at + 2] == 0
         and (at + 3 >= end or data[at + 3] == DYNAMIC_LENGTH)
     )
 

@@ -142,6 +142,10 @@ EXTENSIONS: dict[str, tuple[str, Extension]] = {
         "22 18 00000102 000102030405060708090a0b0c0d0e0f10111213",
         Authentication(ExtensionType.FOREIGN_HOME_AUTHENTICATION, 258, bytes(range(20))),
     ),
+    "5944-3.5.2-no-authenticator": (
+        "20 04 00000100",
+        Authentication(ExtensionType.MOBILE_HOME_AUTHENTICATION, 256, b""),
+    ),
     "4721-5-generalized-mobile-aaa": (
         "24 01 0014 00000002 000102030405060708090a0b0c0d0e0f",
         GeneralizedAuthentication(1, 2, bytes(range(16))),
@@ -158,6 +162,11 @@ EXTENSIONS: dict[str, tuple[str, Extension]] = {
         "86 0b 0000 00000009 0063 616263",
         NormalVendor(9, 0x63, b"abc"),
     ),
+    "3115-2.2-normal-vendor-without-value": (
+        "86 08 0000 00000009 0063",
+        NormalVendor(9, 0x63, b""),
+    ),
+    "3115-2.2-normal-vendor-cut": ("86 02 0000", UnknownExtension(134, b"\0\0")),
     "3519-3.2-udp-tunnel-reply": (
         "2c 06 00 00 8000 006e",
         UdpTunnelReply(TunnelReply.ACCEPTED, 110, TunnelReplyFlags.FORCED),
@@ -194,6 +203,7 @@ EXTENSIONS: dict[str, tuple[str, Extension]] = {
         DynamicHomeAgent(DynamicHomeAgentSubtype.REDIRECTED, AGENT, DynamicLayout.SHORT),
     ),
     "4433-3.4-neither-layout": ("8b 05 07 c6336401", UnknownExtension(139, b"\7\xc63d\1")),
+    "4433-3.4-two-octets-in-short-layout": ("8b 02 0006", UnknownExtension(139, b"\0\6")),
     "3519-3.1-udp-tunnel-request": (
         "90 06 00 00 c0 2f 0000",
         UdpTunnelRequest(
@@ -318,7 +328,7 @@ UNENCODABLE: dict[str, Message] = {
     "no-text": RegistrationReply(
         0, 0, HOME, AGENT, 0, (MessageString(MessageStringOrigin.HOME_AGENT, ""),)
     ),
-    "datagram": RegistrationReply(0, 0, HOME, AGENT, 0, (CriticalVendor(9, 1, bytes(65500)),)),
+    "datagram": RegistrationReply(0, 0, HOME, AGENT, 0, (CriticalVendor(9, 1, bytes(65478)),)),
     "tunnel-data": TunnelData(4, bytes(65504)),
 }
 
@@ -327,6 +337,20 @@ UNENCODABLE: dict[str, Message] = {
 def test_what_fits_no_field_is_our_own_mistake(case: str) -> None:
     with pytest.raises(Unencodable):
         UNENCODABLE[case].to_bytes()
+
+
+@pytest.mark.parametrize(
+    "longest",
+    [
+        RegistrationReply(0, 0, HOME, AGENT, 0, (CriticalVendor(9, 1, bytes(65477)),)),
+        TunnelData(4, bytes(65503)),
+    ],
+    ids=lambda message: message.kind.name,
+)
+def test_the_longest_datagram(longest: Message) -> None:
+    octets = longest.to_bytes()
+    assert len(octets) == 65507
+    assert parse(octets) == longest
 
 
 def sealed(octets: str, checksum: str) -> bytes:

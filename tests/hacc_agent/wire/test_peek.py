@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ from hacc_agent.wire import (
     peek_request,
     peek_spi,
 )
-from tests.hacc_agent.wire.strategies import hostile, replies, requests
+from tests.hacc_agent.wire.strategies import hostile, nais, replies, requests
 
 surroundings = st.binary(max_size=40)
 
@@ -88,6 +90,16 @@ def test_a_reply_within_a_frame(message: RegistrationReply, before: bytes, after
         message.identification,
     )
     check_extensions(message, frame, nai, found)
+
+
+@given(requests(), nais, nais)
+def test_of_two_nais_the_first_counts(
+    message: RegistrationRequest, first: bytes, second: bytes
+) -> None:
+    names = [NetworkAccessIdentifier(nai).to_bytes() for nai in (first, second)]
+    octets = replace(message, extensions=()).to_bytes() + b"".join(names)
+    _, nai, _ = peek_request(octets, 0, len(octets))
+    assert peek_nai(octets, nai) == first
 
 
 @given(requests(), st.data())
