@@ -225,7 +225,7 @@ class WaveGuard:
         return _key(cluster.name, result) in self._true_before
 
 
-_OF_ONE_ROUTER = frozenset({"reachable", "addresses", "loopback", "arp", "services"})
+_OF_ONE_ROUTER = frozenset({"reachable", "addresses", "loopback", "arp", "forwards", "services"})
 _Key = tuple[str, str, str, str]
 
 

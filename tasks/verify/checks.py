@@ -78,6 +78,14 @@ CHECKS = (
         ownership.arp,
     ),
     Check(
+        "forwards",
+        "Linux routers forward packets.",
+        "A host that merely holds the addresses drops what it is sent for others, silently.",
+        "Linux routers",
+        False,
+        ownership.forwards,
+    ),
+    Check(
         "services",
         "The daemons run.",
         "An address stays on the interface of a router whose VRRP daemon was killed.",

@@ -47,6 +47,7 @@ age() {{ set -- $(ps -C $1 -o etimes= | sort -nr); echo ${{1:--}}; }}
 units() {{ systemctl is-active {" ".join(UNITS)}; {processes}; }}
 section addresses ip -j -4 addr
 section arp arp
+section forwards cat /proc/sys/net/ipv4/ip_forward
 section ways ways
 section ospf ospf
 section units units
@@ -172,6 +173,7 @@ def _units(text: str) -> tuple[Unit, ...]:
 _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "addresses": (Part.ADDRESSES, lambda text: {"addresses": _addresses(text)}),
     "arp": (Part.KERNEL, lambda text: {"arp": _arp(text)}),
+    "forwards": (Part.KERNEL, lambda text: {"forwards": int(text) != 0}),
     "ways": (Part.ROUTES, lambda text: {"forwarding": _ways(text)}),
     "ospf": (Part.OSPF, _ospf),
     "units": (Part.UNITS, lambda text: {"units": _units(text)}),

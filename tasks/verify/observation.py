@@ -171,6 +171,7 @@ class Observation:
     addresses: tuple[Address, ...] = ()
     groups: tuple[GroupState, ...] = ()
     arp: tuple[ArpRules, ...] = ()
+    forwards: bool = False  # packets that are not its own (net.ipv4.ip_forward)
     forwarding: tuple[Forwarding, ...] = ()
     ospf_neighbours: tuple[OspfNeighbour, ...] = ()
     ospf_routes: tuple[OspfRoute, ...] = ()

@@ -194,6 +194,18 @@ def arp(view: View) -> Iterator[Result]:
                 )
 
 
+def forwards(view: View) -> Iterator[Result]:
+    for device, seen in view.devices(Platform.LINUX):
+        claim = Claim("forwards", device.host, "IPv4 packets", "forwarded", device.place)
+        if gap := view.gap(claim, Part.KERNEL):
+            yield gap
+        elif seen.forwards:
+            yield claim.passed("forwarded")
+        else:
+            hint = f"on {device.host}: sysctl net.ipv4.ip_forward; FRR's `no ip forwarding` sets it"
+            yield claim.failed("dropped", hint)
+
+
 def services(view: View) -> Iterator[Result]:
     for device, seen in view.devices(Platform.LINUX):
         wanted = ["frr", "snmpd"]

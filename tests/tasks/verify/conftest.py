@@ -79,6 +79,7 @@ def _linux(device: DeviceModel, cluster: ClusterModel) -> Observation:
         ),
         addresses=tuple(addresses),
         arp=(ArpRules("lan", 1, 2), ArpRules("lo", 1, 2)),
+        forwards=True,
         forwarding=tuple(ways),
         ospf_neighbours=tuple(
             OspfNeighbour(other.router_id, "lan", other.ports[0].address.ip, "Full", "DROther")

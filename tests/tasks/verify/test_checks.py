@@ -254,6 +254,12 @@ FAULTS: dict[str, tuple[Callable[[Seen], Seen], str, str, str]] = {
         "hacc1",
         "198.19.255.11/32: absent",
     ),
+    "packets-dropped": (
+        change("ha1", forwards=False),
+        "forwards",
+        "ha1",
+        "dropped",
+    ),
     "arp-answered": (
         change("ha1", arp=(ArpRules("lan", 0, 0),)),
         "arp",

@@ -40,6 +40,10 @@ OUTPUT = """\
 /proc/sys/net/ipv4/conf/lan.7/arp_announce:2
 
 ==end 0
+==hacc forwards
+1
+
+==end 0
 ==hacc ways
 [{"dst":"198.19.68.0","gateway":"198.18.1.22","dev":"lan","prefsrc":"198.18.1.21","flags":[]}]
 [{"type":"local","dst":"198.19.0.1","dev":"lo","flags":[]}]
@@ -82,6 +86,7 @@ def test_everything_that_the_script_prints() -> None:
             Address("lan", IPv4Address("198.18.1.21"), 24, False),
         ),
         "arp": (ArpRules("lan.7", 2, 2),),
+        "forwards": True,
         "forwarding": (
             Forwarding(IPv4Address("198.19.68.0"), "unicast", IPv4Address("198.18.1.22"), "lan"),
             Forwarding(IPv4Address("198.19.0.1"), "local", None, "lo"),
@@ -148,7 +153,7 @@ def test_an_output_that_was_cut_off_is_missed(at: int) -> None:
     parts = {gap.part for gap in unread}
     read = {
         "addresses": Part.ADDRESSES,
-        "arp": Part.KERNEL,
+        "forwards": Part.KERNEL,
         "forwarding": Part.ROUTES,
         "ospf_routes": Part.OSPF,
         "units": Part.UNITS,
@@ -156,7 +161,7 @@ def test_an_output_that_was_cut_off_is_missed(at: int) -> None:
     assert all((field in fields) != (part in parts) for field, part in read.items())
 
 
-@given(st.text(), st.sampled_from(["addresses", "arp", "ways", "ospf", "units"]))
+@given(st.text(), st.sampled_from(["addresses", "arp", "forwards", "ways", "ospf", "units"]))
 def test_any_text_is_read_or_refused(text: str, section: str) -> None:
     linux.parts(f"==hacc {section}\n{text}\n==end 0\n")
 
