@@ -238,7 +238,7 @@ def _advertisement(data: Octets) -> AgentAdvertisement:
 
 def _extensions(data: Octets, at: int) -> tuple[AdvertisementExtension, ...]:
     found: list[AdvertisementExtension] = []
-    for kind, start, body, stop in tlv.extensions(data, at, len(data), _FORMS):
+    for kind, start, body, stop in [*tlv.extensions(data, at, len(data), _FORMS)]:
         decoder = _DECODERS.get(kind)
         extension = decoder(data, start, body, stop) if decoder else None
         found.append(extension or UnknownExtension(kind, bytes(data[body:stop])))

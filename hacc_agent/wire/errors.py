@@ -41,7 +41,8 @@ class PoorlyFormed(WireError):
 
     In a Registration Request it is code 134 from a Home Agent (RFC 5944, 3.8.2.3) and 70 from a
     Foreign Agent (3.7.2.1); in a Registration Reply the Foreign Agent tells its mobile node 71;
-    elsewhere nobody is told.
+    elsewhere nobody is told. The bounds of all extensions hold, so that `peek` can find the
+    authenticator that has to be verified before anything is answered.
     """
 
     def __init__(

@@ -449,9 +449,13 @@ _DECODERS: dict[int, Decoder] = {
 
 
 def parse_extensions(data: Octets, at: int, end: int) -> tuple[Extension, ...]:
-    """Every extension from this offset on, in order."""
+    """Every extension from this offset on, in order.
+
+    All their bounds are found before one of them is read: what is poorly formed has at least been
+    read to the end, so whoever answers that can still find the authenticators (with `peek`).
+    """
     found: list[Extension] = []
-    for kind, start, body, stop in tlv.extensions(data, at, end):
+    for kind, start, body, stop in [*tlv.extensions(data, at, end)]:
         decoder = _DECODERS.get(kind)
         extension = decoder(data, start, body, stop) if decoder else None
         found.append(extension or UnknownExtension(kind, bytes(data[body:stop])))

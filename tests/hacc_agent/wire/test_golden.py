@@ -298,6 +298,8 @@ REFUSED: dict[str, tuple[str, type[WireError], int | None, int | None]] = {
     "3519-3.2-tunnel-reply-sub-type": (REPLY + "2c 06 01 00 0000 0000", NotUnderstood, None, None),
     "4636-3-error-length": (REPLY + "2d 03 004e00", PoorlyFormed, None, 71),
     "4636-3-error-sub-type": (REPLY + "2d 02 01 4e", NotUnderstood, None, None),
+    "5944-3.8.2.1-cut-behind-poorly-formed": (REQUEST + "20 00 83 05", Truncated, None, None),
+    "5944-1.8-unknown-behind-poorly-formed": (REQUEST + "20 00 7f 00", NotUnderstood, None, None),
     "4433-3.4-address-cut": (REQUEST + "8b 01 0004 c63364", Truncated, None, None),
     "4433-3.4-length-cut": (REQUEST + "8b 01 00", Truncated, None, None),
 }

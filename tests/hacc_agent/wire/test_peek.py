@@ -137,6 +137,18 @@ def test_peeking_refuses_what_parsing_discards_and_nothing_else(octets: bytes) -
     check_extensions(message, memoryview(octets), nai, found)
 
 
+@given(hostile().filter(lambda octets: octets[:1] in (b"\1", b"\3")))
+def test_what_may_be_answered_can_be_peeked_at(octets: bytes) -> None:
+    """Nothing is answered before an authenticator was verified: it has to be found first."""
+    peek = peek_request if octets[0] == 1 else peek_reply
+    try:
+        parse(octets)
+    except PoorlyFormed:
+        peek(octets, 0, len(octets))
+    except WireError:
+        return
+
+
 @given(st.binary(), st.integers(0, 50), st.integers(0, 300))
 def test_noise_at_any_offset_raises_our_own_errors_only(
     octets: bytes, start: int, end: int
