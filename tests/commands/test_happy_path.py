@@ -29,6 +29,8 @@ def test_a_provisioned_cluster_is_verified_and_has_nothing_to_do(fleet: LabDesk)
     (verdict,) = fleet.hacc("verify", "--json").ends(0).value
     assert (verdict["ok"], verdict["settled"]) == (True, True)
     assert verdict["counts"]["passed"] > 50
+    for host in ("hacc1", "hacc2", "ha1"):
+        assert fleet.sh(host, "sysctl -n net.ipv4.ip_forward") == "1\n"
 
     applied = fleet.hacc("apply", "--json").ends(0).value  # nothing to do: nobody is asked
     assert applied["run"] == ""
