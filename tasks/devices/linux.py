@@ -79,6 +79,15 @@ _SERVICE: Final = (
     "if [ -e {{path}} ]; then systemctl enable --quiet {unit} && systemctl {verb} {unit} && "
     "systemctl is-active --quiet {unit}; else systemctl disable --quiet --now {unit}; fi"
 )
+# snmpd: SNMPv3 users live on in its own file, and what it kept there wins over a new key; so ours
+# are dropped from it while it is stopped (it writes the file when it stops).
+_SNMPD: Final = (
+    "if [ -e {path} ]; then systemctl stop snmpd; "
+    r"for user in $(sed -n 's/^createUser \([^ ]*\) .*/\1/p' {path}); do "
+    r'sed -i "/^usmUser .* \"$user\" \"$user\" /d" /var/lib/snmp/snmpd.conf; done; '
+    "systemctl enable --quiet snmpd && systemctl start snmpd && systemctl is-active --quiet snmpd; "
+    "else systemctl disable --quiet --now snmpd; fi"
+)
 BRINGERS: Final = (
     Bringer(
         "/etc/sysctl.d/*.conf",
@@ -99,7 +108,7 @@ BRINGERS: Final = (
     ),
     Bringer(
         "/etc/snmp/snmpd.conf",
-        bring=_SERVICE.format(unit="snmpd", verb="restart"),
+        bring=_SNMPD,
         unit="snmpd",
     ),
     Bringer(

@@ -214,6 +214,36 @@ def test_a_router_that_is_no_controller_any_more_stops_being_one(site: Site) -> 
     site.inside(body)
 
 
+def test_a_changed_key_of_an_snmp_user_comes_into_force_and_goes_again(site: Site) -> None:
+    def wanted(key: str) -> dict[str, Rendered]:
+        user = f'createUser hacc SHA "{key}" AES "{key}"\nrouser hacc priv\n'
+        return {name: rendered(name, snmp=f"agentaddress udp:161\n{user}") for name in site.names}
+
+    def answers(key: str) -> bool:
+        ask = f"snmpget -v3 -u hacc -l authPriv -a SHA -A {key} -x AES -X {key} -t 1 -r 2 -Oqv"
+        return "r1" in site.sh("r1", f"{ask} 127.0.0.1 .1.3.6.1.2.1.1.5.0")
+
+    def body() -> None:
+        runs = []
+        for key, other in (
+            ("first-key-of-it", "other-key-of-it"),
+            ("other-key-of-it", "first-key-of-it"),
+        ):
+            with site.orchestrator(wanted(key)) as hacc:
+                applied = hacc.apply(hacc.plan())
+                assert applied.exit is Exit.OK, said(applied)
+                runs.append(applied.run)
+            assert answers(key)
+            assert not answers(other)
+        with site.orchestrator(wanted("first-key-of-it")) as hacc:
+            for run in reversed(runs):
+                back = rollback.rollback(run, hacc.fleet, work=site.work)
+                assert back.exit is Exit.OK, said(back)
+                assert answers("first-key-of-it") is (run == runs[1])
+
+    site.inside(body)
+
+
 def test_a_rollback_that_the_router_kept_nothing_for_comes_from_the_backup(site: Site) -> None:
     before = site.states()
 
