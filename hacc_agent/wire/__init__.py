@@ -3,7 +3,7 @@
     registry         the numbers, in the RFCs' names
     errors           what is wrong, and what its receiver does about it
     tlv              where extensions end
-    extensions       one value each
+    extensions       one value each; vendor has those of RFC 3115
     messages         parse(octets) -> Message, message.to_bytes()
     advertisement    agent discovery over ICMP: parse_discovery(octets)
     authentication   keys with precomputed states: authenticate, verify
@@ -40,7 +40,6 @@ from .errors import Corrupted, NotUnderstood, PoorlyFormed, Truncated, Unencodab
 from .extensions import (
     Authentication,
     Challenge,
-    CriticalVendor,
     DynamicHomeAgent,
     DynamicLayout,
     EncapsulatingDelivery,
@@ -51,7 +50,6 @@ from .extensions import (
     MobileNetworkAcknowledgement,
     MobileNetworkRequest,
     NetworkAccessIdentifier,
-    NormalVendor,
     Padding,
     RevocationSupport,
     UdpTunnelReply,
@@ -87,6 +85,7 @@ from .registry import (
     TunnelRequestFlags,
 )
 from .tlv import Octets
+from .vendor import CriticalVendor, NormalVendor
 
 __all__ = [
     "LOW_32",

@@ -14,9 +14,10 @@ from typing import ClassVar
 
 from . import tlv
 from .errors import Corrupted, NotUnderstood, PoorlyFormed, Truncated, Unencodable
-from .extensions import CriticalVendor, NormalVendor, Padding, UnknownExtension
+from .extensions import Padding, UnknownExtension
 from .registry import AdvertisementExtensionType, AgentFlags
 from .tlv import Octets, pack
+from .vendor import CriticalVendor, NormalVendor
 
 ADVERTISEMENT_TYPE = 9
 SOLICITATION_TYPE = 10

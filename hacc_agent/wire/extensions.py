@@ -28,10 +28,9 @@ from .registry import (
     TunnelRequestFlags,
 )
 from .tlv import Octets, pack
+from .vendor import CriticalVendor, NormalVendor
 
 _SPI = struct.Struct("!I")
-_VENDOR = struct.Struct("!IH")
-_NORMAL_VENDOR = struct.Struct("!HIH")
 _TUNNEL_REQUEST = struct.Struct("!BBBBH")
 _TUNNEL_REPLY = struct.Struct("!BBHH")
 _TWO_OCTETS = struct.Struct("!BB")
@@ -95,53 +94,6 @@ class GeneralizedAuthentication:
             raise PoorlyFormed(f"extension 36 at octet {at}: length below {LEAST_GENERALIZED}")
         (spi,) = _SPI.unpack_from(data, body)
         return cls(data[at + 1], spi, bytes(data[body + tlv.SPI_OCTETS : end]))
-
-
-@dataclass(frozen=True, slots=True)
-class CriticalVendor:
-    """Critical Vendor/Organization Specific Extension, CVSE (RFC 3115, 2.1).
-
-    Who knows the type but not the vendor denies the registration (codes 100, 101, 140, 141).
-    """
-
-    vendor: int  # SMI enterprise number
-    vendor_type: int
-    value: bytes
-    reserved: int = 0
-    kind: ClassVar = ExtensionType.CRITICAL_VENDOR
-
-    def to_bytes(self) -> bytes:
-        body = pack(_VENDOR, self.vendor, self.vendor_type) + self.value
-        return tlv.long(self.kind, self.reserved, body)
-
-    @classmethod
-    def decode(cls, data: Octets, at: int, body: int, end: int) -> CriticalVendor:
-        if end - body < _VENDOR.size:
-            raise PoorlyFormed(f"extension 38 at octet {at}: length below {_VENDOR.size}")
-        vendor, vendor_type = _VENDOR.unpack_from(data, body)
-        return cls(vendor, vendor_type, bytes(data[body + _VENDOR.size : end]), data[at + 1])
-
-
-@dataclass(frozen=True, slots=True)
-class NormalVendor:
-    """Normal Vendor/Organization Specific Extension, NVSE: skipped by others (RFC 3115, 2.2)."""
-
-    vendor: int
-    vendor_type: int
-    value: bytes
-    reserved: int = 0
-    kind: ClassVar = ExtensionType.NORMAL_VENDOR
-
-    def to_bytes(self) -> bytes:
-        fields = pack(_NORMAL_VENDOR, self.reserved, self.vendor, self.vendor_type)
-        return tlv.short(self.kind, fields + self.value)
-
-    @classmethod
-    def decode(cls, data: Octets, _at: int, body: int, end: int) -> NormalVendor | None:
-        if end - body < _NORMAL_VENDOR.size:
-            return None
-        reserved, vendor, vendor_type = _NORMAL_VENDOR.unpack_from(data, body)
-        return cls(vendor, vendor_type, bytes(data[body + _NORMAL_VENDOR.size : end]), reserved)
 
 
 @dataclass(frozen=True, slots=True)

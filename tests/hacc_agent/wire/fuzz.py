@@ -4,7 +4,7 @@
 
 Two sources, in turn: Hypothesis, which knows what a message looks like and shrinks what it finds;
 and a fast mutator over a corpus of sound messages, some tens of thousands of inputs a second. With
-atheris installed it takes the mutator's place, guided by coverage. Each input goes through the
+atheris installed, half of the time is its own, guided by coverage. Each input goes through the
 promises of `check`; the first broken one ends the run with the octets in hex and the seed.
 """
 
@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -163,7 +164,8 @@ def by_atheris(seconds: float, number: int) -> None:
     """Never returns: libFuzzer ends the process."""
     atheris = importlib.import_module("atheris")
     atheris.instrument_all()
-    atheris.Setup([sys.argv[0], f"-max_total_time={int(seconds)}", f"-seed={number}"], check)
+    limits = (f"-max_total_time={int(seconds)}", f"-seed={number}")
+    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={tempfile.gettempdir()}/"], check)
     atheris.Fuzz()
 
 
