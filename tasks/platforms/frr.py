@@ -38,7 +38,7 @@ _TOP = (
 
 _INTERFACE = (
     R("description {text*}"),
-    R("ip address {address}", _LIST),
+    R("ip address {rest*}", _LIST),
     R("ip ospf message-digest-key {id} md5 {key}", key="ip ospf message-digest-key {id}"),
     R("ip ospf area {rest*}", _LIST),
     R("ip ospf {what} {rest*}", key="ip ospf {what}"),

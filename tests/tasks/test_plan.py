@@ -232,6 +232,7 @@ def frr_plan(text: str | None, live: str | None) -> tuple[HostPlan, RunningFile]
 def test_others_secrets_in_a_shared_file_stay_sealed_and_are_pushed_as_they_were() -> None:
     made, frr = frr_plan(FOREIGN, FOREIGN)
     [change] = made.files
+    assert change.after is not None
     assert "somebody-elses" not in change.after
     pushed = resolve(change.after, {**OPENED, **reveal(frr.in_force, Platform.LINUX)})
     assert pushed.startswith(FOREIGN)
@@ -240,7 +241,7 @@ def test_others_secrets_in_a_shared_file_stay_sealed_and_are_pushed_as_they_were
 def test_what_others_set_and_never_saved_survives_our_push() -> None:
     saved = FOREIGN.partition("router bgp")[0]
     made, _ = frr_plan(saved, FOREIGN)
-    assert "neighbor 10.0.0.1 remote-as 65001" in made.files[0].after
+    assert "neighbor 10.0.0.1 remote-as 65001" in (made.files[0].after or "")
 
 
 def test_a_file_in_another_order_than_the_daemon_prints_is_no_change() -> None:
@@ -283,3 +284,16 @@ def test_a_plan_of_another_format_is_refused() -> None:
     other = to_json(dataclasses.replace(whole_plan(west()), format="hacc-plan/99"))
     with pytest.raises(HaccError, match="written by another version"):
         from_json(other, "x.json")
+
+
+def test_an_old_virtual_address_goes_from_the_loopback_and_a_foreign_one_stays() -> None:
+    """Two owners of an address are what the whole project is about."""
+    ours = resolve(render(west().device("ha1")).files[2].text, OPENED)
+    old = ours.replace("198.19.0.1/32", "198.19.7.7/32").replace(
+        "interface lo\n", "interface lo\n ip address 192.0.2.1/32\n"
+    )
+    made, _ = frr_plan(old, old)
+    [change] = made.files
+    assert change.after is not None
+    assert "198.19.7.7" not in change.after
+    assert " ip address 192.0.2.1/32\n" in change.after

@@ -367,7 +367,7 @@ def test_snmp_2c_has_a_view_of_ours_so_that_an_old_community_can_be_found_and_re
 
 
 def test_only_a_member_holds_the_virtual_address_on_its_loopback_for_good() -> None:
-    vha = "ip address 198.19.0.1/32"
+    vha = "ip address 198.19.0.1/32 label lo:hacc"
     assert vha in lines(member(), "frr.conf")
     assert vha not in lines(controller(), "frr.conf")
     assert "198.19.0.1/32 dev lo" in lines(controller(), "keepalived.conf")
