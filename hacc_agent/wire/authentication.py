@@ -8,7 +8,7 @@ which the agents along the way append:
     octets = authenticate(request.to_bytes(), MOBILE_HOME_AUTHENTICATION, spi, key)
 
 A key digests its own octets once, when it is made; each message then continues from a copy of that
-state: half the work of an HMAC over a message of this size, and less than a third of the time.
+state: two fifths of the time of an HMAC from scratch over a message of this size (bench/wire.py).
 """
 
 from __future__ import annotations

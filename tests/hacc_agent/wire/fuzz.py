@@ -3,7 +3,7 @@
     python -m tests.hacc_agent.wire.fuzz [--seconds 300] [--seed N]
 
 Two sources, in turn: Hypothesis, which knows what a message looks like and shrinks what it finds;
-and a fast mutator over a corpus of sound messages, some tens of thousands of inputs a second. With
+and a fast mutator over a corpus of sound messages, some fifteen thousand inputs a second. With
 atheris installed, half of the time is its own, guided by coverage. Each input goes through the
 promises of `check`; the first broken one ends the run with the octets in hex and the seed.
 """
