@@ -16,6 +16,7 @@ fields raise `Unencodable`.
 
 from __future__ import annotations
 
+from ..config import Algorithm
 from .advertisement import (
     AdvertisedChallenge,
     AdvertisementExtension,
@@ -27,7 +28,6 @@ from .advertisement import (
     parse_discovery,
 )
 from .authentication import (
-    Algorithm,
     Key,
     authenticate,
     authenticate_chap,

@@ -13,11 +13,11 @@ state: two fifths of the time of an HMAC from scratch over a message of this siz
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Protocol
 
+from ..config import Algorithm
 from . import tlv
 from .errors import Unencodable
 from .registry import CHAP_SPI, ExtensionType, GeneralizedSubtype
@@ -38,13 +38,6 @@ _LONGEST_CHAP_CHALLENGE = 237
 """Octets: with the digest before it, what a RADIUS attribute holds (RFC 4721, 8)."""
 
 
-class Algorithm(enum.Enum):
-    """How a key makes an authenticator; the values are those of intent and agent.toml."""
-
-    HMAC_MD5 = "hmac-md5"  # the default since RFC 3344
-    MD5_PREFIX_SUFFIX = "md5-prefix-suffix"  # MD5(key, data, key): the default of RFC 2002
-
-
 class _State(Protocol):
     """An MD5 that has read something already."""
 
@@ -55,7 +48,10 @@ class _State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The secret of a mobility security association, ready for use. Its repr hides it."""
+    """The secret of a mobility security association, ready for use. Its repr hides it.
+
+    HMAC-MD5 is the default since RFC 3344; RFC 2002 digested the key, the data and the key again.
+    """
 
     algorithm: Algorithm
     secret: bytes = field(repr=False)
