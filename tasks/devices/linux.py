@@ -153,7 +153,9 @@ def bundle(
             raise KeyError(change.path)
         order.append((found[0], change, content, found[1]))
     order.sort(key=lambda item: (item[0], item[1].path))
-    manifest, check, keep, bring, back, units = [], [], [], [], [], []
+    manifest, check, keep, units = [], [], [], []
+    bring: list[tuple[bool, str]] = []  # (it stays, command)
+    back: list[tuple[bool, str]] = []
     members: dict[str, bytes] = {"apply.sh": APPLY.read_bytes(), "seconds": b"%d\n" % seconds}
     for number, (_, change, content, row) in enumerate(order):
         before, digest = change.before_sha256 or "-", "-"
@@ -172,15 +174,18 @@ def bundle(
         if change.path in live:
             members[f"live/{number}.live"] = live[change.path].encode()
             there = words | {"previous": f"{RUNS}/{run}/live/{number}"}
-            bring.append(row.back.format(**there))
+            bring.append((content is not None, row.back.format(**there)))
         else:
-            bring.append(row.bring.format(**words))
-        back.append((row.back or row.bring).format(**words))
+            bring.append((content is not None, row.bring.format(**words)))
+        back.append((change.before_sha256 is not None, (row.back or row.bring).format(**words)))
         units.append(row.unit)
     members["manifest"] = _lines(manifest)
     members["check"] = _lines(check)
-    members["keep"], members["bring"] = _lines(keep), _lines(bring)
-    members["return"] = _lines(back)
+    members["keep"] = _lines(keep)
+    members["bring"], members["return"] = (
+        _lines(_leaving_first(bring)),
+        _lines(_leaving_first(back)),
+    )
     members["units"] = _lines(units)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -189,6 +194,14 @@ def bundle(
             member.size, member.mode = len(data), 0o600
             tar.addfile(member, io.BytesIO(data))
     return archive.getvalue()
+
+
+def _leaving_first(commands: Iterable[tuple[bool, str]]) -> list[str]:
+    """What goes, goes before the rest comes: keepalived gives up an address before FRR takes it.
+
+    FRR takes an address that it finds for its own, and would lose it with the one who had it.
+    """
+    return [command for _, command in sorted(commands, key=lambda item: item[0])]
 
 
 def _lines(texts: Iterable[str]) -> bytes:
