@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import settings
+
+from lab.lab import STATE, Lab
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +43,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("lab"):
                 item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
+
+
+def pytest_sessionstart() -> None:
+    """A run that is ended takes its labs down; one that was killed left them to the next run."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    if os.geteuid() == 0:
+        _take_down_orphans()
+
+
+def _take_down_orphans() -> None:
+    """Test labs are named after the process that made them: tPID-..."""
+    for folder in STATE.glob("t*-*"):
+        made_by = re.match(r"t(\d+)-", folder.name)
+        if folder.is_dir() and made_by and not Path(f"/proc/{made_by[1]}").exists():
+            Lab.named(folder.name).down()

@@ -108,7 +108,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def linux_site(cluster: ClusterModel, site: Path) -> Iterator[Site]:
-    topology = load_topology(site, name=f"verify-{os.getpid()}")
+    topology = load_topology(site, name=f"t{os.getpid()}-verify")
     linux = tuple(d for d in cluster.devices if d.platform is Platform.LINUX)
     with Lab(dataclasses.replace(topology, routers=topology.linux), keep_host_keys=False) as lab:
         for device in linux:
