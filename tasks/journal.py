@@ -35,12 +35,17 @@ class Journal:
 
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
+        self._forgiving = False
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
 
     def close(self) -> None:
         os.close(self._file)
+
+    def forgive(self) -> None:
+        """From now on a full disk stops nobody: the way back comes before its record."""
+        self._forgiving = True
 
     def record(self, host: str, kind: Kind, *texts: str) -> None:
         """Write and synchronise; when this returns, the records survive a power failure."""
@@ -50,11 +55,15 @@ class Journal:
             for text in texts
         )
         data = "".join(f"{line}\n" for line in lines).encode()
-        with self._lock:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._file, view) :]
-            os.fdatasync(self._file)
+        try:
+            with self._lock:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._file, view) :]
+                os.fdatasync(self._file)
+        except OSError:
+            if not self._forgiving:
+                raise
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry]:

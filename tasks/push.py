@@ -30,7 +30,7 @@ from . import runs
 from .devices.errors import DeviceError, NotReverted, Refused
 from .devices.fleet import Failure, Fleet
 from .devices.router import Job, Router
-from .errors import Exit, HaccError, Problem
+from .errors import Exit, HaccError, Place, Problem
 from .journal import TIME_FORMAT
 from .model import ClusterModel
 from .plan import DEAD_MAN_SECONDS, HostPlan, Plan, Wave
@@ -235,8 +235,26 @@ class _Push:
             state = self._states.get(host.host, default)
             results.append(HostResult(host.host, state, tuple(self._problems.get(host.host, ()))))
         states = {result.host: str(result.state) for result in results}
-        self._run.end(runs.Ended(int(self._exit), states, undoes=""))
+        try:
+            self._run.end(runs.Ended(int(self._exit), states, undoes=""))
+        except OSError as error:  # the routers are where the result says; only its record is lost
+            self._fleet.events.emit("", Stage.FAILED, f"{self._run.path}: {error.strerror}")
         return Applied(self._run.name, self._exit, tuple(results))
+
+    def _cannot_keep(self, host: str, error: OSError) -> None:
+        """Without what the router holds now a later rollback would be blind: the run goes back."""
+        self._note(
+            host,
+            [
+                Problem(
+                    Place(str(self._run.path), 0),
+                    host,
+                    f"what it holds now cannot be kept: {(error.strerror or str(error)).lower()}",
+                    hint="make room on this machine, then plan again",
+                )
+            ],
+        )
+        self._exit = Exit.DEVICE
 
     def _wave(self, wave: Wave) -> bool:
         """Change, verify and confirm the routers of one wave. False: the run must be taken back."""
@@ -258,7 +276,11 @@ class _Push:
             return False
         for host, after in confirmed.items():
             if isinstance(after, Running):
-                self._run.keep(after, "after")
+                try:
+                    self._run.keep(after, "after")
+                except OSError as error:
+                    self._cannot_keep(host, error)
+                    return False
                 self._states[host] = State.CHANGED
                 self._fleet.events.emit(host, Stage.DONE)
         return True
@@ -302,6 +324,8 @@ class _Push:
 
     def _take_back(self) -> None:
         """Every router that was touched, the last wave first; and read that it is back."""
+        for job in self._jobs.values():
+            job.journal.forgive()
         for wave in reversed(self._waves):
             touched = [host for host in wave.hosts if host in self._touched]
             if not touched:

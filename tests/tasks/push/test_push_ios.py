@@ -5,7 +5,9 @@ In every test the question is the same: is every router in the old or in the new
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from tasks.plan import Plan, Wave
 from tasks.push import State
 from tasks.rendered import Platform
 from tasks.runner import Event, Stage
+from tasks.running import Running
 from tests.tasks.push.simulated import (
     ENABLE,
     KEY,
@@ -353,6 +356,35 @@ def test_a_failed_verification_takes_the_run_back(pair: Simulator, work: Path) -
         applied = hacc.apply(hacc.plan(), verify=verify)
     assert applied.exit is Exit.REVERTED
     assert said(applied, "ios2") == "ios2: two routers own 198.18.1.254"
+    all_back(pair, applied, before)
+
+
+def test_a_disk_that_fills_up_in_the_middle_takes_the_run_back(
+    pair: Simulator, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = configs(pair)
+    keep, synchronise = runs.Run.keep, os.fdatasync
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    now_full = False
+
+    def keep_what_it_was(run: runs.Run, running: Running, moment: str) -> None:
+        nonlocal now_full
+        now_full = moment == "after"
+        if now_full:
+            raise full
+        keep(run, running, moment)
+
+    def synchronise_while_there_is_room(file: int) -> None:
+        if now_full:
+            raise full
+        synchronise(file)
+
+    monkeypatch.setattr(runs.Run, "keep", keep_what_it_was)
+    monkeypatch.setattr(os, "fdatasync", synchronise_while_there_is_room)  # the journal's
+    with orchestrator(pair, work) as hacc:
+        applied = hacc.apply(hacc.plan())
+    assert applied.exit is Exit.DEVICE
+    assert "no space left on device" in "".join(map(str, applied.problems))
     all_back(pair, applied, before)
 
 
