@@ -76,6 +76,7 @@ def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem]
             told = {(problem.place, problem.subject) for problem in found}
             shape = [_problem(data, detail) for detail in error.errors() if not _follows(detail)]
             problems += [p for p in shape if (p.place, p.subject) not in told]
+            problems += _unknown(_written(data), names)
         else:
             clusters.append(cluster)
             problems += _names(cluster, names)
@@ -237,11 +238,36 @@ def _names(cluster: ClusterIntent, hosts: frozenset[str]) -> Iterator[Problem]:
     for index, member in enumerate(cluster.home_agents):
         if isinstance(member, PairMember):
             yield from groups(member.redundancy, f"home_agents[{index}].redundancy")
-    for host, place, subject in routers(cluster):
+    yield from _unknown(routers(cluster), hosts)
+
+
+def _unknown(named: Iterable[tuple[str, Place, str]], hosts: frozenset[str]) -> Iterator[Problem]:
+    for host, place, subject in named:
         if hosts and host not in hosts:  # without any, hosts.yaml itself is the problem
             yield Problem(
                 place, subject, f"no host {host!r} in the inventory", hint=nearest(host, hosts)
             )
+
+
+def _written(data: yamlmarks.Mapping) -> Iterator[tuple[str, Place, str]]:
+    """The hosts that a file names where its shape is right, for a file whose shape is wrong."""
+    controllers = data.get("controllers")
+    if isinstance(controllers, yamlmarks.Mapping):
+        yield from _hosts_in(controllers.get("members"), "controllers.members", "")
+    members = data.get("home_agents")
+    yield from _hosts_in(members, "home_agents", ".host")
+    for index, pair in enumerate(members if isinstance(members, yamlmarks.Sequence) else ()):
+        if isinstance(pair, yamlmarks.Mapping):
+            yield from _hosts_in(pair.get("hosts"), f"home_agents[{index}].hosts", "")
+    yield from _hosts_in(data.get("backups"), "backups", "")
+
+
+def _hosts_in(items: object, subject: str, leaf: str) -> Iterator[tuple[str, Place, str]]:
+    for index, item in enumerate(items if isinstance(items, yamlmarks.Sequence) else ()):
+        if isinstance(item, str) and isinstance(items, yamlmarks.Sequence):
+            yield item, items.at(index), f"{subject}[{index}]"
+        elif isinstance(item, yamlmarks.Mapping) and isinstance(item.get("host"), str):
+            yield item["host"], item.at("host"), f"{subject}[{index}]{leaf}"
 
 
 def routers(cluster: ClusterIntent) -> Iterator[tuple[str, Place, str]]:

@@ -72,11 +72,11 @@ def test_all_mistakes_of_a_run_are_told_at_once() -> None:
     with pytest.raises(IntentError) as refused:
         parse_site(INVENTORY, {**EXAMPLE, **broken})
     subjects = [problem.subject for problem in refused.value.problems]
-    # ha99 is not told: names are looked up once a file has its shape.
     assert subjects == [
         "YAML",
         "home_agent.lifetime",
         "controllers.redundancy.helo_ms",
+        "backups[0]",
         "hacc1.data.interfaces.lan.address",
     ]
 
@@ -196,3 +196,26 @@ def test_the_schema_refuses_what_we_refuse(edit: tuple[str, str]) -> None:
     text = EXAMPLE["clusters/west.yaml"].replace(*edit, 1)
     with pytest.raises(jsonschema.ValidationError):
         SCHEMA.validate(yaml.safe_load(text))
+
+
+def test_an_unknown_host_is_told_also_where_the_shape_of_the_file_is_wrong() -> None:
+    text = EXAMPLE["clusters/west.yaml"]
+    for old, new in (
+        ("hello_ms", "hello_ns"),
+        ("[hacc1, hacc2]", "[hacc1, hacc22]"),
+        ("host: ha1", "host: haa1"),
+        ("[ios1, ios2]", "[ios1, ios22]"),
+        ("[ha9]", "[ha99]"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    with pytest.raises(IntentError) as refused:
+        parse_site(INVENTORY, {**EXAMPLE, "clusters/west.yaml": text})
+    told = [(problem.subject, problem.hint) for problem in refused.value.problems]
+    assert told == [
+        ("controllers.members[1]", "did you mean hacc2?"),
+        ("controllers.redundancy.hello_ns", "did you mean hello_ms?"),
+        ("home_agents[0].host", "did you mean ha1?"),
+        ("home_agents[2].hosts[1]", "did you mean ios2?"),
+        ("backups[0]", "did you mean ha9?"),
+    ]
