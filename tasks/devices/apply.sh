@@ -58,7 +58,7 @@ run_lines() { # FILE: run each line; the first that fails is said, with its outp
     while IFS= read -r command <&3; do
         if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
             say "failed: $command"
-            printf '%s\n' "$output" | tail -n 20
+            printf '%s\n' "$output" | tail -n 60
             return 1
         fi
     done 3<"$1"
@@ -108,7 +108,7 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
     while IFS= read -r command <&3; do
         if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
             say "failed on the way back: $command"
-            printf '%s\n' "$output" | tail -n 20
+            printf '%s\n' "$output" | tail -n 60
             failed=1
         fi
     done 3<"$here/return"

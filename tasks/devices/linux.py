@@ -455,7 +455,13 @@ def active_groups(keepalived: str, addresses: str) -> tuple[str, ...]:
 
 
 def _said(output: bytes) -> str:
-    """The reason that a script gave: its own lines first, then what the command printed."""
-    text = output.decode("utf-8", "replace").strip()
-    said = "; ".join(line.removeprefix("hacc: ") for line in text.splitlines()[:12] if line.strip())
-    return said or "no reason was given"
+    """The reason that a script gave: its own lines, then the loud ones of what was printed."""
+    lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
+    ours = [line.removeprefix("hacc: ") for line in lines if line.startswith("hacc: ")]
+    theirs = [line.strip() for line in lines if not line.startswith("hacc: ")]
+    loud = [line for line in theirs if _LOUD.search(line)]
+    return "; ".join((ours + (loud or theirs[-8:]))[:12]) or "no reason was given"
+
+
+# frr-reload.py logs a hundred lines around the one that tells; vtysh marks refusals with a %.
+_LOUD: Final = re.compile(r"\berror\b|\bfail|^%|\binvalid\b|\bunknown\b", re.IGNORECASE)

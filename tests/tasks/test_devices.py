@@ -162,3 +162,17 @@ def test_blocks_keep_every_line_and_end_where_an_answer_must_be_seen(lines: list
 )
 def test_refusals_are_told_from_notices(reply: str, said: str) -> None:
     assert refusal(reply)[: len(said) or None] == said
+
+
+def test_the_line_that_tells_is_said_among_the_many_that_do_not() -> None:
+    noise = "".join(f"2026-11-23 INFO: Loading line {n}\n" for n in range(30))
+    output = f"hacc: failed: frr-reload.py --reload\n{noise}% Unknown command: ip osfp\n{noise}"
+    assert linux._said(output.encode()) == (
+        "failed: frr-reload.py --reload; % Unknown command: ip osfp"
+    )
+
+
+def test_without_a_loud_line_the_last_ones_are_said() -> None:
+    output = "hacc: failed: systemctl start x\n" + "".join(f"line {n}\n" for n in range(20))
+    assert linux._said(output.encode()).startswith("failed: systemctl start x; line 12; line 13;")
+    assert linux._said(b"") == "no reason was given"
