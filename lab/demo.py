@@ -54,9 +54,8 @@ def provide_inventory() -> Mapping[str, str]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_text(secrets.token_hex(16) + "\n")
-    keys = {
-        name: secrets.token_hex(8) for name in KEYS
-    }  # 16 characters: 128 bits as IOS takes them
+    # 16 characters: the 128 bits of a mobility key, as IOS takes them.
+    keys = {name: secrets.token_hex(8) for name in KEYS}
     keys |= {"HACC_PASSWORD": secrets.token_hex(8), "HACC_ENABLE": secrets.token_hex(8)}
     env = PLACE / "env"
     env.touch(mode=0o600)
@@ -66,7 +65,7 @@ def provide_inventory() -> Mapping[str, str]:
 
 
 def change_intent() -> None:
-    """Shorter registrations, a heavier member: what an operator changes on a Tuesday."""
+    """Shorter registrations, slower hellos: what an operator changes on a Tuesday."""
     text = INTENT.read_text()
     for old, new in (
         ("lifetime: 1800", "lifetime: 900"),

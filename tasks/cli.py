@@ -449,17 +449,17 @@ def _impacts(words: str) -> frozenset[Impact]:
 
 
 def _refuse_impacts(made: Plan, allowed: frozenset[Impact]) -> None:
-    """Above `none`, an impact needs a word of permission; the worst of each router counts."""
+    """Above `none`, each impact needs a word of permission: the worst does not stand for others."""
     wrong = [
         Problem(
             None,
             host.host,
-            f"the plan means {host.impact}",
+            f"the plan means {impact}",
             allowed=", ".join(sorted(map(str, allowed))) or "no impact",
-            hint=f"look at the plan, then: --allow {host.impact}",
+            hint=f"look at the plan, then: --allow {impact}",
         )
         for host in made.hosts
-        if host.impact is not Impact.NONE and host.impact not in allowed
+        for impact in sorted(host.impacts - allowed)
     ]
     if wrong:
         raise HaccError(wrong)

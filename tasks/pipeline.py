@@ -18,7 +18,7 @@ from .errors import HaccError, Place, Problem
 from .hostkeys import HostKeys
 from .intent import Site, load_site, secrets
 from .inventory import HostFacts, nearest
-from .model import ClusterModel, DeviceModel
+from .model import ClusterModel
 from .opening import open_all
 from .plan import Plan, Wave, make_plan
 from .proofs import prove_keys
@@ -44,10 +44,6 @@ class Prepared:
     def work(self) -> Path:
         """Where runs, known hosts and locks are kept: beside the inventory."""
         return self.site.root.resolve().parent / ".hacc"
-
-    def devices(self) -> Iterator[DeviceModel]:
-        for cluster in self.clusters:
-            yield from cluster.devices
 
 
 def prepare(root: Path, only: Collection[str] = ()) -> Prepared:

@@ -64,6 +64,13 @@ class HostPlan:
     def empty(self) -> bool:
         return not (self.commands or self.files)
 
+    @property
+    def impacts(self) -> frozenset[Impact]:
+        """All that happens to it, not the worst alone: each needs a word of permission."""
+        found = {command.impact for command in self.commands}
+        found |= {_file_impact(change) for change in self.files}
+        return frozenset(found - {Impact.NONE})
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:

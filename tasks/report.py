@@ -103,7 +103,7 @@ def show_plan(out: Console, plan: Plan, *, summary: bool = False) -> None:
         f"{lines} commands, {files} files. Impact: {_impact(plan.impact)}."
     )
     if plan.impact is not Impact.NONE:
-        needed = sorted({host.impact for host in changing} - {Impact.NONE})
+        needed = sorted({impact for host in changing for impact in host.impacts})
         out.print(f"Applying it needs: --allow {','.join(str(impact) for impact in needed)}")
 
 

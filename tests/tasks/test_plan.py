@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import cli
 from tasks import plan as plans
 from tasks.diff import Command, Impact, reveal
 from tasks.errors import Exit, HaccError
@@ -297,3 +298,17 @@ def test_an_old_virtual_address_goes_from_the_loopback_and_a_foreign_one_stays()
     assert change.after is not None
     assert "198.19.7.7" not in change.after
     assert " ip address 192.0.2.1/32\n" in change.after
+
+
+def test_a_lesser_impact_beside_a_worse_one_is_not_hidden_by_it() -> None:
+    worse, lesser = (
+        Command((), "x", impact, "", None, ())
+        for impact in (Impact.ADJACENCY_RESET, Impact.BINDING_LOSS)
+    )
+    host = dataclasses.replace(
+        changing("ios1", Platform.IOS), commands=(worse, lesser), impact=Impact.ADJACENCY_RESET
+    )
+    plan = dataclasses.replace(whole_plan(west()), hosts=(host,))
+    with pytest.raises(HaccError, match="the plan means binding-loss"):
+        cli._refuse_impacts(plan, frozenset({Impact.ADJACENCY_RESET}))
+    cli._refuse_impacts(plan, frozenset({Impact.ADJACENCY_RESET, Impact.BINDING_LOSS}))
