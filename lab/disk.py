@@ -121,7 +121,7 @@ def make_disk(
 ) -> None:
     """Write the upper layers, once: a router keeps its disk until the lab goes down.
 
-    `client` is the shell script behind the names systemctl, systemd-run and journalctl.
+    `client` is the script behind the names systemctl, systemd-run and journalctl.
     """
     if (directory / "made").exists():
         return
@@ -165,7 +165,7 @@ def make_disk(
     programs = directory / "local/sbin"
     programs.mkdir()
     for name in ("systemctl", "systemd-run", "journalctl"):
-        _write(programs / name, client.replace("@NAME@", name), 0o755)
+        _write(programs / name, client, 0o755)
     (directory / "made").touch()
 
 

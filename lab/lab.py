@@ -149,7 +149,7 @@ class Lab:
         for one in missing:  # what a crash left: a parent without its child, a cable
             kill_all(m for m in self._members() if _name(m) == one.name)
         fabric.unplug(outer, [p for r in missing for p in (r.management_port, *r.ports)])
-        client = router.client_script()
+        client = router.CLIENT.read_text()
         hashes = {one.password: disk.password_hash(secrets[one.password]) for one in missing}
         for one in missing:
             place = self.disk(one.name)

@@ -22,6 +22,7 @@ PROGRAMS: Final = {
     "nft": "nftables",
     "sysctl": "procps",
     "openssl": "openssl",
+    "perl": "perl-base",
     "/usr/sbin/sshd": "openssh-server",
     "/usr/lib/frr/zebra": "frr",
     "/usr/lib/frr/frr-reload.py": "frr-pythontools",

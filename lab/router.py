@@ -16,6 +16,7 @@ from .topology import Router
 
 _PACKAGE: Final = __name__.rpartition(".")[0]  # "lab"; in a wheel "hacc_agent.lab"
 CODE: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]  # what is on sys.path
+CLIENT: Final = Path(__file__).with_name("guest") / "client.pl"  # systemctl and its kin
 ROLE: Final = "router/"  # and its name
 # A router that sets the clock or loads a module does it to the whole machine. Whoever comes in
 # from outside (nsenter) has the machine's capabilities, and must give these up as well.
@@ -31,16 +32,13 @@ SHELL_ENVIRONMENT: Final = {
 }
 
 
-def _python(module: str, call: str) -> str:
-    """A command line that runs `call` of a guest module, wherever this package is installed."""
-    code = f"import sys; sys.path.insert(0, {str(CODE)!r}); from {_PACKAGE}.{module} import {call}"
+def _init() -> str:
+    """The command line of PID 1, wherever this package is installed."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(CODE)!r}); "
+        f"from {_PACKAGE}.guest.init import main; main()"
+    )
     return f"{shlex.quote(sys.executable)} -S -E -s -c {shlex.quote(code)}"
-
-
-def client_script() -> str:
-    """systemctl and its kin, in front of the real ones in PATH."""
-    program = _python("guest.client", 'main; main("@NAME@", sys.argv[1:])')
-    return f'#!/bin/sh\nexec {program} "$@"\n'
 
 
 def boot_script(router: Router, disk: Path) -> str:
@@ -75,7 +73,7 @@ def boot_script(router: Router, disk: Path) -> str:
         "mkdir -m 700 /run/root",
         "install -d -o frr -g frr -m 755 /run/frr",
         "ip link set lo up",
-        f"exec {' '.join(CONFINED)} {_python('guest.init', 'main; main()')}",
+        f"exec {' '.join(CONFINED)} {_init()}",
     ]
     return "\n".join(lines)
 

@@ -23,11 +23,11 @@ from typing import Any, Final
 
 from . import systemctl
 from .children import Children, kill, signal_number
-from .client import CONTROL
 from .service import JobFailed, Service
 from .units import WANTS, Unit, UnitError, full_name, load, merge, time_span
 
-_MAX_REQUEST: Final = 65536  # bytes of one line on the control socket
+CONTROL: Final = "/run/systemd/lab.sock"  # where requests come in
+_MAX_REQUEST: Final = 65536  # octets
 
 Reply = dict[str, Any]  # JSON, on the control socket
 
@@ -304,22 +304,42 @@ def reply(code: int, out: str = "", err: str = "") -> Reply:
 
 
 def serve(manager: Manager, connection: socket.socket) -> None:
-    """One request, one answer, each a JSON line."""
+    """One request, one answer: a JSON line each way, or the words of `client.pl`."""
     with connection, contextlib.suppress(OSError):
         connection.settimeout(5.0)
-        with connection.makefile("rb") as stream:
-            line = stream.readline(_MAX_REQUEST)
+        request = _received(connection)
         connection.settimeout(None)
+        for_people = not request.startswith(b"{")
         try:
-            request = json.loads(line)
-            if "program" in request:
-                done = systemctl.run(request["program"], request["words"], manager.answer)
+            if len(request) > _MAX_REQUEST:
+                raise ValueError(f"more than {_MAX_REQUEST} octets")
+            if for_people:
+                program, *words = os.fsdecode(request).split("\0")
+                done = systemctl.run(program, words, manager.answer)
                 answer = reply(done.code, done.out, done.err)
             else:
-                answer = manager.answer(request)
+                answer = manager.answer(json.loads(request))
         except Exception as error:  # PID 1 outlives a bad request; the one who asked is told
             answer = reply(1, err=f"lab init: {type(error).__name__}: {error}")
-        connection.sendall(json.dumps(answer).encode() + b"\n")
+        connection.sendall(_words(answer) if for_people else json.dumps(answer).encode() + b"\n")
+
+
+def _received(connection: socket.socket) -> bytes:
+    """A JSON line, or all that is sent."""
+    request = b""
+    while len(request) <= _MAX_REQUEST and (part := connection.recv(_MAX_REQUEST)):
+        request += part
+        if request.startswith(b"{") and request.endswith(b"\n"):
+            break
+    return request
+
+
+def _words(answer: Reply) -> bytes:
+    """An answer in the form that `client.pl` reads."""
+    out, err = (
+        os.fsencode(f"{text}\n") if text else b"" for text in (answer["out"], answer["err"])
+    )
+    return b"%d %d\n%b%b" % (answer["code"], len(out), out, err)
 
 
 def main() -> None:

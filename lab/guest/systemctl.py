@@ -3,7 +3,7 @@
 The subset that an orchestrator and an operator at 3 a.m. use, with systemd's words, texts and
 exit codes. Anything else is refused with a message that names the lab, so that nobody takes a
 virtual router for a full Debian. Runs inside PID 1, which reads no module twice; the program that
-is typed (`client`) only carries the words there.
+is typed (`client.pl`) only carries the words there.
 """
 
 from __future__ import annotations

@@ -249,6 +249,22 @@ def test_a_timer_outlives_the_one_who_armed_it_and_can_be_disarmed(trio: Lab) ->
     assert systemctl(trio, "is-active", "revert.timer").returncode == 3
 
 
+@pytest.mark.parametrize("word", ["", "two words", "a\nb\n", "$HOME %n 'q' \"", "{", "ü→"])
+def test_words_arrive_as_they_were_typed(trio: Lab, word: str) -> None:
+    out = f"/run/word-{word.encode().hex()}"
+    write = ("/bin/sh", "-c", f'printf "<%s>" "$1" >{out}', "sh", word)
+    done = trio.run("r1", "systemd-run", "--unit", f"w{word.encode().hex()}", *write)
+    assert done.returncode == 0, done.stderr
+    until(lambda: trio.run("r1", "cat", out).stdout == f"<{word}>")
+
+
+def test_a_router_without_its_init_says_so(trio: Lab) -> None:
+    hidden = ("unshare", "-m", "sh", "-c", "mount -t tmpfs t /run/systemd; exec systemctl status")
+    done = trio.run("r1", *hidden)
+    assert done.returncode == 1
+    assert "Failed to connect to the init of this virtual router: No such file" in done.stderr
+
+
 def test_a_request_that_is_nonsense_does_not_hurt_pid_1(trio: Lab) -> None:
     send = (
         "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/systemd/lab.sock');"
