@@ -3,9 +3,11 @@
 The compiler *constructs* an `AgentConfig` and writes it with `to_toml`, so a file that the daemon
 cannot load cannot be rendered; `parse` is the way back. The law is `parse(to_toml(c)) == c`.
 
-The file holds what a router needs and no more: a controller relays and never computes an
-authenticator, so it gets no mobility keys; a member polls nobody, so it gets no SNMP keys. A key
-is text: hexadecimal digits, or, until the moment of the push, a sealed token `<secret REF|hex>`.
+The file holds what a router needs and no more: a member polls nobody, so it gets no SNMP keys. A
+controller gets the mobility keys, since what it answers itself (code 130 when the cluster is full,
+143 when it redirects) is believed only with an authenticator. A key is text: hexadecimal digits,
+or, until the moment of the push, a sealed token `<secret REF|hex>`. What has its usual value is
+not written.
 
 Times are in the unit that the name says. `tomldata` knows how a dataclass becomes TOML.
 """
@@ -163,7 +165,7 @@ class Realm:
     network: IPv4Network
     lifetime_s: Annotated[int, Range(1, 65535)]
     assigns: tuple[AddressRange, ...] = ()  # on this router; none on controllers and backups
-    security: Security | None = None  # none on controllers
+    security: Security | None = None  # none: the AAA server knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +175,99 @@ class Node:
     address: IPv4Address
     network: IPv4Network
     lifetime_s: Annotated[int, Range(1, 65535)]
-    security: Security | None = None  # none on controllers
+    security: Security | None = None  # none: the AAA server knows it
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignAgent:
     address: IPv4Address
     security: Security
+
+
+class Transport(enum.StrEnum):
+    """How datagrams reach a member (DESIGN, "frames")."""
+
+    FRAMES = "frames"  # with only the layer-2 destination changed; needs CAP_NET_RAW
+    UDP = "udp"  # from the controller's own address: no NAT detection, no stock IOS members
+
+
+class Assignment(enum.StrEnum):
+    """How a mobile node comes to its Home Agent."""
+
+    RELAY = "relay"  # it only ever sees the virtual Home Agent address
+    ASSIGN = "assign"  # who asks for any Home Agent gets a member's own address (RFC 4433, 3)
+    REDIRECT = "redirect"  # who asks for the virtual one is told a member's (RFC 4433, code 143)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a controller lets through each second; beyond it answers with code 130."""
+
+    registrations: Annotated[int, Range(1, 10_000_000)] = 200_000  # /s, of the whole cluster
+    new_bindings: Annotated[int, Range(1, 10_000_000)] = 100_000  # /s, of the whole cluster
+    member_registrations: Annotated[int, Range(1, 10_000_000)] = 50_000  # /s, of each member
+    member_new_bindings: Annotated[int, Range(1, 10_000_000)] = 25_000  # /s, of each member
+
+
+class ReservedBits(enum.StrEnum):
+    """Bits r and x of a request: RFC 5944 says both "ignored on reception" and "deny"."""
+
+    IGNORE = "ignore"  # section 3.3
+    DENY = "deny"  # section 3.8.2.3: code 134
+
+
+class Duplicate(enum.StrEnum):
+    """The very request again that was accepted last."""
+
+    ANSWER = "answer"  # the same reply, no longer a lifetime: section 3.8.2.2
+    DENY = "deny"  # its Identification is not greater than all before: section 5.7.1, code 133
+
+
+class BadAuthenticator(enum.StrEnum):
+    """A request whose Mobile-Home authenticator does not hold (RFC 5944, 3.8.2.1)."""
+
+    DENY = "deny"  # code 131 wherever the text allows it
+    DENY_PROVEN = "deny-proven"  # only where a valid Foreign-Home one obliges to
+    # There is no third one: the text says MUST for that case.
+
+
+class DynamicLayoutForm(enum.StrEnum):
+    """The two published forms of extension 139; both are understood, one is sent."""
+
+    RFC = "rfc"  # RFC 4433, 4.1: subtype, 16 bits of length
+    SHORT = "short"  # 8 bits of length, as decoders in use expect it
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the RFCs contradict themselves or one another: which reading is ours."""
+
+    reserved_bits: ReservedBits = ReservedBits.IGNORE
+    duplicate: Duplicate = Duplicate.ANSWER
+    bad_authenticator: BadAuthenticator = BadAuthenticator.DENY
+    foreign_authentication_of_deregistrations: bool = False  # 3.8.1 MAY skip it, 3.8.2.1 does
+    dynamic_layout: DynamicLayoutForm = DynamicLayoutForm.RFC
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """TLS between the cluster's routers: standby, member link. Certificates from `hacc pki`."""
+
+    port: Annotated[int, Range(1, 65535)]
+    authority: str  # file with the cluster's own certificate authority
+    certificate: str  # file, of this router
+    key: str  # file, readable by the daemon alone
+
+
+@dataclass(frozen=True, slots=True)
+class Radius:
+    """The AAA server that holds mobile nodes' associations (RFC 2865, RFC 4721)."""
+
+    server: IPv4Address
+    secret: Annotated[str, KEY]
+    port: Annotated[int, Range(1, 65535)] = 1812
+    timeout_ms: Annotated[int, Range(10, 60_000)] = 1000  # for one try
+    tries: Annotated[int, Range(1, 10)] = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +293,17 @@ class AgentConfig:
     snmp: Snmp | None  # on controllers
     realms: tuple[Realm, ...]
     nodes: tuple[Node, ...]
-    foreign_agents: tuple[ForeignAgent, ...]  # none on controllers
+    foreign_agents: tuple[ForeignAgent, ...]
+    transport: Transport = Transport.FRAMES
+    port: Annotated[int, Range(1, 65535)] = 434  # another one only for tests on loopback
+    assignment: Assignment = Assignment.RELAY
+    admission: Admission = Admission()
+    readings: Readings = Readings()
+    simultaneous_bindings: Annotated[int, Range(1, 16)] = 3  # care-of addresses of a mobile node
+    link: Link | None = None
+    radius: Radius | None = None
+    state_directory: str = "/var/lib/hacc"  # the journal
+    runtime_directory: str = "/run/hacc"  # the control socket
 
     @property
     def sealed(self) -> bool:
@@ -252,21 +350,21 @@ def _disagreements(config: AgentConfig, tables: Tables) -> list[ConfigProblem]:
         for index, gateway in enumerate(config.gateways)
         if gateway.lan not in lans
     ]
-    if serves:
+    if config.radius is None:
         unkeyed = [("realms", n) for n, realm in enumerate(config.realms) if not realm.security]
         unkeyed += [("nodes", n) for n, node in enumerate(config.nodes) if not node.security]
         found += [
             tables.problem(
                 (table, index),
-                "a Home Agent cannot authenticate it without a security association",
+                "nobody can authenticate it: no security association and no RADIUS server",
                 f"add [{table}.security] with spi, algorithm, key, replay and tolerance_s",
             )
             for table, index in unkeyed
         ]
-        if config.max_bindings is None:
-            found.append(
-                tables.problem(("max_bindings",), "missing", "a Home Agent needs its capacity")
-            )
-    elif config.snmp is None:
+    if serves and config.max_bindings is None:
+        found.append(
+            tables.problem(("max_bindings",), "missing", "a Home Agent needs its capacity")
+        )
+    if not serves and config.snmp is None:
         found.append(tables.problem(("snmp",), "missing", "a controller polls its members"))
     return found

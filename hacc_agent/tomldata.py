@@ -79,7 +79,7 @@ class ConfigError(Exception):
 
 
 def encode(value: object) -> str:
-    """TOML of a dataclass: its own values first, then its tables. `None` is left out."""
+    """TOML of a dataclass: its own values first, then its tables. Defaults are left out."""
     return "\n".join(_table(value, ())) + "\n"
 
 
@@ -88,7 +88,7 @@ def _table(value: object, path: tuple[str, ...]) -> Iterator[str]:
     tables: list[tuple[str, Any]] = []
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
-        if item is None or item == ():
+        if item is None or item == () or item == field.default:
             continue
         if dataclasses.is_dataclass(item):
             tables.append((field.name, item))
@@ -219,6 +219,8 @@ class _Reader:
             hint = hints[field.name]
             if field.name in data:
                 values[field.name] = self.value(hint, data[field.name], (*path, field.name))
+            elif field.default is not dataclasses.MISSING:
+                values[field.name] = field.default
             elif _tuple(hint):
                 values[field.name] = ()
             elif _optional(hint):

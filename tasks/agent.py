@@ -33,7 +33,7 @@ def _common(
     devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
 ) -> config.AgentConfig:
     """What a controller of no name and no interface would be told: what all of them know."""
-    # A controller relays for every mobile node: it knows them as a member does, without the keys.
+    # A controller answers for every mobile node when the cluster is full: with a member's keys.
     served = next(device.service for device in devices if device.service is not None)
     home, health = intent.home_agent, intent.health
     return config.AgentConfig(
@@ -78,13 +78,23 @@ def _common(
         ),
         snmp=_snmp(devices[0].snmp),
         realms=tuple(
-            config.Realm(realm.realm, realm.pool, realm.network, realm.lifetime_s)
+            config.Realm(
+                realm.realm,
+                realm.pool,
+                realm.network,
+                realm.lifetime_s,
+                security=_security(realm.security),
+            )
             for realm in served.realms
         ),
         nodes=tuple(
-            config.Node(node.address, node.network, node.lifetime_s) for node in served.nodes
+            config.Node(node.address, node.network, node.lifetime_s, _security(node.security))
+            for node in served.nodes
         ),
-        foreign_agents=(),
+        foreign_agents=tuple(
+            config.ForeignAgent(peer.address, _security(peer.security))
+            for peer in served.foreign_agents
+        ),
     )
 
 
@@ -105,14 +115,6 @@ def _told(common: config.AgentConfig, device: DeviceModel) -> config.AgentConfig
         max_bindings=service.max_bindings,
         snmp=None,
         realms=tuple(map(_realm, service.realms)),
-        nodes=tuple(
-            config.Node(node.address, node.network, node.lifetime_s, _security(node.security))
-            for node in service.nodes
-        ),
-        foreign_agents=tuple(
-            config.ForeignAgent(peer.address, _security(peer.security))
-            for peer in service.foreign_agents
-        ),
     )
 
 

@@ -1,0 +1,52 @@
+"""A batch of datagrams as columns: what one system call brought, and what is to become of it.
+
+At 80,000 registrations a second there is no time to make a value of each datagram: a batch is
+decided on by a few dozen operations over its columns. A datagram in which anything is out of the
+ordinary is taken out of the batch and decided on alone, by the same rules (`engine/cluster`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .effects import Effect
+from .record import Records
+
+
+@dataclass(slots=True)
+class Batch:
+    """The receiving ring of a shell: one row a datagram. Not frozen, since it is filled in place.
+
+    Rows keep octets of earlier datagrams behind `length`. `octets` begins with the UDP payload,
+    each row aligned to 8 octets, its width a multiple of 8; a payload that is longer than the width
+    is not put here but given to the engine alone. All columns are as long as the ring; the first
+    `count` rows count.
+    """
+
+    octets: NDArray[Any]  # u1[ring, width]
+    length: NDArray[Any]  # i8[ring]: octets of the UDP payload
+    address: NDArray[Any]  # u4[ring]: of the sender, host order
+    port: NDArray[Any]  # u2[ring]: of the sender, host order
+    link: NDArray[Any]  # u8[ring]: as Endpoint.link
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a batch, in the order in which it is to happen.
+
+    `to_member` and `to_agent` are rows of the batch whose octets go on unchanged. A row is in one
+    of them at most; rows in neither are done with.
+    """
+
+    records: Records  # to be kept and replicated first
+    to_member: NDArray[Any]  # rows: requests (and what else a mobile node's member gets)
+    member: NDArray[Any]  # u2: its place in the configuration, as long as to_member
+    to_agent: NDArray[Any]  # rows: replies, to who asked
+    address: NDArray[Any]  # u4, as long as to_agent: destination, host order
+    port: NDArray[Any]  # u2
+    link: NDArray[Any]  # u8
+    effects: tuple[Effect, ...]  # of the datagrams that were decided on alone, in their order

@@ -1,0 +1,96 @@
+"""What an engine wants done. A shell does it, in the order of `hacc_agent/daemon.py`:
+
+    records -> journal and standby -> data plane -> datagrams -> logs
+
+The order is the contract: nobody hears of a binding that a crash could still forget. What the data
+plane has to do follows from the records (a BINDING to install, an UNBOUND to remove), so it needs
+no effect of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """Where a datagram comes from or goes to."""
+
+    address: int  # IPv4, host order
+    port: int
+    link: int = 0  # on a LAN: the neighbour's MAC address << 16 | index of the LAN; 0: by routing
+
+
+class Moment(NamedTuple):
+    """Now, by both clocks. Engines never ask."""
+
+    steady: float  # s: Unix time at the daemon's start, monotonic since; deadlines and lifetimes
+    wall: float  # s of Unix time: what Identifications are compared with (RFC 5944, 5.7.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Records that have to be kept and replicated before anything after them happens."""
+
+    records: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A datagram of our own making."""
+
+    payload: bytes
+    destination: Endpoint
+    source: int  # the address that it has to come from; its port is ours
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A message passed on to a member, unchanged, as if its sender had sent it there."""
+
+    payload: bytes
+    source: Endpoint
+    member: int
+
+
+class Security(enum.Enum):
+    """What an operator has to hear of (RFC 5944, 3.8.2.1: a security exception is logged)."""
+
+    NO_ASSOCIATION = "no mobility security association"
+    MOBILE_AUTHENTICATOR = "the mobile node's authenticator does not hold"
+    FOREIGN_AUTHENTICATOR = "the Foreign Agent's authenticator does not hold"
+    AAA_REJECTED = "the AAA server rejects the mobile node"
+    REPLAY = "the Identification is stale or was used before"
+    UNEXPECTED_REPLY = "a reply that nobody waits for"
+    WRONG_MEMBER = "a reply from a member that was not asked"
+    NOT_A_PEER = "from an address that is no peer of ours"
+    REVOCATION = "a revocation that does not prove who sent it"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One line of the security log, rate-limited by who writes it."""
+
+    reason: Security
+    source: Endpoint
+    mobile: str  # NAI or home address, as far as it is known
+    spi: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskAaa:
+    """A mobile node's authenticator that only an AAA server can judge (RFC 4721).
+
+    The answer comes back by `HomeAgent.answered` with the same number.
+    """
+
+    number: int
+    nai: bytes
+    preceding: bytes  # octets that the authenticator covers
+    authenticator: bytes
+    challenge: bytes
+    spi: int
+
+
+Effect = Log | Send | Relay | Alarm | AskAaa
