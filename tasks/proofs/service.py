@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Problem
-from ..model import DeviceModel, Peer, Replay, Role, SecurityAssociation
+from ..model import DeviceModel, Peer, Replay, SecurityAssociation
 from ..rendered import Platform
 from .fleet import Claim, Invariant, Site, controllers, devices, rivals, services
 
@@ -156,8 +156,11 @@ def snmp_reach(site: Site) -> Iterator[Problem]:
 def agent_agrees(site: Site) -> Iterator[Problem]:
     """The daemon is told what the router is configured to be."""
     for cluster in site:
+        # A controller answers for the members: it knows whom they know, with their keys.
+        known = next((device.service for device in cluster.devices if device.service), None)
         for device in cluster.devices:
             agent = device.agent
+            service = device.service or known
             if (agent is not None) != (device.platform is Platform.LINUX):
                 yield Problem(
                     device.place, device.host, "a Linux router runs hacc-agent, an IOS router not"
@@ -171,8 +174,12 @@ def agent_agrees(site: Site) -> Iterator[Problem]:
                 (agent.home_agent_address, device.home_agent_address),
                 ([lan.address for lan in agent.lans], [port.address for port in device.ports]),
                 (
-                    [realm.realm for realm in agent.realms if realm.security],
-                    [r.realm for r in device.service.realms] if device.service else [],
+                    [realm.realm for realm in agent.realms],
+                    [realm.realm for realm in service.realms] if service else [],
+                ),
+                (
+                    [peer.address for peer in agent.foreign_agents],
+                    [peer.address for peer in service.foreign_agents] if service else [],
                 ),
             )
             for told, meant in same:
@@ -181,10 +188,6 @@ def agent_agrees(site: Site) -> Iterator[Problem]:
                         device.place, device.host,
                         f"hacc-agent would be told {told!s} where the router has {meant!s}",
                     )  # fmt: skip
-            if device.role is Role.CONTROLLER and agent.foreign_agents:
-                yield Problem(
-                    device.place, device.host, "a controller would be given mobility keys"
-                )
 
 
 SERVICE = (

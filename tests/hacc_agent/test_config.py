@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+import types
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hacc_agent import cli
-from hacc_agent.config import AgentConfig, ConfigError, Role, parse, to_toml
+from hacc_agent.config import AgentConfig, ConfigError, Role, Transport, parse, to_toml
+from hacc_agent.tomldata import Matches, Range
 from tasks.compile import compile_site
 from tasks.intent import Site, load_site
 from tests.strategies import intents
@@ -40,6 +44,46 @@ def test_what_the_compiler_writes_the_daemon_reads(site: Site) -> None:
                 assert to_toml(parse(text, "agent.toml")) == text
 
 
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Any value that a hint of agent.toml's dataclasses allows, its bounds included."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (kind,) = (part for part in get_args(hint) if part is not type(None))
+        return st.none() | values(kind)
+    if get_origin(hint) is Annotated:
+        kind, rule = get_args(hint)
+        if isinstance(rule, Matches):
+            return st.from_regex(rule.form, fullmatch=True, alphabet=st.characters(codec="utf-8"))
+        assert isinstance(rule, Range)
+        assert kind in (int, float)
+        if kind is int:
+            return st.integers(int(rule.low), int(rule.high))
+        return st.floats(rule.low, rule.high)
+    if dataclasses.is_dataclass(hint):
+        assert isinstance(hint, type)
+        hints = get_type_hints(hint, include_extras=True)
+        return st.builds(hint, **{name: values(kind) for name, kind in hints.items()})
+    if hint is str:
+        return st.text(st.characters(codec="utf-8"))
+    if hint is IPv4Address:
+        return st.ip_addresses(v=4)
+    return st.from_type(hint)
+
+
+HINTS = get_type_hints(AgentConfig, include_extras=True)
+WITH_DEFAULT = [
+    field.name
+    for field in dataclasses.fields(AgentConfig)
+    if field.default is not dataclasses.MISSING
+]
+
+
+@given(st.fixed_dictionaries({}, optional={name: values(HINTS[name]) for name in WITH_DEFAULT}))
+def test_what_may_be_left_out_survives_too(parts: dict[str, Any]) -> None:
+    """Every part with a usual value, unusual: drawn by its type, so that a new one is drawn too."""
+    config = dataclasses.replace(agent("ha1"), **parts)
+    assert parse(to_toml(config), "agent.toml") == config
+
+
 @given(st.text())
 def test_any_text_survives_as_a_value(word: str) -> None:
     """The writer is ours, since the library has none: its strings are TOML's whatever they hold."""
@@ -56,13 +100,26 @@ def test_any_text_survives_as_a_value(word: str) -> None:
 # ------------------------------------------------------------------ what it holds, and what not
 
 
-def test_a_controller_gets_no_mobility_key() -> None:
+def test_a_controller_gets_the_keys_of_those_that_it_answers_itself() -> None:
+    """When the cluster is full it answers 130, and an answer without authenticator is no answer."""
     for host in ("hacc1", "hacc2"):
-        text = to_toml(agent(host))
-        assert "MN_EXAMPLE_KEY" not in text
-        assert "FA_KEY" not in text
-        assert "SNMP_AUTH" in text
-        assert '"@example.net"' in text, "it knows the realm, to relay for it"
+        controller, member = agent(host), agent("ha1")
+        assert [realm.security for realm in controller.realms] == [
+            realm.security for realm in member.realms
+        ]
+        assert controller.nodes == member.nodes
+        assert controller.foreign_agents == member.foreign_agents
+        assert not any(realm.assigns for realm in controller.realms), "addresses are the members'"
+        assert "SNMP_AUTH" in to_toml(controller)
+        assert "HA_PAIR_KEY" not in to_toml(controller), "that one is between two IOS routers"
+
+
+def test_what_has_its_usual_value_is_not_written() -> None:
+    text = to_toml(agent("ha1"))
+    for usual in ("transport", "port", "assignment", "admission", "readings", "state_directory"):
+        assert usual not in tomllib.loads(text)
+    unusual = dataclasses.replace(agent("ha1"), port=5434, transport=Transport.UDP)
+    assert {"port", "transport"} == tomllib.loads(to_toml(unusual)).keys() - tomllib.loads(text)
 
 
 def test_a_member_gets_no_snmp_key_and_its_own_slice() -> None:
@@ -165,11 +222,16 @@ def test_the_line_is_the_one_that_is_wrong() -> None:
     assert len(told) == 2, "all at once, each once"
 
 
-def test_a_home_agent_without_an_association_is_refused() -> None:
-    text = to_toml(agent("ha1"))
+@pytest.mark.parametrize("host", ["hacc1", "ha1"])
+def test_who_nobody_can_authenticate_is_refused(host: str) -> None:
+    """... but for an AAA server, which may know the mobile nodes that we do not know."""
+    text = to_toml(agent(host))
     start = text.index("[nodes.security]")
-    with pytest.raises(ConfigError, match=r"nodes\[0\]: a Home Agent cannot authenticate it"):
-        parse(text[:start] + text[text.index("[[foreign_agents]]") :], "agent.toml")
+    unkeyed = text[:start] + text[text.index("[[foreign_agents]]") :]
+    with pytest.raises(ConfigError, match=r"nodes\[0\]: nobody can authenticate it"):
+        parse(unkeyed, "agent.toml")
+    aaa = '\n[radius]\nserver = "198.18.0.40"\nsecret = "00ff"\n'
+    assert parse(unkeyed + aaa, "agent.toml").nodes[0].security is None
 
 
 def test_a_controller_without_snmp_is_refused() -> None:
