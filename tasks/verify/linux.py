@@ -26,25 +26,30 @@ from .observation import (
 
 UNITS = ("frr", "keepalived", "snmpd", "hacc-agent")
 
-# frr.service starts several daemons; zebra is the one that all others need.
-_PROCESS = {"frr": "zebra"}
+# Whose age is the service's. frr.service starts several daemons; zebra is the one that all need.
+_PROCESS = {name: "zebra" if name == "frr" else name for name in UNITS}
 
 _SECTION = re.compile(r"^==hacc (\w+)$\n(.*?)^==end (\d+)$", re.MULTILINE | re.DOTALL)
 
 
 def script(ways: Iterable[IPv4Address]) -> str:
-    """The POSIX shell script that answers everything; `ways` are the addresses to ask about."""
-    asked = " ".join(map(str, ways))
-    processes = "; ".join(f"age {_PROCESS.get(name, name)}" for name in UNITS)
+    """The POSIX shell script that answers everything; `ways` are the addresses to ask about.
+
+    Each question is one process whatever it asks for: it is asked again until all has converged.
+    """
+    questions = "".join(f"route get {address}\n" for address in ways)
     return f"""\
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 section() {{ echo "==hacc $1"; shift; "$@" 2>&1; echo "
 ==end $?"; }}
 arp() {{ grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore /proc/sys/net/ipv4/conf/*/arp_announce; }}
-ways() {{ for a in {asked}; do ip -j route get $a 2>/dev/null || echo "[]"; done; }}
+# An address that there is no way to is an error of that line, and has no answer.
+ways() {{ ip -j -force -batch - 2>/dev/null <<QUESTIONS || true
+{questions}QUESTIONS
+}}
 ospf() {{ vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'; }}
-age() {{ set -- $(ps -C $1 -o etimes= | sort -nr); echo ${{1:--}}; }}
-units() {{ systemctl is-active {" ".join(UNITS)}; {processes}; }}
+processes() {{ ps -C {",".join(_PROCESS.values())} -o comm=,etimes= || true; }}
+units() {{ systemctl is-active {" ".join(UNITS)}; echo --; processes; }}
 section addresses ip -j -4 addr
 section arp arp
 section forwards cat /proc/sys/net/ipv4/ip_forward
@@ -161,12 +166,16 @@ def _ospf(text: str) -> dict[str, Any]:
 
 
 def _units(text: str) -> tuple[Unit, ...]:
-    """A state for each unit, then for each the age of its oldest process, `-` without one."""
-    lines = text.splitlines()
-    states, ages = lines[: len(UNITS)], lines[len(UNITS) :]
+    """A state for each unit, `--`, then a line for each process: its name, its age in seconds."""
+    states, _, processes = text.partition("\n--")
+    ages: dict[str, int] = {}  # of the oldest of a name
+    for line in processes.splitlines():
+        if words := line.split():
+            name, age = words
+            ages[name] = max(ages.get(name, 0), int(age))
     return tuple(
-        Unit(name, state, None if age == "-" else int(age))
-        for name, state, age in zip(UNITS, states, ages, strict=True)
+        Unit(name, state, ages.get(_PROCESS[name]))
+        for name, state in zip(UNITS, states.splitlines(), strict=True)
     )
 
 

@@ -47,7 +47,6 @@ OUTPUT = """\
 ==hacc ways
 [{"dst":"198.19.68.0","gateway":"198.18.1.22","dev":"lan","prefsrc":"198.18.1.21","flags":[]}]
 [{"type":"local","dst":"198.19.0.1","dev":"lo","flags":[]}]
-[]
 
 ==end 0
 ==hacc ospf
@@ -65,10 +64,10 @@ active
 failed
 active
 inactive
-4711
--
-7
--
+--
+zebra               4711
+snmpd                  5
+snmpd                  7
 
 ==end 0
 ==hacc agent
@@ -131,10 +130,11 @@ def test_a_terminal_in_between_changes_nothing() -> None:
             Part.OSPF,
             "failed to connect to any daemons",
         ),
-        ("4711\n-\n7\n-\n", "4711\n", Part.UNITS, "zip()"),
+        ("active\ninactive\n--\n", "--\n", Part.UNITS, "zip()"),
+        ("zebra               4711\n", "zebra\n", Part.UNITS, "unpack"),
         ("conf/lan.7/arp_ignore:2", "conf/lan.7/arp_ignore:", Part.KERNEL, "invalid literal"),
     ],
-    ids=["link-without-flags", "frr-down", "systemctl-cut-short", "sysctl-empty"],
+    ids=["link-without-flags", "frr-down", "systemctl-cut-short", "ps-cut-short", "sysctl-empty"],
 )
 def test_what_cannot_be_read_is_a_gap_and_not_nothing(
     before: str, after: str, part: Part, reason: str
