@@ -1,0 +1,205 @@
+"""`hacc-agent run`: performs what the engine decides. One process a role, one loop.
+
+The loop waits for packets, signals, the control socket and deadlines with one epoll, and for
+nothing else: what may take long (a standby's acknowledgement, a RADIUS server) is handed over and
+comes back as an event. The order in which effects are performed is the contract:
+
+    records -> journal -> standby -> data plane -> datagrams -> logs
+
+Nobody hears of a binding that a crash could still forget. A batch is one group in the journal: its
+records are written, and synced where that is asked for, before the first of its datagrams leaves.
+"""
+
+from __future__ import annotations
+
+import gc
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+import numpy as np
+
+from .engine.batch import Outcome
+from .engine.effects import Alarm, AskAaa, Effect, Log, Moment, Relay, Send
+from .engine.record import RECORD
+from .transport import Ring, Transport
+
+ROUNDS: Final = 4
+"""Batches of one ring before the others get their turn."""
+
+HOUSEKEEPING_S: Final = 1.0
+"""Watchdog, status line, counts of what the log left out."""
+
+
+class Clock:
+    """Both clocks. The steady one runs on while a machine sleeps: so do lifetimes elsewhere."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def __call__(self) -> Moment:
+        return Moment(self._offset + time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+class Engine(Protocol):
+    """What the daemon drives: a controller's or a member's decisions (`roles`)."""
+
+    def receive(self, ring: Ring, now: Moment) -> Outcome:
+        """Decides on all that a ring holds."""
+        ...
+
+    def next_deadline(self) -> float | None: ...
+
+    def handle_timer(self, now: Moment) -> Iterable[Effect]: ...
+
+
+class Keeper(Protocol):
+    """Who keeps records, before anything that follows from them is done: journal, standby."""
+
+    def append(self, records: bytes, now: Moment) -> None: ...
+
+
+NOTHING: Final = np.zeros(0, np.int64)
+NO_RECORDS: Final = np.zeros(0, RECORD)
+
+
+def outcome(effects: Iterable[Effect]) -> Outcome:
+    """Effects alone, as the outcome of a batch."""
+    return Outcome(NO_RECORDS, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, tuple(effects))
+
+
+class Daemon:
+    """The loop. Everything that it touches is given to it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        transport: Transport,
+        keepers: Sequence[Keeper],
+        alarm: Callable[[Alarm], None],
+        ask_aaa: Callable[[AskAaa], None],
+        clock: Callable[[], Moment],
+    ) -> None:
+        self.engine = engine
+        self.transport = transport
+        self.keepers = keepers
+        self._alarm = alarm
+        self._ask_aaa = ask_aaa
+        self._clock = clock
+        self._stopping = False
+        self._epoll = select.epoll()
+        self._ready: dict[int, Callable[[], None]] = {}
+        self._signals: dict[int, Callable[[], None]] = {}
+        self._woken, self._wake = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+        self.watch(self._woken.fileno(), self._handle_signals)
+        for ring in transport.rings:
+            self.watch(ring.fileno(), partial(self._drain, ring))
+
+    # ------------------------------------------------------------------ the loop
+
+    def watch(
+        self, descriptor: int, ready: Callable[[], None], events: int = select.EPOLLIN
+    ) -> None:
+        """Calls `ready` whenever the descriptor is: level-triggered."""
+        if descriptor in self._ready:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._epoll.register(descriptor, events)
+        self._ready[descriptor] = ready
+
+    def forget(self, descriptor: int) -> None:
+        """Before it is closed."""
+        del self._ready[descriptor]
+        self._epoll.unregister(descriptor)
+
+    def on_signal(self, number: int, handler: Callable[[], None]) -> None:
+        """Calls `handler` in the loop, between batches."""
+        self._signals[number] = handler
+        signal.signal(number, lambda *_: None)  # the octet in the pipe is what wakes the loop
+
+    def stop(self) -> None:
+        """Ends `run` after what is under way."""
+        self._stopping = True
+
+    def run(self, housekeeping: Callable[[Moment], None]) -> None:
+        """Until `stop`. What was loaded is taken out of the garbage collector's sight first."""
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        gc.collect()
+        gc.freeze()
+        due = 0.0
+        while not self._stopping:
+            now = self._clock()
+            if now.steady >= due:
+                housekeeping(now)
+                due = now.steady + HOUSEKEEPING_S
+            deadline = self.engine.next_deadline()
+            if deadline is not None and deadline <= now.steady:
+                self.perform(None, outcome(self.engine.handle_timer(now)), now)
+                deadline = self.engine.next_deadline()
+            until = due if deadline is None else min(due, deadline)
+            for descriptor, _ in self._epoll.poll(max(0.0, until - now.steady)):
+                ready = self._ready.get(descriptor)
+                if ready is not None:  # an earlier one of this turn may have closed it
+                    ready()
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self._epoll.close()
+        self._woken.close()
+        self._wake.close()
+
+    def _handle_signals(self) -> None:
+        for number in self._woken.recv(64):
+            handler = self._signals.get(number)
+            if handler is not None:
+                handler()
+
+    def _drain(self, ring: Ring) -> None:
+        for _ in range(ROUNDS):
+            if not ring.receive():
+                return
+            now = self._clock()
+            self.perform(ring, self.engine.receive(ring, now), now)
+
+    # ------------------------------------------------------------------ effects, in their order
+
+    def perform(self, ring: Ring | None, decided: Outcome, now: Moment) -> None:
+        """What was decided on a batch (or, without a ring, on anything else)."""
+        records = [decided.records.tobytes()] if len(decided.records) else []
+        if decided.effects:
+            records += [effect.records for effect in decided.effects if type(effect) is Log]
+        if records:
+            kept = b"".join(records)
+            for keeper in self.keepers:
+                keeper.append(kept, now)
+        if ring is not None:
+            if len(decided.to_member):
+                self.transport.relay_rows(ring, decided.to_member, decided.member)
+            if len(decided.to_agent):
+                self.transport.answer_rows(
+                    ring, decided.to_agent, decided.address, decided.port, decided.link
+                )
+        if decided.effects:
+            self._perform_each(decided.effects)
+
+    def _perform_each(self, effects: Iterable[Effect]) -> None:
+        alarms = []
+        for effect in effects:
+            match effect:
+                case Send(payload, destination, source):
+                    self.transport.send(payload, destination, source)
+                case Relay(payload, origin, member):
+                    self.transport.relay(payload, origin, member)
+                case AskAaa():
+                    self._ask_aaa(effect)
+                case Alarm():
+                    alarms.append(effect)
+        self.transport.flush()
+        for found in alarms:
+            self._alarm(found)

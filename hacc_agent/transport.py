@@ -1,0 +1,155 @@
+"""How datagrams come in and go out: what the daemon drives, whatever carries them.
+
+Two kinds exist (DESIGN, "frames"): whole Ethernet frames on the LAN (`frames`), and plain UDP here,
+for machines without CAP_NET_RAW and for tests on loopback. With plain UDP a member sees requests
+come from the controller's own address, so it cannot tell a NAT, and a stock IOS member is not
+served; everything else is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import AgentConfig, Member, Role
+from .datagrams import Datagrams, Traffic
+from .engine.batch import Batch
+from .engine.effects import Endpoint
+
+Columns = NDArray[Any]
+
+
+class Ring(Protocol):
+    """Where datagrams come in. `batch`, `destination` and `overlong` are what came last."""
+
+    batch: Batch
+    destination: Columns  # u4[ring]: the address that each datagram was sent to, host order
+    overlong: list[tuple[bytes, Endpoint]]  # too long for a row of the batch
+
+    def fileno(self) -> int: ...
+
+    def receive(self) -> bool:
+        """Reads what waits, a ring of it at most; whether anything came."""
+        ...
+
+
+class Transport(Protocol):
+    """Rows of a ring leave at once; `send` and `relay` collect, and leave with `flush`."""
+
+    rings: tuple[Ring, ...]
+
+    def relay_rows(self, ring: Ring, rows: Columns, member: Columns) -> None:
+        """Rows to members, unchanged, each to the member of this place in the configuration."""
+        ...
+
+    def answer_rows(
+        self, ring: Ring, rows: Columns, address: Columns, port: Columns, link: Columns
+    ) -> None:
+        """Rows to who asked, from the virtual Home Agent address."""
+        ...
+
+    def relay(self, payload: bytes, source: Endpoint, member: int) -> None: ...
+
+    def send(self, payload: bytes, destination: Endpoint, source: int) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def traffic(self) -> Iterator[tuple[str, Traffic]]:
+        """What went through, by the name of the socket."""
+        ...
+
+    def dropped(self) -> int:
+        """Datagrams that the kernel dropped since nobody fetched them in time."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PlainUdp:
+    """Sockets on the router's own addresses, and on the virtual one where it is a controller."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        """Opens the sockets. Raises OSError, its `filename` the address that it is about."""
+        self._port = config.port
+        self._virtual = int(config.home_agent_address)
+        own = [int(lan.address.ip) for lan in config.lans]
+        addresses = list(dict.fromkeys(own))
+        if config.role is Role.CONTROLLER:
+            # Requests come to the virtual address; members answer to the one that they were
+            # asked from, which is our own, so that several controllers can share a member.
+            addresses = list(dict.fromkeys([self._virtual, *own]))
+        self._sockets: dict[int, Datagrams] = {}
+        try:
+            for address in addresses:
+                self._sockets[address] = Datagrams(address, config.port)
+        except OSError as error:
+            self.close()
+            error.filename = f"{_text(address)}:{config.port}"
+            raise
+        self.rings: tuple[Datagrams, ...] = tuple(self._sockets.values())
+        self._own = self._sockets[own[0]]
+        self._answers = self._sockets.get(self._virtual, self._own)
+        lans = {lan.name for lan in config.lans}
+        self._members = np.array([_address(member, lans) for member in config.members], np.uint32)
+        self._waiting: dict[int, list[tuple[bytes, Endpoint]]] = {}
+
+    def relay_rows(self, ring: Ring, rows: Columns, member: Columns) -> None:
+        ports = np.full(len(rows), self._port)
+        self._send_rows(self._own, ring, rows, self._members[member], ports)
+
+    def answer_rows(
+        self,
+        ring: Ring,
+        rows: Columns,
+        address: Columns,
+        port: Columns,
+        link: Columns,  # noqa: ARG002  plain UDP goes by routing
+    ) -> None:
+        self._send_rows(self._answers, ring, rows, address, port)
+
+    def _send_rows(
+        self, through: Datagrams, ring: Ring, rows: Columns, address: Columns, port: Columns
+    ) -> None:
+        assert isinstance(ring, Datagrams)
+        through.sender.send(ring.bases[rows], ring.batch.length[rows], address, port)
+
+    def relay(
+        self,
+        payload: bytes,
+        source: Endpoint,  # noqa: ARG002  plain UDP does not keep it
+        member: int,
+    ) -> None:
+        self.send(payload, Endpoint(int(self._members[member]), self._port), self._own.address)
+
+    def send(self, payload: bytes, destination: Endpoint, source: int) -> None:
+        through = source if source in self._sockets else self._own.address
+        self._waiting.setdefault(through, []).append((payload, destination))
+
+    def flush(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            for source, datagrams in waiting.items():
+                self._sockets[source].sender.send_all(datagrams)
+
+    def traffic(self) -> Iterator[tuple[str, Traffic]]:
+        for address, found in self._sockets.items():
+            yield f"{_text(address)}:{self._port}", found.traffic
+
+    def dropped(self) -> int:
+        return sum(ring.dropped() for ring in self.rings)
+
+    def close(self) -> None:
+        for opened in self._sockets.values():
+            opened.close()
+
+
+def _address(member: Member, lans: set[str]) -> int:
+    """Where a member is reached from here; 0, which nobody answers, when it is not."""
+    return next((int(at.address) for at in member.addresses if at.lan in lans), 0)
+
+
+def _text(address: int) -> str:
+    return ".".join(str(octet) for octet in address.to_bytes(4, "big"))
