@@ -1,0 +1,165 @@
+"""Frames: the one form in which changes of the table are written to disk and sent to a standby.
+
+    magic  format  kind  -  length  history  sequence  durable  steady  crc | payload
+
+A group of records that were decided on together is one frame, and a frame is whole or it is not
+there: its checksum covers header and payload. Groups are numbered without a gap. Numbers alone do
+not tell who is ahead: a router that crashed may give a number again that its standby has already
+seen in another group. So each run of the program draws a `history`, and only a pair (history,
+sequence) names a group.
+
+A state is BEGIN, then STATE and CHANGES in any mixture, then COMPLETE; CHANGES go on behind it. The
+rows of a live table are taken block by block while it changes: what changed before a block was
+taken stands before it, what changes later behind it, so applying all of it in order ends at the
+same table, and at no moment has more rows than the original had.
+
+Whoever reads has to tell three things apart, since they call for three different acts: octets that
+are *missing* (a torn write: what was never acknowledged is dropped), octets that are *wrong* (a
+damaged disk: nothing is trusted, resynchronise), and a format that is *newer* (do not touch).
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, NamedTuple
+
+from .record import OCTETS
+
+MAGIC: Final = b"HACC"
+FORMAT: Final = 1
+HEADER: Final = Struct("<4sBBHIQQQdI")
+CHECKSUM: Final = Struct("<I")
+COVERED: Final = HEADER.size - CHECKSUM.size
+COUNT: Final = Struct("<Q")  # payload of COMPLETE: records in the STATE frames
+
+LONGEST: Final = 1 << 20
+"""Octets of a payload: 16384 records. What claims more is damage; what has more is divided."""
+
+
+class FrameKind(enum.IntEnum):
+    """What a frame carries. The first five are on disk and on links, the others on links alone."""
+
+    BEGIN = 1  # a state follows; payload: the cluster's name. Its sequence is the last one before
+    STATE = 2  # records of the state
+    CHANGES = 3  # a group of records; the only kind that is numbered anew
+    COMPLETE = 4  # the state ends: how many records were in it
+    KEPT = 5  # everything up to here is on the disk (in a file), or with the standby (on a link)
+    HELLO = 6  # what is wanted, and from where on
+    WELCOME = 7  # it will be given
+    REFUSED = 8  # it will not: why, as text
+    DIGEST = 9  # of the table right here
+
+
+class Position(NamedTuple):
+    """A place in the log: behind this group."""
+
+    history: int
+    sequence: int
+
+
+START: Final = Position(0, 0)
+
+
+class Frame(NamedTuple):
+    """A frame that is whole. `payload` is a view: copy what has to outlive the buffer."""
+
+    kind: int
+    position: Position
+    durable: int  # all groups up to this one were on the writer's disk when this was written
+    steady: float  # s, of the writer's steady clock
+    payload: memoryview
+    octets: int  # of the whole frame
+
+
+class FrameError(ValueError):
+    """What stands there is no frame that can be used."""
+
+
+class Damaged(FrameError):
+    """Octets are wrong."""
+
+
+class Newer(FrameError):
+    """A newer version of the program wrote it."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"format {version}, and this program reads up to format {FORMAT}")
+        self.version = version
+
+
+def encode(
+    kind: FrameKind,
+    position: Position,
+    payload: bytes | memoryview = b"",
+    *,
+    steady: float = 0.0,
+    durable: int = 0,
+) -> bytes:
+    """The octets of a frame."""
+    if len(payload) > LONGEST:
+        raise ValueError(f"{len(payload)} octets do not fit in a frame")
+    header = HEADER.pack(MAGIC, FORMAT, kind, 0, len(payload), *position, durable, steady, 0)
+    header = header[:COVERED]
+    checksum = CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(header)))
+    return b"".join((header, checksum, payload))
+
+
+def decode(buffer: memoryview, at: int = 0) -> Frame | None:
+    """The frame at an octet of a buffer, or None when more octets are needed to tell.
+
+    Raises `Damaged` and `Newer`.
+    """
+    left = len(buffer) - at
+    if left < HEADER.size:
+        if bytes(buffer[at : at + 4]) != MAGIC[:left]:
+            raise Damaged("no frame begins here")
+        return None
+    magic, version, kind, _, length, history, sequence, durable, steady, checksum = (
+        HEADER.unpack_from(buffer, at)
+    )
+    if magic != MAGIC:
+        raise Damaged("no frame begins here")
+    if version > FORMAT:
+        raise Newer(version)
+    if length > LONGEST:
+        raise Damaged(f"a frame of {length} octets, and {LONGEST} is the longest")
+    end = at + HEADER.size + length
+    if end > len(buffer):
+        return None
+    payload = buffer[at + HEADER.size : end]
+    if zlib.crc32(payload, zlib.crc32(buffer[at : at + COVERED])) != checksum:
+        raise Damaged("the checksum does not hold")
+    return Frame(kind, Position(history, sequence), durable, steady, payload, HEADER.size + length)
+
+
+def stamp_of(frame: bytes) -> tuple[Position, float]:
+    """The position that an encoded frame carries, and the steady time when it was made."""
+    _, _, _, _, _, history, sequence, _, steady, _ = HEADER.unpack_from(frame)
+    return Position(history, sequence), steady
+
+
+def portions(records: bytes | memoryview) -> Iterator[memoryview]:
+    """Records in parts that fit in a frame each."""
+    view = memoryview(records)
+    if len(view) % OCTETS:
+        raise ValueError(f"{len(view)} octets are no whole number of records")
+    for at in range(0, len(view), LONGEST):
+        yield view[at : at + LONGEST]
+
+
+def frames_behind(buffer: memoryview, at: int) -> Iterator[Frame]:
+    """Whatever is whole behind a place where something is not: is it the end, or a hole?"""
+    octets = buffer.obj if isinstance(buffer.obj, bytes | bytearray) else bytes(buffer)
+    while (at := octets.find(MAGIC, at)) >= 0:
+        try:
+            frame = decode(buffer, at)
+        except FrameError:
+            frame = None
+        if frame is None:
+            at += 1
+        else:
+            yield frame
+            at += frame.octets
