@@ -3,11 +3,11 @@
 The compiler *constructs* an `AgentConfig` and writes it with `to_toml`, so a file that the daemon
 cannot load cannot be rendered; `parse` is the way back. The law is `parse(to_toml(c)) == c`.
 
-The file holds what a router needs and no more: a member polls nobody, so it gets no SNMP keys. A
-controller gets the mobility keys, since what it answers itself (code 130 when the cluster is full,
-143 when it redirects) is believed only with an authenticator. A key is text: hexadecimal digits,
-or, until the moment of the push, a sealed token `<secret REF|hex>`. What has its usual value is
-not written.
+The file holds what a router needs and no more: a member polls nobody, so it gets no SNMP keys; a
+controller leaves it to them what the AAA server is asked, so it gets no RADIUS secret. It gets the
+mobility keys, since what it answers itself (code 130 when the cluster is full, 143 when it
+redirects) is believed only with an authenticator. A key is text: hexadecimal digits, or, until
+the moment of the push, a sealed token `<secret REF|hex>`. What has its usual value is not written.
 
 Times are in the unit that the name says. `tomldata` knows how a dataclass becomes TOML.
 """
@@ -31,6 +31,10 @@ KEY = Matches(
     "1 to 64 octets in lower-case hexadecimal, or a sealed <secret ...> token",
 )
 NAME = Matches(re.compile(r"\S{1,64}"), "1 to 64 characters without blanks")
+WORD = Matches(
+    re.compile(r"[!-~]{1,128}|<secret [^<>\s]+>"),
+    "1 to 128 printable ASCII characters without blanks, or a sealed <secret ...> token",
+)
 REALM = Matches(re.compile(r"@\S{1,252}"), "@ and the domain of the NAI (RFC 2794)")
 
 
@@ -264,7 +268,7 @@ class Radius:
     """The AAA server that holds mobile nodes' associations (RFC 2865, RFC 4721)."""
 
     server: IPv4Address
-    secret: Annotated[str, KEY]
+    secret: Annotated[str, WORD]  # a text, as RADIUS servers hold theirs
     port: Annotated[int, Range(1, 65535)] = 1812
     timeout_ms: Annotated[int, Range(10, 60_000)] = 1000  # for one try
     tries: Annotated[int, Range(1, 10)] = 3
@@ -301,7 +305,7 @@ class AgentConfig:
     readings: Readings = Readings()
     simultaneous_bindings: Annotated[int, Range(1, 16)] = 3  # care-of addresses of a mobile node
     link: Link | None = None
-    radius: Radius | None = None
+    radius: Radius | None = None  # on Home Agents
     state_directory: str = "/var/lib/hacc"  # the journal
     runtime_directory: str = "/run/hacc"  # the control socket
 
@@ -350,7 +354,7 @@ def _disagreements(config: AgentConfig, tables: Tables) -> list[ConfigProblem]:
         for index, gateway in enumerate(config.gateways)
         if gateway.lan not in lans
     ]
-    if config.radius is None:
+    if serves and config.radius is None:
         unkeyed = [("realms", n) for n, realm in enumerate(config.realms) if not realm.security]
         unkeyed += [("nodes", n) for n, node in enumerate(config.nodes) if not node.security]
         found += [

@@ -8,9 +8,18 @@ from ipaddress import IPv4Network
 
 from hacc_agent import config
 
-from .model import DeviceModel, Realm, Role, SecurityAssociation, Snmp
+from .errors import Place
+from .model import (
+    DeviceModel,
+    HomeAgentService,
+    Radius,
+    Realm,
+    Role,
+    SecurityAssociation,
+    Snmp,
+)
 from .rendered import Platform
-from .schema import ClusterIntent
+from .schema import NOWHERE, ClusterIntent, Node
 from .secrets import SecretRef
 
 Slices = Mapping[str, Mapping[str, tuple[IPv4Network, ...]]]  # by realm, by member
@@ -20,9 +29,13 @@ def with_agents(
     devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
 ) -> tuple[DeviceModel, ...]:
     """The cluster's models, with what their agents are told where routers run the agent."""
-    common = _common(devices, intent, slices)
+    # A controller answers for every mobile node when the cluster is full: with a member's keys.
+    served = next(device.service for device in devices if device.service is not None)
+    common = _common(devices, intent, slices, served)
     return tuple(
-        dataclasses.replace(device, agent=_told(common, device))
+        dataclasses.replace(
+            device, agent=_told(common, device), agent_places=_places(device, intent, served)
+        )
         if device.platform is Platform.LINUX
         else device
         for device in devices
@@ -30,11 +43,12 @@ def with_agents(
 
 
 def _common(
-    devices: Sequence[DeviceModel], intent: ClusterIntent, slices: Slices
+    devices: Sequence[DeviceModel],
+    intent: ClusterIntent,
+    slices: Slices,
+    served: HomeAgentService,
 ) -> config.AgentConfig:
     """What a controller of no name and no interface would be told: what all of them know."""
-    # A controller answers for every mobile node when the cluster is full: with a member's keys.
-    served = next(device.service for device in devices if device.service is not None)
     home, health = intent.home_agent, intent.health
     return config.AgentConfig(
         cluster=intent.cluster,
@@ -83,18 +97,22 @@ def _common(
                 realm.pool,
                 realm.network,
                 realm.lifetime_s,
-                security=_security(realm.security),
+                security=_security(realm.told),
             )
             for realm in served.realms
         ),
         nodes=tuple(
-            config.Node(node.address, node.network, node.lifetime_s, _security(node.security))
+            config.Node(node.address, node.network, node.lifetime_s, _security(node.told))
             for node in served.nodes
         ),
         foreign_agents=tuple(
-            config.ForeignAgent(peer.address, _security(peer.security))
+            config.ForeignAgent(peer.address, _association(peer.security))
             for peer in served.foreign_agents
         ),
+        assignment=intent.assignment,
+        admission=config.Admission(**intent.admission.model_dump()),
+        readings=config.Readings(**intent.readings.model_dump()),
+        simultaneous_bindings=home.simultaneous_bindings,
     )
 
 
@@ -114,7 +132,33 @@ def _told(common: config.AgentConfig, device: DeviceModel) -> config.AgentConfig
         own,
         max_bindings=service.max_bindings,
         snmp=None,
+        radius=_radius(device.radius),
         realms=tuple(map(_realm, service.realms)),
+    )
+
+
+def _places(
+    device: DeviceModel, intent: ClusterIntent, served: HomeAgentService
+) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+    """The intent's lines of each table. What is left to its default comes from the router's own."""
+    single: dict[str, Node | None] = {
+        "selection": intent.selection,
+        "health": intent.health,
+        "admission": intent.admission,
+        "readings": intent.readings,
+        "radius": intent.radius,
+    }
+    return (
+        *(
+            (table, (node.place,))
+            for table, node in single.items()
+            if node and node.place != NOWHERE
+        ),
+        ("snmp", (device.snmp.place,)),
+        ("lans", tuple(port.place for port in device.ports)),
+        ("realms", tuple(realm.place for realm in served.realms)),
+        ("nodes", tuple(node.place for node in served.nodes)),
+        ("foreign_agents", tuple(peer.place for peer in served.foreign_agents)),
     )
 
 
@@ -152,11 +196,15 @@ def _realm(realm: Realm) -> config.Realm:
         network=realm.network,
         lifetime_s=realm.lifetime_s,
         assigns=tuple(config.AddressRange(*ends) for ends in ranges),
-        security=_security(realm.security),
+        security=_security(realm.told),
     )
 
 
-def _security(security: SecurityAssociation) -> config.Security:
+def _security(security: SecurityAssociation | None) -> config.Security | None:
+    return None if security is None else _association(security)
+
+
+def _association(security: SecurityAssociation) -> config.Security:
     return config.Security(
         spi=security.spi,
         algorithm=security.algorithm,
@@ -176,4 +224,16 @@ def _snmp(snmp: Snmp) -> config.Snmp:
         user=snmp.user,
         auth=sealed(snmp.auth),
         priv=sealed(snmp.priv),
+    )
+
+
+def _radius(radius: Radius | None) -> config.Radius | None:
+    if radius is None:
+        return None
+    return config.Radius(
+        server=radius.server,
+        secret=radius.secret.token,
+        port=radius.port,
+        timeout_ms=radius.timeout_ms,
+        tries=radius.tries,
     )

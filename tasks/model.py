@@ -130,7 +130,22 @@ class SecurityAssociation:
 
 
 @dataclass(frozen=True, slots=True)
-class Realm:
+class Subscriber:
+    """Who registers, and how that is known to be true."""
+
+    security: SecurityAssociation | None  # None: the AAA server knows it, and we do not
+    aaa: SecretRef | None  # its secret with the AAA server, which then holds `security` too
+    lifetime_s: int
+    place: Place
+
+    @property
+    def told(self) -> SecurityAssociation | None:
+        """The association, where routers hold it and not the AAA server."""
+        return self.security if self.aaa is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Realm(Subscriber):
     """Mobile nodes known by NAI (RFC 2794) that get their home address from a pool."""
 
     realm: str  # "@example.net"
@@ -138,20 +153,14 @@ class Realm:
     pool: IPv4Network  # the whole pool of the cluster
     network: IPv4Network  # the home network that it lies in
     slice: Slice | None  # this router's part; None on a backup, which has none until a failover
-    security: SecurityAssociation
-    lifetime_s: int
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
-class MobileNode:
+class MobileNode(Subscriber):
     """A mobile node with a home address of its own."""
 
     address: IPv4Address
     network: IPv4Network
-    security: SecurityAssociation
-    lifetime_s: int
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,18 @@ class Snmp:
     auth: SecretRef | None
     priv: SecretRef | None
     managers: tuple[IPv4Address, ...]  # receivers of traps
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Radius:
+    """The AAA server of mobile nodes whose keys no router is told."""
+
+    server: IPv4Address
+    secret: SecretRef
+    port: int
+    timeout_ms: int
+    tries: int
     place: Place
 
 
@@ -226,9 +247,12 @@ class DeviceModel:
     service: HomeAgentService | None
     ospf: Ospf
     snmp: Snmp
+    radius: Radius | None
     discovery: bool  # CDP (IOS)
     binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent
+    # What each table of agent.toml comes from, in the order of its entries.
+    agent_places: tuple[tuple[str, tuple[Place, ...]], ...]
     router_id_place: Place
     place: Place
 

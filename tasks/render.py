@@ -14,9 +14,8 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from hacc_agent.config import to_toml
 
@@ -29,13 +28,6 @@ from .rendered import File, Line, Owner, Platform, Rendered
 
 RUNNING_CONFIG = "running-config"
 AGENT_CONFIG = "/etc/hacc/agent.toml"
-
-
-class Placed(Protocol):
-    """A part of the model that knows its line in the intent."""
-
-    @property
-    def place(self) -> Place: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,35 +146,19 @@ def _agent(model: DeviceModel) -> Output:
     """
     assert model.agent is not None  # Recipe.wanted
     template = Place("hacc_agent/config.py", 0)
+    places = dict(model.agent_places)
     seen: Counter[str] = Counter()
-    origin = (model.place,)
+    origin: tuple[Place, ...] = (model.place,)
     lines = []
     for text in to_toml(model.agent).splitlines():
         if text.startswith("["):
             table = text.strip("[]")
             if "." not in table:  # tables within a table come from the same part
-                parts = _parts(model, table)
-                origin = (parts[seen[table]].place if seen[table] < len(parts) else model.place,)
+                made_from = places.get(table, ())[seen[table] :]
+                origin = made_from[:1] or (model.place,)
                 seen[table] += 1
         lines.append(Line(text, template, origin))
     return Output(tuple(lines), ())
-
-
-def _parts(model: DeviceModel, table: str) -> Sequence[Placed]:
-    """The parts of the model that the entries of a table of agent.toml are made from, in order."""
-    service = model.service
-    match table:
-        case "lans":
-            return model.ports
-        case "snmp":
-            return (model.snmp,)
-        case "realms" if service:
-            return service.realms
-        case "nodes" if service:
-            return service.nodes
-        case "foreign_agents" if service:
-            return service.foreign_agents
-    return ()
 
 
 @functools.cache

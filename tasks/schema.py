@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from hacc_agent import config
+
 from . import yamlmarks
 from .errors import Place
 from .model import Algorithm, RedundancyProtocol, Replay
@@ -37,7 +39,9 @@ from .values import (
     Millis,
     Name,
     Percent,
+    Port,
     Prefix,
+    Rate,
     RealmName,
     Secret,
     Share,
@@ -50,6 +54,10 @@ from .values import (
 )
 
 NOWHERE = Place("intent", 0)  # of what no file says: a default
+
+# What the daemon does by itself where nobody says otherwise.
+_ADMISSION = config.Admission()
+_READINGS = config.Readings()
 
 
 class Node(BaseModel):
@@ -129,6 +137,9 @@ class VirtualHomeAgent(Node):
     ]
     lifetime: Lifetime = Field(default=1800, description="Seconds; the longest that is granted.")
     replay: ReplayProtection = ReplayProtection()
+    simultaneous_bindings: Annotated[int, Between(1, 16)] = Field(
+        default=3, description="Care-of addresses that a node may have at once, on Linux."
+    )
 
 
 class Lan(Node):
@@ -280,12 +291,77 @@ class Health(Node):
     failing: Failing = Failing()
 
 
+class Admission(Node):
+    """What the active controller lets through each second; it answers the rest with code 130."""
+
+    registrations: Rate = Field(
+        default=_ADMISSION.registrations, description="Registrations per second, of the cluster."
+    )
+    new_bindings: Rate = Field(
+        default=_ADMISSION.new_bindings, description="Those of nodes without a binding."
+    )
+    member_registrations: Rate = Field(
+        default=_ADMISSION.member_registrations, description="Per second, of each member."
+    )
+    member_new_bindings: Rate = Field(default=_ADMISSION.member_new_bindings)
+
+
+class Readings(Node):
+    """Where the RFCs contradict themselves: which reading is the cluster's."""
+
+    reserved_bits: Annotated[config.ReservedBits, BeforeValidator(one_of(*config.ReservedBits))] = (
+        Field(
+            default=_READINGS.reserved_bits,
+            description="Bits r and x: RFC 5944 section 3.3 ignores them, 3.8.2.3 denies.",
+        )
+    )
+    duplicate: Annotated[config.Duplicate, BeforeValidator(one_of(*config.Duplicate))] = Field(
+        default=_READINGS.duplicate,
+        description="The request that was accepted last, again: the same answer, or code 133.",
+    )
+    bad_authenticator: Annotated[
+        config.BadAuthenticator, BeforeValidator(one_of(*config.BadAuthenticator))
+    ] = Field(
+        default=_READINGS.bad_authenticator,
+        description="Answered with code 131, or only where a Foreign Agent has proven itself.",
+    )
+    foreign_authentication_of_deregistrations: Annotated[bool, Field(strict=True)] = Field(
+        default=_READINGS.foreign_authentication_of_deregistrations,
+        description="RFC 5944 section 3.8.1 lets a Home Agent skip it, 3.8.2.1 does not.",
+    )
+    dynamic_layout: Annotated[
+        config.DynamicLayoutForm, BeforeValidator(one_of(*config.DynamicLayoutForm))
+    ] = Field(
+        default=_READINGS.dynamic_layout,
+        description="Extension 139 as RFC 4433 has it, or as decoders in use expect it.",
+    )
+
+
+class RadiusServer(Node):
+    """The AAA server of mobile nodes whose keys no router is told (RFC 2865, RFC 4721)."""
+
+    server: Address
+    secret: Secret = Field(description="Shared by the server and every router of the cluster.")
+    port: Port = 1812
+    timeout_ms: Annotated[int, Between(10, 60_000)] = Field(
+        default=1000, description="Of one try; the whole is shorter than nodes wait."
+    )
+    tries: Annotated[int, Between(1, 10)] = 3
+
+
 class RealmNodes(Node):
     """Mobile nodes known by their NAI realm, with home addresses from a pool."""
 
     realm: RealmName
     pool: Prefix
-    security: Security
+    security: Security | None = Field(
+        default=None, description="May be missing where a RADIUS server knows the nodes."
+    )
+    aaa: Secret | None = Field(
+        default=None,
+        description="The nodes' secret with the RADIUS server (RFC 4721), which then holds "
+        "their security association too: routers are told neither.",
+    )
     lifetime: Lifetime | None = None
 
 
@@ -293,7 +369,12 @@ class SingleNode(Node):
     """A mobile node with a home address of its own."""
 
     address: Address
-    security: Security
+    security: Security | None = Field(
+        default=None, description="May be missing where a RADIUS server knows the node."
+    )
+    aaa: Secret | None = Field(
+        default=None, description="Its secret with the RADIUS server, as for a realm."
+    )
     lifetime: Lifetime | None = None
 
 
@@ -393,6 +474,14 @@ class ClusterIntent(Node):
     )
     selection: Selection = Selection()
     health: Health = Health()
+    assignment: Annotated[config.Assignment, BeforeValidator(one_of(*config.Assignment))] = Field(
+        default=config.Assignment.RELAY,
+        description="relay: nodes only see the virtual Home Agent; assign and redirect: RFC 4433 "
+        "tells them a member's own address.",
+    )
+    admission: Admission = Admission()
+    readings: Readings = Readings()
+    radius: RadiusServer | None = None
     mobile_nodes: tuple[MobileNodes, ...] = ()
     foreign_agents: tuple[ForeignAgent, ...] = ()
     routing: Routing = Routing()

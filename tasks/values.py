@@ -190,6 +190,8 @@ InterfaceName = Annotated[str, _WORD]
 Millis = Annotated[int, Between(1, 255_000)]
 Lifetime = Annotated[int, Between(1, 65535)]  # seconds; 16 bits on the wire, 65535 is for ever
 Bindings = Annotated[int, Between(1, 10_000_000)]
+Rate = Annotated[int, Between(1, 10_000_000)]  # each second
+Port = Annotated[int, Between(1, 65535)]  # of UDP or TCP
 Weight = Annotated[int, Between(1, 1000)]
 Share = Annotated[float, Between(0, 1, whole=False)]
 Percent = Annotated[float, Between(0, 100, whole=False)]

@@ -139,6 +139,9 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
     networks: list[Any] = [
         f"198.19.{64 * number + 16 * n}.0/20" for n in range(draw(st.integers(1, 3)))
     ]
+    # Of IOS Home Agents none can ask a RADIUS server, so it holds keys for Linux ones alone.
+    radius = draw(st.booleans())
+    all_linux = kinds.count("linux") == len(kinds)
     nodes: list[dict[str, Any]] = []
     for n in range(draw(st.integers(0, len(networks)))):
         realm: dict[str, Any] = {
@@ -167,6 +170,16 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
                 {"realm": "@lan.example", "pool": pool, "security": draw(_security(0x180))}
             )
 
+    backups = []
+    if draw(st.booleans()):  # on the first LAN, where a physical home network wants every member
+        backups = [host(draw(st.sampled_from(["linux", "ios"])), lans[:1])]
+    if radius and all_linux and not any(backup.startswith("i") for backup in backups):
+        for node in nodes:
+            match draw(st.sampled_from(["told", "held", "known"])):
+                case "held":
+                    node["aaa"] = "env:MN_AAA"
+                case "known":
+                    del node["security"]
     cluster: dict[str, Any] = {
         "cluster": f"c{number}",
         "home_agent": {"address": f"198.18.{16 * number}.1", "networks": networks},
@@ -184,8 +197,17 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
             )
         ),
     }
-    if draw(st.booleans()):  # on the first LAN, where a physical home network wants every member
-        cluster["backups"] = [host(draw(st.sampled_from(["linux", "ios"])), lans[:1])]
+    if backups:
+        cluster["backups"] = backups
+    if radius:
+        cluster["radius"] = {"server": "198.18.255.40", "secret": "env:RADIUS"}
+        some(st.integers(1, 65535), "port", cluster["radius"])
+        some(st.integers(10, 60_000), "timeout_ms", cluster["radius"])
+        some(st.integers(1, 10), "tries", cluster["radius"])
+    some(st.sampled_from(["relay", "assign", "redirect"]), "assignment", cluster)
+    some(_rates(), "admission", cluster)
+    some(_readings(), "readings", cluster)
+    some(st.integers(1, 16), "simultaneous_bindings", cluster["home_agent"])
     some(st.integers(5, 65535), "lifetime", cluster["home_agent"])
     some(
         st.just([{"address": "198.18.255.1", "security": draw(_security(0x400))}]),
@@ -216,6 +238,25 @@ def _on(hosts: dict[str, Any], member: dict[str, Any], lan: str) -> bool:
 
 def _name(router: Any) -> str:
     return str(router["host"] if isinstance(router, dict) else router)
+
+
+def _rates() -> st.SearchStrategy[dict[str, int]]:
+    names = ("registrations", "new_bindings", "member_registrations", "member_new_bindings")
+    rate = st.integers(1, 10_000_000)
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, rate))
+
+
+def _readings() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "reserved_bits": st.sampled_from(["ignore", "deny"]),
+            "duplicate": st.sampled_from(["answer", "deny"]),
+            "bad_authenticator": st.sampled_from(["deny", "deny-proven"]),
+            "foreign_authentication_of_deregistrations": st.booleans(),
+            "dynamic_layout": st.sampled_from(["rfc", "short"]),
+        },
+    )
 
 
 @st.composite

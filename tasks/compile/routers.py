@@ -13,6 +13,7 @@ from ..model import (
     Ospf,
     Peer,
     PeerKind,
+    Radius,
     Role,
     Snmp,
     StandbyGroup,
@@ -119,6 +120,7 @@ def _device(
         )
     router_id = facts.router_id or IPv4Address(0)
     ospf, snmp = cluster.intent.routing.ospf, cluster.intent.snmp
+    radius = cluster.intent.radius
     return DeviceModel(
         host=facts.name,
         platform=facts.platform,
@@ -151,9 +153,20 @@ def _device(
             managers=snmp.traps,
             place=cluster.intent.at("snmp"),
         ),
+        radius=Radius(
+            server=radius.server,
+            secret=radius.secret,
+            port=radius.port,
+            timeout_ms=radius.timeout_ms,
+            tries=radius.tries,
+            place=radius.place,
+        )
+        if radius
+        else None,
         discovery=cluster.intent.discovery.cdp,
         binding_sync_s=cluster.intent.binding_sync_s,
         agent=None,
+        agent_places=(),
         router_id_place=facts.router_id_place,
         place=place,
     )

@@ -103,7 +103,8 @@ def _realms(cluster: Cluster, member: Member) -> Iterator[Realm]:
             pool=nodes.pool,
             network=network,
             slice=own,
-            security=cluster.security(nodes.security),
+            security=cluster.security(nodes.security) if nodes.security else None,
+            aaa=nodes.aaa,
             lifetime_s=nodes.lifetime or cluster.home.lifetime,
             place=nodes.place,
         )
@@ -120,7 +121,8 @@ def _nodes(cluster: Cluster) -> Iterator[MobileNode]:
         yield MobileNode(
             address=node.address,
             network=network,
-            security=cluster.security(node.security),
+            security=cluster.security(node.security) if node.security else None,
+            aaa=node.aaa,
             lifetime_s=node.lifetime or cluster.home.lifetime,
             place=node.place,
         )

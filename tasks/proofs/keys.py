@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import Place, Problem
+from ..model import Subscriber
 from ..secrets import KEY_OCTETS, KEY_WORDS, SecretRef, octets
 from .fleet import Site, devices
 from .service import associations
@@ -52,6 +53,7 @@ KEYS = {
                 lambda k: _line(k, 1, 8)),
         KeyRule("ospf-md5", "an OSPF MD5 key", "1 to 16 characters", lambda k: _line(k, 1, 16)),
         KeyRule("community", "an SNMP community", "1 to 32 characters", lambda k: _line(k, 1, 32)),
+        KeyRule("radius", "a RADIUS secret", "1 to 128 characters", lambda k: _line(k, 1, 128)),
         KeyRule("snmp-v3", "an SNMPv3 passphrase", "8 to 64 characters",
                 lambda k: _line(k, 8, 64)),
     )
@@ -69,6 +71,14 @@ def uses(site: Site) -> Iterator[tuple[SecretRef, KeyRule, str, Place]]:
                 yield found.key, rule, f"group {group.name}", found.place
         if device.ospf.key is not None:
             yield device.ospf.key, KEYS["ospf-md5"], f"cluster {device.cluster}", device.ospf.place
+        if device.radius is not None:
+            yield device.radius.secret, KEYS["radius"], "the RADIUS server", device.radius.place
+        known: tuple[Subscriber, ...] = ()
+        if device.service is not None:
+            known = (*device.service.realms, *device.service.nodes)
+        for nodes in known:
+            if nodes.aaa is not None:
+                yield nodes.aaa, KEYS["radius"], "the RADIUS server", nodes.place
         snmp = device.snmp
         words = f"cluster {device.cluster}"
         if snmp.community is not None:

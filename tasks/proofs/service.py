@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import Problem
-from ..model import DeviceModel, Peer, Replay, SecurityAssociation
+from ..errors import Place, Problem
+from ..model import DeviceModel, Peer, Replay, SecurityAssociation, Subscriber
 from ..rendered import Platform
 from .fleet import Claim, Invariant, Site, controllers, devices, rivals, services
 
@@ -19,9 +19,11 @@ def associations(device: DeviceModel) -> Iterator[tuple[str, SecurityAssociation
     if (service := device.service) is None:
         return
     for realm in service.realms:
-        yield f"realm {realm.realm}", realm.security
+        if realm.security is not None:
+            yield f"realm {realm.realm}", realm.security
     for node in service.nodes:
-        yield f"mobile node {node.address}", node.security
+        if node.security is not None:
+            yield f"mobile node {node.address}", node.security
     for peer in (*service.foreign_agents, *service.pair_peers):
         yield _peer(peer), peer.security
 
@@ -153,6 +155,46 @@ def snmp_reach(site: Site) -> Iterator[Problem]:
             )  # fmt: skip
 
 
+def authenticated(site: Site) -> Iterator[Problem]:
+    """Somebody can authenticate each mobile node: the routers themselves, or the AAA server."""
+    told = set()
+    for device, service in services(site):
+        known: list[tuple[str, Subscriber]] = [
+            (f"realm {realm.realm}", realm) for realm in service.realms
+        ]
+        known += [(f"mobile node {node.address}", node) for node in service.nodes]
+        for words, nodes in known:
+            if nodes.told is not None or (wrong := _unauthenticated(device, nodes)) is None:
+                continue
+            message, allowed, also = wrong
+            if (nodes.place, message) not in told:
+                told.add((nodes.place, message))
+                yield Problem(nodes.place, words, message, allowed=allowed, also=also)
+
+
+def _unauthenticated(
+    device: DeviceModel, nodes: Subscriber
+) -> tuple[str, str, tuple[Place, ...]] | None:
+    """What is wrong with nodes that this router leaves to the AAA server."""
+    if device.radius is None:
+        if nodes.aaa is not None:
+            return "aaa without a RADIUS server", "radius: {server: ..., secret: ...}", ()
+        return "nobody can authenticate it", "security, or radius with a server that knows it", ()
+    if nodes.aaa is not None and nodes.security is None:
+        return (
+            "aaa without the security association that the RADIUS server is to hold",
+            "both, or neither where the server has them from elsewhere",
+            (),
+        )
+    if device.platform is Platform.IOS:
+        return (
+            f"its key is the RADIUS server's, and {device.host} is an IOS router",
+            "security without aaa, or Linux Home Agents alone",
+            (device.place,),
+        )
+    return None
+
+
 def agent_agrees(site: Site) -> Iterator[Problem]:
     """The daemon is told what the router is configured to be."""
     for cluster in site:
@@ -208,6 +250,8 @@ SERVICE = (
               reply_gateway),
     Invariant("snmp-reach", "Every Home Agent's load can be read by SNMP.",
               "a member whose load is unknown cannot be chosen well", snmp_reach),
+    Invariant("authenticated", "Every mobile node can be authenticated by whoever serves it.",
+              "a registration that nobody can judge is denied", authenticated),
     Invariant("agent-agrees", "hacc-agent is told what its router is configured to be.",
               "the daemon and the kernel must act on one truth", agent_agrees),
 )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hacc_agent.config import to_toml
 from tasks.compile import CompileError, compile_site
 from tasks.errors import Place
 from tasks.intent import load_site, parse_site
@@ -168,6 +169,22 @@ def test_routers_of_a_physical_home_network_are_not_given_to_nodes() -> None:
         ("198.18.1.128", "198.18.1.252")  # .253 and .254 are groups', .255 is broadcast
     ]
     assert service.announces == (), "a LAN announces itself"
+
+
+def test_what_the_radius_server_holds_no_router_is_told() -> None:
+    (model,) = compile_site(load_site(ROOT / "tests/golden/topologies/radius"))
+    for device in model.devices:
+        agent = device.agent
+        assert agent is not None
+        assert [(realm.realm, realm.security is not None) for realm in agent.realms] == [
+            ("@told.example", True),
+            ("@held.example", False),
+            ("@known.example", False),
+        ]
+        assert agent.nodes[0].security is None
+        text = to_toml(agent)
+        assert not any(name in text for name in ("HELD_KEY", "HELD_AAA", "MN7_KEY", "MN7_AAA"))
+        assert ("RADIUS_SECRET" in text) is (device.role is not Role.CONTROLLER)
 
 
 def test_with_several_lans_one_group_carries_the_home_agent_address() -> None:

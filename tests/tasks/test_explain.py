@@ -28,7 +28,9 @@ def test_a_path_and_a_number_mean_that_file() -> None:
 def test_a_fragment_finds_every_line_that_contains_it() -> None:
     found = explain(render(ios()), "IP  mobile secure")
     assert len(found) == 4
-    assert found[0].intent[0] == service(ios()).realms[0].security.place
+    security = service(ios()).realms[0].security
+    assert security is not None
+    assert found[0].intent[0] == security.place
 
 
 def test_a_fragment_that_looks_like_a_path_is_a_fragment() -> None:

@@ -14,6 +14,7 @@ import pytest
 from hacc_agent import config
 from tasks import render as render_module
 from tasks.errors import Place
+from tasks.intent import load_site
 from tasks.model import DeviceModel, Role, Slice
 from tasks.render import render, render_all, templates_sha256
 from tasks.rendered import SECRET, File, Owner, Platform, Rendered
@@ -227,7 +228,22 @@ def test_tables_of_agent_toml_come_from_their_own_lines_of_the_intent() -> None:
     assert places["[realms.security]"] == realm.place
     assert places["[[nodes]]"] == node.place
     assert places["[[lans]]"] == model.ports[0].place
-    assert places["[health]"] == model.place
+    west = load_site(clusters.ROOT / "inventory").cluster("west")
+    assert places["[health]"] == west.health.place
+
+
+def test_a_table_of_what_nobody_said_comes_from_the_router_itself() -> None:
+    model = clusters.cases()["virtual-physical"].device("hacc1")
+    health = next(
+        line for line in file(render(model), "agent.toml").lines if "[health]" in line.text
+    )
+    assert health.intent == (model.place,)
+
+
+def test_what_a_controller_knows_of_mobile_nodes_comes_from_where_they_are_told() -> None:
+    realm = clusters.service(member()).realms[0]
+    found = file(render(clusters.controller()), "agent.toml")
+    assert next(x.intent for x in found.lines if x.text == "[[realms]]") == (realm.place,)
 
 
 def test_the_digest_covers_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ def test_forms_that_were_seen_are_not_in_it(seen: str) -> None:
 
 def test_the_published_form_of_a_security_association_is_verified_and_others_are_not() -> None:
     node = clusters.service(ios()).nodes[0]
+    assert node.security is not None
     assert node.security.algorithm is Algorithm.MD5_PREFIX_SUFFIX
     assert [one.form for one in report(render(ios()))].count("secure host") == 1
     security = dataclasses.replace(node.security, algorithm=Algorithm.HMAC_MD5)
