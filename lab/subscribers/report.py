@@ -1,0 +1,167 @@
+"""What came of it: counts, codes, and how long registrations took.
+
+Times go into a histogram of logarithmic buckets, so that a run of an hour needs no more memory than
+one of a second; a percentile is read to within one part in a hundred, the longest exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hacc_agent.wire import ReplyCode
+
+from .mobile_node import Answer, Ending
+
+_PER_DECADE: Final = 230  # buckets: 10 ** (1 / 230) is 1.01
+_SHORTEST: Final = 1e-6  # s
+
+
+class Latencies:
+    """Durations in seconds, to within a hundredth."""
+
+    __slots__ = ("_buckets", "count", "longest")
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.count = 0
+        self.longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._buckets[math.floor(math.log10(max(seconds, _SHORTEST)) * _PER_DECADE)] += 1
+        self.count += 1
+        self.longest = max(self.longest, seconds)
+
+    def percentile(self, part: float) -> float:
+        """The duration that this part (0 to 1) of all does not exceed; 0 when there are none."""
+        left = math.ceil(part * self.count)
+        for bucket in sorted(self._buckets):
+            left -= self._buckets[bucket]
+            if left <= 0:
+                upper: float = 10 ** ((bucket + 1) / _PER_DECADE)
+                return min(upper, self.longest)
+        return 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run, as it goes on."""
+
+    requests: int = 0  # transmissions, repeated ones too
+    retransmissions: int = 0
+    registered: int = 0  # accepted: first, renewed, moved
+    renewed: int = 0  # of these, by a node that was registered already
+    deregistered: int = 0
+    moves: int = 0
+    denials: Counter[int] = field(default_factory=Counter)  # by code
+    discarded: Counter[Ending] = field(default_factory=Counter)  # replies, by why
+    unsent: int = 0  # datagrams that this machine did not take
+    latencies: Latencies = field(default_factory=Latencies)
+
+    def answered(self, answer: Answer) -> None:
+        if answer.ending.discarded:
+            self.discarded[answer.ending] += 1
+        elif answer.ending is Ending.DENIED:
+            self.denials[answer.code] += 1
+        else:
+            self.latencies.add(answer.seconds)
+            if answer.lifetime:
+                self.registered += 1
+                self.renewed += answer.renewed
+            else:
+                self.deregistered += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A mobile node that is not registered, and what it was told last."""
+
+    node: str
+    last_code: int | None  # None: it never had an answer
+
+    def __str__(self) -> str:
+        if self.last_code is None:
+            return f"{self.node}: no answer"
+        return f"{self.node}: {told(self.last_code)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a run."""
+
+    count: int  # mobile nodes
+    agents: dict[str, int]  # Foreign Agent -> visitors at the end
+    seconds: float
+    offered: float  # new registrations a second, asked for
+    achieved: float  # accepted a second, from the first request to the last acceptance
+    registered: int  # nodes, at the end
+    without: tuple[Left, ...]  # some of the others
+    bindings_end: float  # s from now until the last binding ends by itself
+    tally: Tally
+    interrupted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        tally, latencies = self.tally, self.tally.latencies
+        return {
+            "nodes": self.count,
+            "registered": self.registered,
+            "foreign_agents": self.agents,
+            "seconds": round(self.seconds, 3),
+            "rate": {"offered": self.offered, "achieved": round(self.achieved, 1)},
+            "accepted": {
+                "registrations": tally.registered,
+                "renewals": tally.renewed,
+                "deregistrations": tally.deregistered,
+            },
+            "moves": tally.moves,
+            "denials": {str(code): count for code, count in sorted(tally.denials.items())},
+            "requests": tally.requests,
+            "retransmissions": tally.retransmissions,
+            "unsent": tally.unsent,
+            "discarded": {why.value: count for why, count in tally.discarded.items()},
+            "latency_ms": {
+                **{name: round(1e3 * latencies.percentile(part), 3) for name, part in _SHOWN},
+                "max": round(1e3 * latencies.longest, 3),
+            },
+            "not_registered": [str(left) for left in self.without],
+            "bindings_end_s": round(self.bindings_end, 1),
+            "interrupted": self.interrupted,
+        }
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        tally, latencies = self.tally, self.tally.latencies
+        found = [
+            f"{self.registered} of {self.count} mobile nodes are registered, through "
+            + ", ".join(f"{agent} ({visitors})" for agent, visitors in self.agents.items()),
+            f"{tally.registered} registrations accepted in {self.seconds:.1f} s "
+            f"({self.achieved:,.0f}/s, {self.offered:,.0f}/s offered): {tally.renewed} renewals, "
+            f"{tally.moves} moves; {tally.deregistered} deregistrations",
+        ]
+        if latencies.count:
+            shown = [f"{name} {1e3 * latencies.percentile(part):.2f}" for name, part in _SHOWN]
+            found.append(f"latency in ms: {', '.join(shown)}, max {1e3 * latencies.longest:.2f}")
+        found.append(f"{tally.requests} requests sent, {tally.retransmissions} of them again")
+        found += [
+            f"denied {count} times: {told(code)}" for code, count in sorted(tally.denials.items())
+        ]
+        found += [
+            f"{count} replies discarded: {why.value}" for why, count in tally.discarded.items()
+        ]
+        if tally.unsent:
+            found.append(f"{tally.unsent} datagrams did not leave this machine")
+        found += [f"not registered: {left}" for left in self.without]
+        if self.registered:
+            found.append(f"their bindings end by themselves within {self.bindings_end:.0f} s")
+        return found
+
+
+_SHOWN: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+
+
+def told(code: int) -> str:
+    """A code with its meaning."""
+    known = {int(one): one.meaning for one in ReplyCode}
+    return f"code {code}, {known.get(code, 'which no RFC names')}"

@@ -1,0 +1,135 @@
+"""The loop between the Foreign Agents' sockets and the population behind them."""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from hacc_agent.datagrams import Datagrams
+from hacc_agent.engine.effects import Endpoint, Moment
+
+from .population import Datagram, Population
+
+PATIENCE: Final = 35.0
+"""Seconds without a single acceptance after which nobody is waited for any more: a node that was
+not answered asks again after 1, 2, 4, 8 and 16 s."""
+
+GLANCE: Final = 0.2
+"""Seconds between two looks at all nodes, for progress and for the end."""
+
+Progress = Callable[[Population, Moment], None]
+
+
+@dataclass(slots=True)
+class Clock:
+    """Both clocks of engines. Not frozen: made once, at the start."""
+
+    _unix: float
+    _monotonic: float
+
+    @classmethod
+    def start(cls) -> Clock:
+        return cls(time.time(), time.monotonic())
+
+    def now(self) -> Moment:
+        return Moment(self._unix + time.monotonic() - self._monotonic, time.time())
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM as something to look at: no exchange is cut in its middle."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[Interrupt]:
+        def note(_number: int, _frame: FrameType | None) -> None:
+            self.count += 1
+
+        before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Session:
+    """A population on its sockets: one for each Foreign Agent, in their order."""
+
+    def __init__(
+        self,
+        population: Population,
+        sockets: Sequence[Datagrams],
+        clock: Clock,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        self._population = population
+        self._sockets = sockets
+        self._clock = clock
+        self._progress = progress
+        self._poll = select.poll()
+        self._numbers = {one.fileno(): number for number, one in enumerate(sockets)}
+        for descriptor in self._numbers:
+            self._poll.register(descriptor, select.POLLIN)
+
+    def run(self, duration: float, interrupt: Interrupt) -> None:
+        """Until the time is up, or (0) until everybody has an answer; or until interrupted."""
+        before, begin = interrupt.count, self._clock.now().steady
+        glance = begin + GLANCE
+        while interrupt.count == before:
+            now = self._clock.now()
+            self._send(self._population.advance(now))
+            if duration and now.steady - begin >= duration:
+                break
+            if now.steady >= glance:
+                self._progress(self._population, now)
+                glance = now.steady + GLANCE
+                if not duration and self._over(now):
+                    break
+            deadline = min(self._population.next_deadline(), glance)
+            # poll(2) counts milliseconds: it returns a little early rather than late.
+            for descriptor, _ in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
+                self._receive(self._numbers[descriptor])
+        self._progress(self._population, self._clock.now())
+        self._population.tally.unsent = sum(one.traffic.unsent for one in self._sockets)
+
+    def _over(self, now: Moment) -> bool:
+        population = self._population
+        if not population.under_way:
+            return True
+        silent = now.steady - max(population.last_accepted, population.last_begun)
+        return population.all_begun and silent > PATIENCE
+
+    def _receive(self, number: int) -> None:
+        """One ring of datagrams; what is left over is there at the next poll."""
+        ring = self._sockets[number]
+        if not ring.receive():
+            return
+        now = self._clock.now()
+        batch, out = ring.batch, []
+        lengths = batch.length[: batch.count].tolist()
+        addresses = batch.address[: batch.count].tolist()
+        ports = batch.port[: batch.count].tolist()
+        octets = batch.octets
+        for row, (length, address, port) in enumerate(zip(lengths, addresses, ports, strict=True)):
+            payload = octets[row, :length].tobytes()
+            out += self._population.receive(number, payload, address, port, now)
+        for payload, source in ring.overlong:
+            out += self._population.receive(number, payload, source.address, source.port, now)
+        self._send(out)
+
+    def _send(self, out: list[Datagram]) -> None:
+        if not out:
+            return
+        by_agent: dict[int, list[tuple[bytes, Endpoint]]] = {}
+        for agent, payload, address, port in out:
+            by_agent.setdefault(agent, []).append((payload, Endpoint(address, port)))
+        for agent, datagrams in by_agent.items():
+            self._sockets[agent].sender.send_all(datagrams)
