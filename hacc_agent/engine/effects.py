@@ -13,6 +13,8 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .. import config
+
 
 class Endpoint(NamedTuple):
     """Where a datagram comes from or goes to."""
@@ -91,6 +93,22 @@ class AskAaa:
     authenticator: bytes
     challenge: bytes
     spi: int
+
+
+class Verdict(enum.Enum):
+    """What became of a question to the AAA server."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"  # no server answered in time, or there are too many questions
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the AAA server says of a mobile node."""
+
+    verdict: Verdict
+    security: config.Security | None = None  # the association that it hands out, if it does
 
 
 Effect = Log | Send | Relay | Alarm | AskAaa
