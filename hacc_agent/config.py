@@ -170,6 +170,7 @@ class Realm:
     lifetime_s: Annotated[int, Range(1, 65535)]
     assigns: tuple[AddressRange, ...] = ()  # on this router; none on controllers and backups
     security: Security | None = None  # none: the AAA server knows it
+    mobile_networks: tuple[IPv4Network, ...] = ()  # in which its routers may name theirs (RFC 5177)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class Node:
     network: IPv4Network
     lifetime_s: Annotated[int, Range(1, 65535)]
     security: Security | None = None  # none: the AAA server knows it
+    mobile_networks: tuple[IPv4Network, ...] = ()  # behind it, if it is a mobile router (RFC 5177)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,20 @@ class BadAuthenticator(enum.StrEnum):
     # There is no third one: the text says MUST for that case.
 
 
+class AnyHomeAgent(enum.StrEnum):
+    """A request whose Home Agent field is 0.0.0.0 or 255.255.255.255, sent to our own address."""
+
+    ASSIGN = "assign"  # the reply says which: RFC 4433, 5.3.1
+    DENY = "deny"  # code 136 for all but a unicast address of ours: RFC 5944, 3.8.3.2
+
+
+class UdpTunnelReserved(enum.StrEnum):
+    """A UDP Tunnel Request whose "Reserved 3" is not 0: RFC 3519 says both."""
+
+    SKIP = "skip"  # sections 3.1 and 3.1.3: "MUST be handled as not understood"
+    DENY = "deny"  # section 4.6.1: code 134
+
+
 class DynamicLayoutForm(enum.StrEnum):
     """The two published forms of extension 139; both are understood, one is sent."""
 
@@ -250,7 +266,29 @@ class Readings:
     duplicate: Duplicate = Duplicate.ANSWER
     bad_authenticator: BadAuthenticator = BadAuthenticator.DENY
     foreign_authentication_of_deregistrations: bool = False  # 3.8.1 MAY skip it, 3.8.2.1 does
+    any_home_agent: AnyHomeAgent = AnyHomeAgent.ASSIGN
+    udp_tunnel_reserved: UdpTunnelReserved = UdpTunnelReserved.SKIP
     dynamic_layout: DynamicLayoutForm = DynamicLayoutForm.RFC
+
+
+class ReverseTunnels(enum.StrEnum):
+    """What a Home Agent thinks of the T bit (RFC 3024, 4.3.1)."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"  # code 137 for who asks
+    MANDATORY = "mandatory"  # code 138 for who does not
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnels:
+    """Which tunnels to mobile nodes there are, beside IP in IP, which is always there."""
+
+    reverse: ReverseTunnels = ReverseTunnels.ALLOWED
+    gre: bool = False  # else code 139 for the G bit
+    minimal: bool = False  # else code 139 for the M bit
+    udp: bool = True  # through NATs (RFC 3519); else code 129 where one is found
+    forced_udp: bool = True  # without a NAT, if the F bit asks for it; else code 129
+    keepalive_s: Annotated[int, Range(1, 65535)] = 110  # of UDP tunnels (RFC 3519, 4.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +341,7 @@ class AgentConfig:
     assignment: Assignment = Assignment.RELAY
     admission: Admission = Admission()
     readings: Readings = Readings()
+    tunnels: Tunnels = Tunnels()
     simultaneous_bindings: Annotated[int, Range(1, 16)] = 3  # care-of addresses of a mobile node
     link: Link | None = None
     radius: Radius | None = None  # on Home Agents
