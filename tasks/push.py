@@ -27,7 +27,7 @@ import structlog
 from structlog.typing import EventDict
 
 from . import runs
-from .devices.errors import DeviceError, NotReverted, Refused
+from .devices.errors import DeviceError, Moved, NotReverted, Refused
 from .devices.fleet import Failure, Fleet
 from .devices.router import Job, Router
 from .errors import Exit, HaccError, Place, Problem
@@ -300,11 +300,6 @@ class _Push:
         job = self._jobs[host]
         events = self._fleet.events
         events.emit(host, Stage.BACK_UP)
-        now = router.fetch([file.path for file in job.before.files])
-        if now.digest != job.before.digest:
-            raise PlanStale(
-                Problem(None, host, "its configuration was changed by somebody else just now")
-            )
         router.back_up(job)
         events.emit(host, Stage.PUSH)
         self._touched.add(host)
@@ -349,7 +344,7 @@ class _Push:
             self._note(failure.host, failure.error.problems)
             if not isinstance(failure.error, NotBegun | Interrupted):
                 self._fleet.events.emit(failure.host, Stage.FAILED, str(failure.error))
-                exit_ = Exit.STALE if isinstance(failure.error, PlanStale) else exit_
+                exit_ = Exit.STALE if isinstance(failure.error, Moved) else exit_
         if failures:
             self._exit = Exit.INTERRUPTED if self._fleet.stop else exit_
         return not failures

@@ -275,6 +275,7 @@ class Manager:
             "LoadState": "loaded",
             "ActiveState": service.active,
             "SubState": service.sub,
+            "UnitFileState": systemctl.enabled(unit),
             "Result": service.result,
             "MainPID": str(service.main_pid),
             "NRestarts": str(service.restarts),

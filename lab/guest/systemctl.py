@@ -97,7 +97,7 @@ def systemctl(ask: Ask, words: list[str]) -> NoReturn:
         )
     )
     if verb == "show" and properties != [""]:
-        lines = [line for line in out.splitlines() if line.partition("=")[0] in properties]
+        lines = [line for line in out.splitlines() if line.partition("=")[0] in (*properties, "")]
         out = "\n".join(line.partition("=")[2] if "--value" in switches else line for line in lines)
     finish(code, "" if quiet else out, err)
 
@@ -125,7 +125,7 @@ def enablement(ask: Ask, verb: str, names: list[str], *, now: bool, quiet: bool)
             code = 1
             continue
         if verb == "is-enabled":
-            state = _enabled(unit)
+            state = enabled(unit)
             out.append(state)
             code = code if state in ("enabled", "static", "alias") else 1
         elif verb == "disable":
@@ -153,7 +153,8 @@ def _links(unit: Unit) -> list[Path]:
     return [p for p in WANTS.glob(f"*.wants/{unit.name}") if p.is_symlink()]
 
 
-def _enabled(unit: Unit) -> str:
+def enabled(unit: Unit) -> str:
+    """What `systemctl show` calls UnitFileState."""
     if _links(unit):
         return "enabled"
     return "disabled" if unit.wanted_by else "static"

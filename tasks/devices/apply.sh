@@ -1,15 +1,22 @@
 # HACC's hand on a Linux router. POSIX sh, run as root, kept with each run so that the router can
 # go back without us. Usage: sh apply.sh VERB RUN, in the run's directory:
 #
-#   apply    check everything, keep the previous files, arm the dead-man timer, swap, bring into force
+#   apply    check everything, keep the previous files, arm the dead-man timer, swap, bring into
+#            force, and prove that every file holds what was sent
 #   confirm  the change stays: disarm the timer
 #   expire   the timer's verb: restore, unless confirmed
 #   restore  put the previous files back, byte for byte, and bring them into force
 #
-# The directory holds, written by the orchestrator:
+# The directory holds, written by the orchestrator (sums are in the form that sha256sum checks):
 #   manifest   one file a line: NUMBER MODE SHA256 BEFORE PATH (BEFORE: SHA-256 of what it replaces,
 #              or `-` where there must be none; SHA256 is `-` for a file that is to be removed)
-#   new/N      the contents
+#   new/N      the contents, with their modes
+#   arrived    sums of new/N
+#   placed     sums of the files once they are in their places
+#   held       sums of all files that the plan was made from, changed or not
+#   modes      MODE PATH of the same
+#   absent     the paths where there was none
+#   ran        sums of what `keep` saves of what daemons run, where the plan was made from that
 #   check      commands that must succeed before anything is touched, one a line
 #   keep       commands that save in previous/ what the way back needs besides the files
 #   bring      commands that bring the new files into force, one a line, in order
@@ -19,7 +26,8 @@
 # and, written here: previous/ (the files, what `keep` saves, units), made (directories), state.
 #
 # Exit: 0 done; 10 refused, nothing was touched; 11 failed, restored; 12 failed, and so did the way
-# back. The reason is on stdout, after a line that begins with `hacc: `.
+# back; 13 refused, because the router is not what the plan was made from. The reason is on stdout,
+# after a line that begins with `hacc: `.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -32,6 +40,7 @@ timer=hacc-revert-$run
 
 say() { printf 'hacc: %s\n' "$*"; }
 refuse() { say "$*"; exit 10; }
+moved() { say "$* has changed since the plan was made"; exit 13; }
 
 state() { # reads, or with an argument sets
     if [ $# -eq 0 ]; then
@@ -45,13 +54,20 @@ digest() { # PATH
     if [ -f "$1" ]; then sha256sum "$1" | cut -d' ' -f1; else echo -; fi
 }
 
+wrong() { # SUMS: the first file that is not what it says, nothing when all are
+    [ -s "$1" ] || return 0
+    found=$(cd "$here" && sha256sum --strict -c "$1" 2>/dev/null) && return 0
+    name=$(printf '%s\n' "$found" | sed -n '/: FAILED/{s/: FAILED.*//p;q}')
+    echo "${name:-$1}"
+}
+
 put() { # FROM TO: atomically; mode, owner and time come with FROM
     cp -p "$1" "$2.hacc-$run" && sync "$2.hacc-$run" && mv -f "$2.hacc-$run" "$2"
 }
 
 make_directory() { # PATH: with its parents, each noted so that it can be removed again
     [ -d "$1" ] && return 0
-    make_directory "$(dirname "$1")" && mkdir -m 0755 "$1" && echo "$1" >>"$here/made"
+    make_directory "${1%/*}" && mkdir -m 0755 "$1" && echo "$1" >>"$here/made"
 }
 
 run_lines() { # FILE: run each line; the first that fails is said, with its output
@@ -64,6 +80,46 @@ run_lines() { # FILE: run each line; the first that fails is said, with its outp
     done 3<"$1"
 }
 
+same_modes() { # whether the files that were there have the modes that they had
+    was=
+    set --
+    while read -r mode path; do
+        was="$was$mode $path
+"
+        set -- "$@" "$path"
+    done <"$here/modes"
+    [ $# -eq 0 ] || [ "$(stat -c '%a %n' -- "$@" 2>/dev/null)" = "${was%?}" ]
+}
+
+unmoved() { # refuses a router that is not what the plan was made from
+    while read -r number mode sum before path; do
+        [ ! -L "$path" ] || refuse "$path is a symbolic link: its file is not ours to replace"
+    done <"$here/manifest"
+    while read -r path; do
+        [ ! -e "$path" ] || moved "$path"
+    done <"$here/absent"
+    changed=$(wrong "$here/held")
+    [ -z "$changed" ] || moved "$changed"
+    same_modes || moved "the mode of a file"
+}
+
+services() { # UNIT ACTIVE ENABLED of each service of this run, a line each
+    [ -s "$here/units" ] || return 0
+    # shellcheck disable=SC2046 # one word a unit
+    systemctl show --property=Id,ActiveState,UnitFileState $(cat "$here/units") 2>/dev/null | {
+        unit=
+        while IFS='=' read -r name value; do
+            case $name in
+                Id) unit=$value ;;
+                ActiveState) active=$value ;;
+                UnitFileState) enabled=$value ;;
+                '') [ -z "$unit" ] || echo "$unit $active $enabled"; unit= ;;
+            esac
+        done
+        [ -z "$unit" ] || echo "$unit $active $enabled"
+    }
+}
+
 keep() { # what the way back needs: files, what `keep` saves, services
     mkdir -p "$here/previous" || return 1
     : >"$here/made"
@@ -71,24 +127,33 @@ keep() { # what the way back needs: files, what `keep` saves, services
         [ "$before" = - ] || cp -p "$path" "$here/previous/$number" || return 1
     done <"$here/manifest"
     run_lines "$here/keep" || return 1
-    while read -r unit; do
-        printf '%s %s %s\n' "$unit" "$(systemctl is-active "$unit" 2>/dev/null || true)" \
-            "$(systemctl is-enabled "$unit" 2>/dev/null || true)"
-    done <"$here/units" >"$here/previous/units"
-    sync
+    services >"$here/previous/units"
+    sync -f "$here"
 }
 
-swap() {
+swap() { # all new files beside their places and on the disk, then each into its place
+    set --
     while read -r number mode sum before path; do
-        if [ "$sum" = - ]; then
-            rm -f "$path" || return 1
-            continue
-        fi
-        make_directory "$(dirname "$path")" || return 1
-        if [ -e "$path" ]; then owner=$path; else owner=$(dirname "$path"); fi
-        chown --reference="$owner" "$here/new/$number" && chmod "$mode" "$here/new/$number" &&
-            put "$here/new/$number" "$path" || return 1
+        [ "$sum" != - ] || continue
+        make_directory "${path%/*}" || return 1
+        if [ -e "$path" ]; then owner=$path; else owner=${path%/*}; fi
+        cp -p "$here/new/$number" "$path.hacc-$run" || return 1
+        { [ -O "$owner" ] && [ -G "$owner" ]; } ||
+            chown --reference="$owner" "$path.hacc-$run" || return 1
+        set -- "$@" "$path.hacc-$run"
     done <"$here/manifest"
+    [ $# -eq 0 ] || sync "$@" || return 1
+    while read -r number mode sum before path; do
+        if [ "$sum" = - ]; then rm -f "$path"; else mv -f "$path.hacc-$run" "$path"; fi || return 1
+    done <"$here/manifest"
+}
+
+in_place() { # whether every file holds what was sent
+    while read -r number mode sum before path; do
+        [ "$sum" != - ] || [ ! -e "$path" ] || return 1
+    done <"$here/manifest"
+    other=$(wrong "$here/placed")
+    [ -z "$other" ]
 }
 
 put_back() { # the previous files, contents and modes; returns 1 if a file could not be
@@ -134,8 +199,10 @@ lock() { # wait at most $1 seconds for another run's hand to leave the router
 }
 
 prune() { # keep the newest 20 runs; the way back of older ones is the orchestrator's backup
-    ls -1 $base/runs | sort -r | tail -n +21 | while read -r old; do
-        case $(cat "$base/runs/$old/state" 2>/dev/null) in armed | applied) ;; *) rm -rf "${base:?}/runs/$old" ;; esac
+    set -- "$base"/runs/*
+    while [ $# -gt 20 ]; do
+        case $(cat "$1/state" 2>/dev/null) in armed | applied) ;; *) rm -rf "$1" ;; esac
+        shift
     done
 }
 
@@ -149,23 +216,25 @@ apply)
         esac
     done
     command -v systemd-run >/dev/null || refuse "no systemd-run here, so no dead-man timer: nothing is sent without one"
-    while read -r number mode sum before path; do
-        [ "$(digest "$here/new/$number")" = "$sum" ] || refuse "$path arrived damaged"
-        [ ! -L "$path" ] || refuse "$path is a symbolic link: its file is not ours to replace"
-        [ "$(digest "$path")" = "$before" ] || refuse "$path has changed since the plan was made"
-    done <"$here/manifest"
+    damaged=$(wrong "$here/arrived")
+    [ -z "$damaged" ] || refuse "$damaged arrived damaged"
+    unmoved
     run_lines "$here/check" || exit 10
     keep || refuse "cannot keep the previous files under $here (is the disk full?)"
+    [ -z "$(wrong "$here/ran")" ] || moved "what FRR runs"
     state armed || refuse "cannot write $here/state"
     systemd-run --quiet --unit="$timer" --on-active="$(cat "$here/seconds")" --timer-property=AccuracySec=1s \
         /bin/sh "$here/apply.sh" expire "$run" >/dev/null 2>&1 9>&- || {
         state refused
         refuse "systemd-run did not arm the dead-man timer"
     }
-    # Swapped again: a command may have put another file in a new one's place.
-    if swap && run_lines "$here/bring" && swap; then
-        state applied
-        exit 0
+    if swap && run_lines "$here/bring"; then
+        # A command may have put another file in a new one's place.
+        if in_place || { swap && in_place; }; then
+            state applied
+            exit 0
+        fi
+        say "${other:-a file that was to go} does not hold what was sent"
     fi
     if restore_all; then
         state restored
@@ -182,11 +251,8 @@ confirm)
         restored) refuse "the router has already gone back by itself: no confirmation came in time" ;;
         *) refuse "nothing to confirm: the run is $(state)" ;;
     esac
-    while read -r unit was enabled; do
-        case $(systemctl is-active "$unit" 2>/dev/null) in
-            failed) refuse "$unit did not stay up" ;;
-        esac
-    done <"$here/previous/units"
+    down=$(services | sed -n 's/\.service failed .*//p')
+    [ -z "$down" ] || refuse "$down did not stay up"
     state confirmed || refuse "cannot write $here/state"
     disarm
     rm -rf "$here/new"

@@ -35,6 +35,12 @@ class Refused(DeviceError):
     """The router, or its state, refused the change as a whole: nothing was touched."""
 
 
+class Moved(Refused):
+    """The router is not what the plan was made from: somebody else has changed it."""
+
+    exit = Exit.STALE
+
+
 class ApplyFailed(DeviceError):
     """A check or an apply command failed on a Linux router."""
 

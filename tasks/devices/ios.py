@@ -28,6 +28,7 @@ from .errors import (
     DeviceError,
     LineRejected,
     LoginRefused,
+    Moved,
     NoRoom,
     NotReverted,
     Refused,
@@ -99,6 +100,8 @@ class IosRouter:
     # --- forward ---------------------------------------------------------------------------------
 
     def back_up(self, job: Job) -> None:
+        if self.fetch().digest != job.before.digest:
+            raise Moved(self._host, "its configuration was changed by somebody else just now")
         free = job.before.free_flash
         if free is None:
             return  # no flash: the run's own copy is the backup

@@ -42,11 +42,13 @@ class Router(Protocol):
         ...
 
     def back_up(self, job: Job) -> None:
-        """Keep what it holds on the router too. Refuses when there is no room."""
+        """Keep what it holds on the router too. Refuses when there is no room, or nothing to keep:
+        when the router is not what the plan was made from (`Moved`)."""
         ...
 
     def apply(self, job: Job) -> None:
-        """Bring the change into force, unconfirmed. When it raises, something may have changed."""
+        """Bring the change into force, unconfirmed. Raises Refused when nothing was touched; when
+        it raises anything else, something may have changed."""
         ...
 
     def confirm(self, job: Job) -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.devices import ios, linux
+from tasks.devices.bringing import bundle
+from tasks.devices.fetched import active_groups
 from tasks.devices.terminal import BLOCK_LINES, Typed, blocks, refusal
 from tasks.diff import Command, Impact
 from tasks.plan import FileChange
@@ -78,7 +80,7 @@ def test_active_groups_of_linux_are_those_whose_address_is_there(
         {"ifname": name, "addr_info": [{"local": address} for address in there]}
         for name, there in held.items()
     ]
-    assert linux.active_groups(KEEPALIVED, json.dumps(addresses)) == active
+    assert active_groups(KEEPALIVED, json.dumps(addresses)) == active
 
 
 def change(path: str) -> FileChange:
@@ -87,7 +89,7 @@ def change(path: str) -> FileChange:
 
 def test_files_are_brought_into_force_in_the_order_of_the_table() -> None:
     paths = ["/etc/keepalived/keepalived.conf", "/etc/frr/frr.conf", "/etc/sysctl.d/90-hacc.conf"]
-    archive = linux.bundle("RUN", [change(path) for path in paths], [b"3", b"2", b"1"], 90)
+    archive = bundle("RUN", [change(path) for path in paths], [b"3", b"2", b"1"], 90)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         texts = {name: tar.extractfile(name) for name in tar.getnames()}
         read = {name: file.read().decode() for name, file in texts.items() if file}
@@ -100,7 +102,7 @@ def test_files_are_brought_into_force_in_the_order_of_the_table() -> None:
 
 def test_a_file_that_nobody_can_bring_into_force_is_refused() -> None:
     with pytest.raises(KeyError, match="/etc/motd"):
-        linux.bundle("RUN", [change("/etc/motd")], [b""], 90)
+        bundle("RUN", [change("/etc/motd")], [b""], 90)
 
 
 def command(text: str, *context: str) -> Command:

@@ -305,23 +305,42 @@ def test_what_a_router_refuses_takes_the_whole_run_back(site: Site, fault: str) 
     assert site.states() == before
 
 
-def test_a_file_edited_between_the_check_and_the_push_is_not_overwritten(site: Site) -> None:
-    def edit(event: Event) -> None:
+# What somebody else does at the last moment, how it is found, and how it is undone.
+BEHIND_OUR_BACK = {
+    "a file": ("echo '# mine' >>/etc/frr/frr.conf", "/etc/frr/frr.conf", ": >/etc/frr/frr.conf"),
+    "a new file": (f"echo >{PATHS[0]}", PATHS[0], f"rm {PATHS[0]}"),
+    "a mode": ("chmod 600 /etc/frr/frr.conf", "the mode of a file", "chmod 640 /etc/frr/frr.conf"),
+    "what FRR runs": (
+        "vtysh -c 'configure terminal' -c 'ip route 203.0.113.0/24 Null0'",
+        "what FRR runs",
+        "vtysh -c 'configure terminal' -c 'no ip route 203.0.113.0/24 Null0'",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", BEHIND_OUR_BACK)
+def test_what_was_edited_between_the_check_and_the_push_stays(site: Site, edit: str) -> None:
+    command, named, undo = BEHIND_OUR_BACK[edit]
+    before = site.states()
+    edited = []
+
+    def listen(event: Event) -> None:
         if (event.host, event.stage) == ("r2", Stage.PUSH):
-            site.sh("r2", "echo '# mine' >> /etc/frr/frr.conf")
+            site.sh("r2", command)
+            edited.append(site.state("r2"))
 
     def body() -> push.Applied:
-        with site.orchestrator(listener=edit) as hacc:
+        with site.orchestrator(listener=listen) as hacc:
             return hacc.apply(hacc.plan())
 
     applied = site.inside(body)
-    assert "/etc/frr/frr.conf has changed since the plan was made; nothing was touched" in said(
-        applied
-    )
-    assert applied.exit is Exit.DEVICE
+    assert f"{named} has changed since the plan was made; nothing was touched" in said(applied)
+    assert applied.exit is Exit.STALE
     assert [host.state for host in applied.hosts] == [State.RETURNED, State.NOT_BEGUN]
-    assert site.sh("r2", "tail -n1 /etc/frr/frr.conf") == "# mine\n"
-    site.sh("r2", "sed -i '/# mine/d' /etc/frr/frr.conf")
+    assert site.state("r1") == before["r1"]
+    assert edited == [site.state("r2")]
+    assert edited != [before["r2"]]
+    site.sh("r2", undo)
 
 
 def test_a_failed_verification_and_an_interruption_leave_the_old_state(site: Site) -> None:
