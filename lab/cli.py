@@ -20,6 +20,7 @@ from .errors import Exit, LabError
 from .lab import Lab
 from .namespaces import enter_network
 from .options import INVENTORY, AsJson, Inventory, Name, lab_of, told
+from .subscribers.command import subscribers
 from .topology import Kind, check_name, default_name
 
 app = typer.Typer(
@@ -164,6 +165,7 @@ def run(
 
 app.add_typer(breaking, name="break")
 app.command()(mend)
+app.command()(subscribers)
 
 
 if __name__ == "__main__":

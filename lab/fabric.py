@@ -31,12 +31,17 @@ exec env --ignore-signal=CHLD sleep infinity
 """
 
 
+GUEST: Final = "guest/"
+"""How the names of those begin who are plugged in while their own process runs: no router's can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """A device that exists in the fabric. `finished` means: both ends were set up."""
 
     name: str
     finished: bool
+    guest: bool = False
 
 
 def bridge(lan: str) -> str:
@@ -55,7 +60,9 @@ def devices(pid: int) -> dict[str, Device]:
     if done.returncode:
         raise RouterFailed(f"fabric: {done.stderr.strip()}")
     return {
-        row["ifname"]: Device(row["ifname"], bool(row.get("ifalias")))
+        row["ifname"]: Device(
+            row["ifname"], bool(row.get("ifalias")), row.get("ifalias", "").startswith(GUEST)
+        )
         for row in json.loads(done.stdout or "[]")
     }
 
@@ -110,11 +117,30 @@ def plug(pid: int, topology: Topology, routers: Mapping[str, int]) -> None:
                 mine.append(f"addr replace {router.management}/{length} dev {MANAGEMENT}")
             mine.append(f"link set {port.interface} up")
             finished.append(f'link set {port.device} alias "{port.router} {port.interface}"')
-    cables += [f"link del {name}" for name in there if name not in _wanted(topology)]
+    wanted = _wanted(topology)
+    cables += [
+        f"link del {name}" for name, one in there.items() if name not in wanted and not one.guest
+    ]
     batch(pid, cables)
     for router_pid, lines in inner.items():
         batch(router_pid, lines)
     batch(pid, finished)
+
+
+def plug_guest(pid: int, lab: str, port: Port, namespace: str) -> None:
+    """A cable to a network namespace that is no router's, by a path that names it.
+
+    It goes when the namespace goes, so nobody unplugs it.
+    """
+    if port.device in devices(pid):
+        raise RouterFailed(
+            f"{port.router} is plugged into {port.lan} already",
+            hint="another process uses it: wait for its end, or end it",
+        )
+    lay, raise_ = _cable(lab, port, namespace)
+    # The alias first: without it, another command would take the cable for a broken one.
+    lines = (lay, f'link set {port.device} alias "{port.router} {port.interface}"', raise_)
+    batch(pid, lines)
 
 
 def unplug(pid: int, ports: Iterable[Port]) -> None:
@@ -122,10 +148,11 @@ def unplug(pid: int, ports: Iterable[Port]) -> None:
     batch(pid, [f"link del {port.device}" for port in ports], force=True)
 
 
-def _cable(lab: str, port: Port, router_pid: int) -> tuple[str, str]:
+def _cable(lab: str, port: Port, namespace: int | str) -> tuple[str, str]:
+    """`namespace`: that of this process, or the one that a path names."""
     return (
         f"link add name {port.device} type veth peer name {port.interface} "
-        f"address {hardware_address(lab, port)} netns {router_pid}",
+        f"address {hardware_address(lab, port)} netns {namespace}",
         f"link set {port.device} master {bridge(port.lan)} up",
     )
 

@@ -1,0 +1,132 @@
+"""Foreign Agents' namespaces: each a router of its own behind the cluster's LAN.
+
+    198.18.9.1/32 on lo   the care-of address, source of what it relays
+    198.18.1.252/24       its address on the LAN: the highest that nobody has
+    route                 to the virtual Home Agent address, through the controllers' group address
+
+A namespace is held by an open file of this process alone. When the process ends, however it ends,
+the kernel takes the namespace, and with it the cable; there is nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Final
+
+from hacc_agent.config import AgentConfig
+from hacc_agent.datagrams import Datagrams
+
+from .. import fabric
+from ..errors import LabError, RouterFailed
+from ..lab import Lab
+from ..namespaces import CLONE_NEWNET
+from ..topology import Port
+
+INTERFACE: Final = "lan"
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a Foreign Agent stands in the lab."""
+
+    care_of_address: IPv4Address
+    lan: str
+    address: IPv4Interface
+    gateway: IPv4Address
+    home_agent: IPv4Address
+
+    def lines(self) -> list[str]:
+        """ip(8) commands, for its namespace."""
+        return [
+            "link set lo up",
+            f"addr add {self.care_of_address}/32 dev lo",
+            f"addr add {self.address} dev {INTERFACE}",
+            f"link set {INTERFACE} up",
+            f"route add {self.home_agent}/32 via {self.gateway} src {self.care_of_address}",
+        ]
+
+
+def stands(
+    lab: Lab, configs: Sequence[AgentConfig], agents: Sequence[IPv4Address]
+) -> tuple[Stand, ...]:
+    """A place on the cluster's LAN for each agent. `configs`: of the cluster's routers."""
+    config = configs[0]
+    networks = {lan.name: lan.address.network for one in configs for lan in one.lans}
+    gateway = next((one for one in config.gateways if one.lan in networks), None)
+    if gateway is None:
+        raise LabError(
+            f"cluster {config.cluster}: its controllers have no group address on a LAN of its "
+            "routers: nobody answers for the virtual Home Agent address"
+        )
+    taken = {gateway.address}
+    taken |= {at.address for one in config.controllers for at in one.addresses}
+    taken |= {at.address for one in config.members for at in one.addresses}
+    taken |= {port.address.ip for r in lab.topology.routers for port in r.ports if port.address}
+    free = _free(networks[gateway.lan], taken, len(agents))
+    return tuple(
+        Stand(care_of, gateway.lan, address, gateway.address, config.home_agent_address)
+        for care_of, address in zip(agents, free, strict=True)
+    )
+
+
+def _free(network: IPv4Network, taken: set[IPv4Address], count: int) -> list[IPv4Interface]:
+    """From the top down, where routers of a plan are rarely numbered."""
+    found: list[IPv4Interface] = []
+    number = int(network.broadcast_address) - 1
+    while len(found) < count and number > int(network.network_address):
+        if (address := IPv4Address(number)) not in taken:
+            found.append(IPv4Interface(f"{address}/{network.prefixlen}"))
+        number -= 1
+    if len(found) < count:
+        raise LabError(f"{network}: no {count} addresses are free for Foreign Agents")
+    return found
+
+
+@contextmanager
+def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Datagrams, ...]]:
+    """A socket for each Foreign Agent, in a namespace that is plugged into the lab."""
+    with ExitStack() as stack:
+        opened = []
+        for number, place in enumerate(places, 1):
+            worker = stack.enter_context(ThreadPoolExecutor(1, f"agent-{number}"))
+            namespace = worker.submit(_unshared).result()
+            stack.callback(os.close, namespace)
+            _plug(lab, number, place, f"/proc/{os.getpid()}/fd/{namespace}")
+            one = worker.submit(Datagrams, int(place.care_of_address), port).result()
+            stack.callback(one.close)
+            opened.append(one)
+        yield tuple(opened)
+
+
+def _unshared() -> int:
+    """Move this thread into a network namespace of its own; a file that holds it."""
+    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare came with Python 3.12
+    if libc.unshare(CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise LabError(
+            f"no network namespace for a Foreign Agent: {os.strerror(number)}",
+            hint="hacc lab needs root",
+        )
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _plug(lab: Lab, number: int, place: Stand, namespace: str) -> None:
+    cable = Port(f"{fabric.GUEST}{number}", INTERFACE, place.lan, place.address)
+    fabric.plug_guest(lab.fabric(), lab.topology.name, cable, namespace)
+    done = subprocess.run(
+        ["nsenter", f"--net={namespace}", "--", "ip", "-batch", "-"],
+        input="\n".join(place.lines()) + "\n",
+        text=True,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    if done.returncode:
+        raise RouterFailed(f"Foreign Agent {place.care_of_address}: {done.stderr.strip()}")
