@@ -1,0 +1,209 @@
+"""From a key's hash to a number, for one key or for a whole batch of them.
+
+Buckets of 16 lanes. A lane has a tag of 32 bits and a number; tag 0 is an empty lane. A batch looks
+at all lanes of all its buckets in one comparison, so that a key costs a cache line and no loop; and
+what is removed leaves nothing behind, since nobody's place depends on another's lane. A key whose
+bucket is full goes to the next bucket, and each bucket counts the keys that went past it: only
+there does a search go on (as in F14, Bronson and Shi 2019).
+
+With half of the lanes in use, one key in 1,500 goes past its bucket; a lane is 8 octets.
+
+Who asks knows what a tag means. If equal tags are not yet equal keys, he confirms each candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .memory import zeros
+
+LANES: Final = 16
+_SHIFT: Final = 4  # LANES = 1 << _SHIFT
+_BUCKET: Final = Struct(f"<{LANES}I")
+
+Confirm = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+"""(positions in the batch, numbers found there) -> which of them are right."""
+
+
+class Index:
+    """At most `capacity` keys. Hashes are numbers of 32 bits, evenly spread; tags are not 0."""
+
+    __slots__ = ("_buckets", "_numbers", "_octets", "_passed", "_tags", "_view")
+
+    def __init__(self, capacity: int) -> None:
+        self._buckets: Final = capacity * 2 // LANES + 2
+        self._tags: Final = zeros(self._buckets * LANES, "<u4")
+        self._numbers: Final = zeros(self._buckets * LANES, "<u4")
+        self._passed: Final = zeros(self._buckets, "<u2")
+        self._octets: Final = self._tags.view(np.uint8).data
+        self._view: Final = self._numbers.data
+
+    @property
+    def allocated(self) -> int:
+        """Octets of address space; those that were ever touched are memory."""
+        return int(self._tags.nbytes + self._numbers.nbytes + self._passed.nbytes)
+
+    # ------------------------------------------------------------------ one key
+
+    def candidates(self, hashed: int, tag: int) -> Iterator[int]:
+        """The numbers under this tag."""
+        bucket = hashed * self._buckets >> 32
+        while True:
+            lanes = _BUCKET.unpack_from(self._octets, bucket * LANES * 4)
+            if tag in lanes:
+                at = bucket * LANES
+                yield from (self._view[at + n] for n, lane in enumerate(lanes) if lane == tag)
+            if not self._passed[bucket]:
+                return
+            bucket = (bucket + 1) % self._buckets
+
+    def find(self, hashed: int, tag: int) -> int:
+        """The number under a tag that is the key itself; 0 when there is none."""
+        bucket = hashed * self._buckets >> 32
+        while True:
+            lanes = _BUCKET.unpack_from(self._octets, bucket * LANES * 4)
+            if tag in lanes:
+                return self._view[bucket * LANES + lanes.index(tag)]
+            if not self._passed[bucket]:
+                return 0
+            bucket = (bucket + 1) % self._buckets
+
+    def add(self, hashed: int, tag: int, number: int) -> None:
+        """A key that is not in it yet."""
+        bucket = hashed * self._buckets >> 32
+        while True:
+            lanes = _BUCKET.unpack_from(self._octets, bucket * LANES * 4)
+            if 0 in lanes:
+                place = bucket * LANES + lanes.index(0)
+                self._tags[place] = tag
+                self._view[place] = number
+                return
+            self._passed[bucket] += 1
+            bucket = (bucket + 1) % self._buckets
+
+    def remove(self, hashed: int, tag: int, number: int) -> None:
+        """A key that is in it."""
+        place = self._place(hashed, tag, number)
+        self._tags[place] = 0
+        self._forget_path(hashed * self._buckets >> 32, place // LANES)
+
+    def change(self, hashed: int, tag: int, number: int, to: int) -> None:
+        """Another number for a key that is in it."""
+        self._view[self._place(hashed, tag, number)] = to
+
+    def _place(self, hashed: int, tag: int, number: int) -> int:
+        bucket = hashed * self._buckets >> 32
+        while True:
+            at = bucket * LANES
+            for n, lane in enumerate(_BUCKET.unpack_from(self._octets, at * 4), at):
+                if lane == tag and self._view[n] == number:
+                    return n
+            assert self._passed[bucket], "the key is not in the index"
+            bucket = (bucket + 1) % self._buckets
+
+    def _forget_path(self, home: int, last: int) -> None:
+        while home != last:
+            self._passed[home] -= 1
+            home = (home + 1) % self._buckets
+
+    # ------------------------------------------------------------------ many keys
+
+    def find_batch(
+        self, hashes: NDArray[Any], tags: NDArray[Any], confirm: Confirm | None = None
+    ) -> NDArray[Any]:
+        """The number under each tag, 0 where there is none; u4."""
+        found = np.zeros(len(tags), np.uint32)
+        buckets = self._home(hashes)
+        which, places = self._matches(buckets, tags)
+        self._take(found, which, places, confirm)
+        if len(which) < len(tags) or confirm is not None:
+            self._find_further(found, buckets, tags, confirm)
+        return found
+
+    def _take(
+        self,
+        found: NDArray[Any],
+        which: NDArray[Any],
+        places: NDArray[Any],
+        confirm: Confirm | None,
+    ) -> None:
+        numbers = self._numbers.take(places)
+        if confirm is not None:
+            right = confirm(which, numbers)
+            which, numbers = which[right], numbers[right]
+        found[which] = numbers
+
+    def _find_further(
+        self,
+        found: NDArray[Any],
+        buckets: NDArray[Any],
+        tags: NDArray[Any],
+        confirm: Confirm | None,
+    ) -> None:
+        missing = np.flatnonzero(found == 0)
+        while True:
+            missing = missing[self._passed.take(buckets.take(missing)) > 0]
+            if not len(missing):
+                return
+            buckets[missing] = (buckets[missing] + 1) % self._buckets
+            which, places = self._matches(buckets[missing], tags[missing])
+            self._take(found, missing[which], places, confirm)
+            missing = missing[found[missing] == 0]
+
+    def add_batch(self, hashes: NDArray[Any], tags: NDArray[Any], numbers: NDArray[Any]) -> None:
+        """Keys that are not in it yet, each with a number of its own."""
+        buckets = self._home(hashes)
+        while len(tags):
+            lanes = self._lanes(buckets) == 0
+            first = lanes.argmax(axis=1)
+            places = (buckets << _SHIFT) + first
+            room = self._tags.take(places) == 0
+            if not room.all():
+                past = buckets[~room]
+                np.add.at(self._passed, past, 1)
+                buckets[~room] = (past + 1) % self._buckets
+                places = places[room]
+            # Keys of one bucket want the same lane: the last one to write has it.
+            mine = numbers[room]
+            self._numbers[places] = mine
+            won = self._numbers.take(places) == mine
+            self._tags[places[won]] = tags[room][won]
+            if won.all() and len(mine) == len(tags):
+                return
+            rest = np.ones(len(tags), np.bool_)
+            rest[np.flatnonzero(room)[won]] = False
+            buckets, tags, numbers = buckets[rest], tags[rest], numbers[rest]
+
+    def remove_batch(self, hashes: NDArray[Any], tags: NDArray[Any], numbers: NDArray[Any]) -> None:
+        """Keys that are in it, each once."""
+        homes = self._home(hashes)
+        which, places = self._matches(homes, tags)
+        right = self._numbers.take(places) == numbers.take(which)
+        self._tags[places[right]] = 0
+        if np.count_nonzero(right) < len(tags):
+            far = np.ones(len(tags), np.bool_)
+            far[which[right]] = False
+            for n in np.flatnonzero(far).tolist():
+                self.remove(int(hashes[n]), int(tags[n]), int(numbers[n]))
+
+    def _home(self, hashes: NDArray[Any]) -> NDArray[Any]:
+        spread = hashes.astype(np.uint64)
+        spread *= np.uint64(self._buckets)
+        spread >>= np.uint64(32)
+        return spread.view(np.int64)
+
+    def _lanes(self, buckets: NDArray[Any]) -> NDArray[Any]:
+        return self._tags.reshape(-1, LANES).take(buckets, axis=0)
+
+    def _matches(
+        self, buckets: NDArray[Any], tags: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Each lane with the wanted tag: (position in the batch, place of the lane)."""
+        flat = np.flatnonzero(self._lanes(buckets) == tags[:, None])
+        which = flat >> _SHIFT
+        return which, (buckets.take(which) << _SHIFT) + (flat & (LANES - 1))

@@ -1,0 +1,29 @@
+"""Columns allocated once; the kernel provides their pages when they are first touched."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+CACHE_LINE: Final = 64  # octets
+
+
+def zeros(count: int, kind: DTypeLike) -> NDArray[Any]:
+    """`count` zeros that begin at a cache line, so that a row of 64 octets never lies in two."""
+    size = count * np.dtype(kind).itemsize
+    octets = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -octets.ctypes.data % CACHE_LINE
+    return octets[start : start + size].view(kind)
+
+
+def key_stream(seed: int, count: int) -> list[int]:
+    """Numbers of 64 bits from one: splitmix64 (Steele, Lea, Flood: "Fast splittable PRNGs")."""
+    keys = []
+    for _ in range(count):
+        seed = (seed + 0x9E3779B97F4A7C15) % 2**64
+        mixed = (seed ^ seed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
+        keys.append(mixed ^ mixed >> 31)
+    return keys

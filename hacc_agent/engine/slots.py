@@ -1,0 +1,82 @@
+"""binding -> slot -> member: a failover rewrites a few dozen slots and no binding.
+
+Every member has slots of its own, its home slots, and serves them until one is given to another
+member. A binding keeps its slot for life; who serves it is asked of the slot.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .record import OCTETS, SLOT, Kind, Records, SlotChange
+
+NO_SLOT: Final = 0xFFFF  # of a member that serves none; no slot has this number
+MEMBERS: Final = 1023  # at most, with 64 slots each: a record has 16 bits for a slot
+
+
+class Slots:
+    """Slots of `members` members, numbered as in the configuration."""
+
+    def __init__(self, members: int, per_member: int = 64) -> None:
+        if not 0 < members * per_member <= NO_SLOT:
+            raise ValueError(f"{members} members of {per_member} slots do not fit into 16 bits")
+        self.members: Final = members
+        self.per_member: Final = per_member
+        self.member_of: Final = np.repeat(np.arange(members, dtype=np.uint16), per_member)
+        """Who serves each slot, to be read: change it with `rewrite`."""
+        self._offered: Final = np.arange(len(self.member_of), dtype=np.uint16).reshape(members, -1)
+
+    def __len__(self) -> int:
+        return len(self.member_of)
+
+    def home_slots(self, member: int) -> range:
+        return range(member * self.per_member, (member + 1) * self.per_member)
+
+    def served_by(self, member: int) -> NDArray[Any]:
+        """All slots that a member serves, its own and others'."""
+        return np.flatnonzero(self.member_of == member)
+
+    def slot_for(self, member: int, key: int) -> int:
+        """A slot that the member serves, for a new binding: equal keys, equal slots."""
+        return int(self._offered[member, key % self.per_member])
+
+    def slots_for(self, members: NDArray[Any], keys: NDArray[Any]) -> NDArray[Any]:
+        """`slot_for` of many; u2."""
+        chosen: NDArray[Any] = self._offered[members, keys % self.per_member]
+        return chosen
+
+    def rewrite(self, slot: int, member: int) -> bytes:
+        """The slot is served by this member from now on. The record that says so."""
+        before = int(self.member_of[slot])
+        self.member_of[slot] = member
+        if before != member:
+            self._offer(before)
+            self._offer(member)
+        return SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, member))
+
+    def apply(self, records: bytes | Records) -> None:
+        """The SLOT records of a log, in its order; others are passed over."""
+        octets = records if isinstance(records, bytes) else records.tobytes()
+        for at in range(0, len(octets), OCTETS):
+            if octets[at] == Kind.SLOT:
+                change = SlotChange._make(SLOT.unpack_from(octets, at))
+                self.rewrite(change.slot, change.member)
+
+    def snapshot(self) -> bytes:
+        """SLOT records of the slots that another member than their own serves."""
+        home = np.arange(len(self)) // self.per_member
+        away = np.flatnonzero(self.member_of != home).tolist()
+        return b"".join(
+            SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, int(self.member_of[slot]))) for slot in away
+        )
+
+    def _offer(self, member: int) -> None:
+        """New bindings go to home slots as long as there are any, so that slots stay apart."""
+        own = np.array(self.home_slots(member))
+        served = own[self.member_of[own] == member]
+        if not len(served):
+            served = self.served_by(member)
+        self._offered[member] = np.resize(served, self.per_member) if len(served) else NO_SLOT
