@@ -240,13 +240,24 @@ class Journal:
             case FrameKind.CHANGES:
                 self.append(octets)
 
-    def lead(self) -> None:
-        """Nobody is followed any more: what the table holds is what counts."""
-        if self._receiving:
-            self._receiving = False
-            self._unsound = True
-            if self._draft is not None:
-                self._abandon()
+    def give_up_received(self, apply: Apply) -> None:
+        """A state that was being received is dropped; what this disk holds is applied instead."""
+        self._receiving = False
+        if self._draft is not None:
+            self._abandon()
+        self._unsound = True  # until the file was read: what it lacks is lost to us as well
+        self.position = START
+        if self._file is None:
+            return
+        path = self._path(self._number)
+        try:
+            recovered = read(self._disk, self._file, path, self._cluster, apply)
+        except JournalError as error:
+            self.trouble = str(error)
+            return
+        self._unsound = False
+        self.position, self._steady = recovered.position, recovered.steady
+        self._end = recovered.end
 
     def work(self, now: float, *, to_the_end: bool = False) -> None:
         """The next piece of what is under way, or the next attempt: at `next_deadline`."""
