@@ -1,0 +1,106 @@
+"""The controller: makes many Home Agents behave as one (DESIGN, "the system in one page").
+
+    request    pending table, then permanent one, else selection   -> PENDING, on to the member
+    reply      the request it answers, from the member asked       -> BINDING, UNBOUND or SETTLED,
+                                                                      on to who sent the request
+    time       no reply: again, elsewhere, given up; a lifetime over -> PENDING, SETTLED; UNBOUND
+
+    alone       the rules, for one datagram: the reference
+    columns     the same for a batch of ordinary ones
+    ledger      both tables, by records alone: the same for a restart and a standby
+    timers      what time does
+    selection, admission, answers, revocation, members, counters
+
+The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
+it answers itself, when the cluster is full or when it sends a mobile node elsewhere, it answers as
+a Home Agent does: to who proved to be entitled to an answer, with the cluster's keys.
+"""
+
+from __future__ import annotations
+
+from ...config import AgentConfig
+from ..batch import Batch, Outcome
+from ..effects import Effect, Endpoint, Moment
+from ..slots import Slots
+from ..table import Table
+from .admission import Admission
+from .alone import Alone
+from .answers import Answers
+from .columns import Columns
+from .counters import Counters
+from .ledger import Ledger
+from .members import Members
+from .revocation import Revocations
+from .selection import LeastLoaded, Loads, Selection
+from .state import State
+from .timers import Timers
+
+__all__ = ["Cluster", "Counters", "LeastLoaded", "Loads", "Selection"]
+
+
+class Cluster:
+    """A controller's decisions. `pending` is made with `table.beside`: they share their names."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        table: Table,
+        pending: Table,
+        slots: Slots,
+        selection: Selection,
+    ) -> None:
+        self.counters = Counters()
+        self._state = State(
+            config,
+            Ledger(table, pending, slots),
+            Members(config, table, pending, slots),
+            Admission(config.admission, len(config.members)),
+            selection,
+            Answers(config),
+            Revocations(),
+            self.counters,
+        )
+        self._alone = Alone(self._state)
+        self._columns = Columns(self._state, self._alone)
+        self._timers = Timers(self._state)
+
+    @property
+    def unanswered(self) -> tuple[int, ...]:
+        """Requests that each member let time out, by its place in the configuration."""
+        return tuple(self._state.members.unanswered)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a reply."""
+        return self._state.ledger.waiting
+
+    def set_available(self, member: int, available: bool, now: Moment) -> None:
+        """Whether a member is to get requests. Those that wait for one that is not move on."""
+        self._state.members.set_available(member, available)
+        if not available:
+            self._timers.hasten(now.steady)
+
+    def receive(self, payload: bytes, source: Endpoint, now: Moment) -> list[Effect]:
+        """One UDP payload that came to the virtual Home Agent address."""
+        effects = self._alone.receive(payload, source, now)
+        self._timers.wait(now.steady)
+        return effects
+
+    def receive_batch(self, batch: Batch, now: Moment) -> Outcome:
+        """What one system call brought: the same effects as `receive` of each datagram."""
+        outcome = self._columns.receive(batch, now)
+        self._timers.wait(now.steady)
+        return outcome
+
+    def next_deadline(self) -> float | None:
+        """s of the steady clock; None: nothing is going to happen by itself."""
+        return self._timers.next_deadline()
+
+    def handle_timer(self, now: Moment) -> list[Effect]:
+        """A bounded part of what is due; `next_deadline` says when to come back."""
+        return self._timers.handle(now)
+
+    def apply(self, records: bytes, now: Moment) -> None:
+        """What a journal or an active controller says: changes the tables, has no effects."""
+        self._state.ledger.apply(records)
+        self._timers.wait(now.steady)

@@ -1,0 +1,210 @@
+"""Bindings and pending requests: what a record does, and the records that say what was done.
+
+The engine changes nothing itself. It makes records and applies them here, and so do a restart and a
+standby: what they arrive at is the same because there is no other way to arrive at anything.
+
+A pending request is a row of its own table, found by mobile node and care-of address. A mobile node
+that sends another request before the first is answered, a retransmission with a fresh
+Identification above all, makes that row say the newer one; the earlier one is held beside it until
+it is answered or times out, since its member may still accept it and drop the newer as a replay.
+
+The octets of a request, the link that it came in by and how often it was sent are no part of the
+records: a controller that took over cannot send it again. It waits for the reply; the mobile node
+will send it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ...wire import LOW_32
+from ..record import OCTETS, STRUCT, Kind, Row
+from ..slots import Slots
+from ..table import Table
+
+ROOM: Final = 256
+"""Octets of a request that are kept in place; longer ones are rare and kept apart."""
+
+EARLIER: Final = 7
+"""Requests held beside the newest of a mobile node and care-of address. RFC 5944, 3.6.3 doubles
+the time between retransmissions from 1 s on, so more than two within a timeout is a fault or a
+flood, and the oldest goes."""
+
+
+@dataclass(slots=True)
+class Request:
+    """A pending request as far as it can be sent again."""
+
+    values: Row
+    link: int = 0
+    octets: bytes = b""  # none: it came by a record
+    attempts: int = 1
+
+
+class Ledger:
+    """The permanent table, the pending one, and what belongs to pending rows."""
+
+    def __init__(self, table: Table, pending: Table, slots: Slots) -> None:
+        self.table = table
+        self.pending = pending
+        self.slots = slots
+        rows = len(pending.rows)
+        self.octets = np.zeros((rows, ROOM), np.uint8)
+        self.lengths = np.zeros(rows, np.uint16)  # of octets; 0: none, or in `longer`
+        self.longer: dict[int, bytes] = {}
+        self.links = np.zeros(rows, np.uint64)
+        self.attempts = np.zeros(rows, np.uint8)
+        self.crowded = np.zeros(rows, np.bool_)  # the mobile node has more than this one request
+        self.earlier: dict[int, list[Request]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a reply."""
+        return len(self.pending) + sum(map(len, self.earlier.values()))
+
+    # -------------------------------------------------------------- finding
+
+    def bindings(self, home_address: int, nai: bytes | None) -> list[int]:
+        return rows_of(self.table, home_address, nai)
+
+    def requests(self, home_address: int, nai: bytes | None) -> list[int]:
+        return rows_of(self.pending, home_address, nai)
+
+    def find_request(
+        self, home_address: int, nai: bytes | None, identification: int, care_of_address: int
+    ) -> tuple[int, Request | None] | None:
+        """Its row, and the request itself when it is held beside that row's newer one."""
+        for row in self.requests(home_address, nai):
+            values = self.pending.get(row)
+            if values.care_of_address != care_of_address:
+                continue
+            if values.identification == identification:
+                return row, None
+            for held in self.earlier.get(row, ()):
+                if held.values.identification == identification:
+                    return row, held
+        return None
+
+    def slot_of(self, home_address: int, nai: bytes | None) -> int | None:
+        """The slot of a mobile node that waits for a reply, or else is bound."""
+        for table in (self.pending, self.table):
+            row = table.find(home_address, nai)
+            if row:
+                return int(table.rows["slot"][row])
+        return None
+
+    def newest(self, values: Row) -> int:
+        """The pending row that says this."""
+        rows = self.requests(values.home_address, self.name(values))
+        return next(row for row in rows if self.pending.get(row) == values)
+
+    def awaited(self, home_address: int, nai: bytes | None, low: int) -> Iterator[Request]:
+        """Requests of a mobile node that a reply may answer (RFC 5944, 3.7.3.1).
+
+        The table knows that one without a home address may have been assigned this one.
+        """
+        for row in self.requests(home_address, nai):
+            for request in (self.request(row), *self.earlier.get(row, ())):
+                if request.values.identification & LOW_32 == low:
+                    yield request
+
+    def name(self, values: Row) -> bytes | None:
+        """The NAI that a row's number stands for."""
+        if not values.nai:
+            return None
+        return self.table.names.octets(self.table.names.numbered(values.nai))
+
+    # -------------------------------------------------------------- records
+
+    def apply(self, records: bytes) -> None:
+        """What each record says becomes so, in order."""
+        for at in range(0, len(records), OCTETS):
+            record = records[at : at + OCTETS]
+            match record[0]:
+                case Kind.NAME:
+                    self.table.names.learn(record)
+                case Kind.SLOT:
+                    self.slots.apply(record)
+                case Kind.PENDING:
+                    self._pend(Row._make(STRUCT.unpack(record)))
+                case Kind.SETTLED:
+                    self._settle(Row._make(STRUCT.unpack(record)))
+                case Kind.BINDING | Kind.UNBOUND:
+                    self.table.apply(record)
+                    self._settle(Row._make(STRUCT.unpack(record)))
+                case _:
+                    pass  # of members
+
+    def _pend(self, values: Row) -> None:
+        nai = self.name(values)
+        known = False
+        for row in self.requests(values.home_address, nai):
+            newest = self.pending.get(row)
+            if newest.care_of_address != values.care_of_address:
+                continue
+            known = newest.identification == values.identification
+            if not known:
+                held = self.earlier.setdefault(row, [])
+                held[:] = [h for h in held if h.values.identification != values.identification]
+                held.append(self.request(row))
+                del held[:-EARLIER]
+            break
+        row = self.pending.put(values)
+        if not known:
+            self.keep(row, Request(values))
+        self._mark(self.requests(values.home_address, nai))
+
+    def _settle(self, values: Row) -> None:
+        """The request with this Identification waits no more, if one does."""
+        nai = self.name(values)
+        for row in self.requests(values.home_address, nai):
+            held = self.earlier.get(row, [])
+            if int(self.pending.rows["identification"][row]) != values.identification:
+                held[:] = [h for h in held if h.values.identification != values.identification]
+            elif held:
+                newest = held.pop()
+                self.pending.put(newest.values)
+                self.keep(row, newest)
+            else:
+                self.keep(row, Request(values, attempts=0))
+                self.pending.remove(row)
+            if not held:
+                self.earlier.pop(row, None)
+        self._mark(self.requests(values.home_address, nai))
+
+    def _mark(self, rows: list[int]) -> None:
+        for row in rows:
+            self.crowded[row] = len(rows) > 1 or row in self.earlier
+
+    # -------------------------------------------------------------- beside the records
+
+    def request(self, row: int) -> Request:
+        """The newest request of a pending row."""
+        octets = self.longer.get(row) or self.octets[row, : self.lengths[row]].tobytes()
+        return Request(self.pending.get(row), int(self.links[row]), octets, int(self.attempts[row]))
+
+    def keep(self, row: int, request: Request) -> None:
+        """Puts beside a pending row what its request needs to be sent again."""
+        self.links[row] = request.link
+        self.attempts[row] = request.attempts
+        self.longer.pop(row, None)
+        self.lengths[row] = 0
+        if len(request.octets) > ROOM:
+            self.longer[row] = request.octets
+        elif request.octets:
+            self.lengths[row] = len(request.octets)
+            self.octets[row, : len(request.octets)] = np.frombuffer(request.octets, np.uint8)
+
+
+def rows_of(table: Table, home_address: int, nai: bytes | None) -> list[int]:
+    """The rows of a mobile node, one for each care-of address."""
+    rows = []
+    row = table.find(home_address, nai)
+    while row:
+        rows.append(row)
+        row = table.following(row)
+    return rows

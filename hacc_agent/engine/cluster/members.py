@@ -1,0 +1,68 @@
+"""The members as a controller sees them: where they answer from, and what they carry."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...config import AgentConfig, MemberKind, Transport
+from ..slots import Slots
+from ..table import Table
+from .selection import Loads, loads_of
+
+
+class Members:
+    """By their place in the configuration.
+
+    A Linux member answers from its own address on one of the cluster's LANs; a stock IOS one from
+    the virtual Home Agent address, so that its replies do not tell which of them it is. It also
+    needs requests as frames: sent by UDP it would answer their sender, whom it does not know.
+    """
+
+    def __init__(self, config: AgentConfig, table: Table, pending: Table, slots: Slots) -> None:
+        self._tables = (table, pending)
+        self._slots = slots
+        frames = config.transport is Transport.FRAMES
+        self.loads: Loads = loads_of(
+            config.members,
+            [frames or member.kind is MemberKind.LINUX for member in config.members],
+        )
+        self._usable = list(self.loads.available)
+        self.unanswered = [0] * len(config.members)
+        """Requests that each let time out: what the relay itself sees of its health."""
+        answers = [
+            {int(config.home_agent_address)}
+            if member.kind is MemberKind.IOS
+            else {int(place.address) for place in member.addresses}
+            for member in config.members
+        ]
+        width = max(map(len, answers), default=1)
+        self.answers: NDArray[np.uint32] = np.zeros((len(answers), max(width, 1)), np.uint32)
+        for member, addresses in enumerate(answers):
+            self.answers[member, : len(addresses)] = sorted(addresses)
+        self._answers = answers
+        self.addresses = [
+            int(member.addresses[0].address) if member.addresses else 0 for member in config.members
+        ]
+        """Where each is registered with directly (RFC 4433)."""
+        self._known = set().union(*answers)
+
+    def is_one(self, address: int) -> bool:
+        return address in self._known
+
+    def answers_from(self, member: int, address: int) -> bool:
+        return address in self._answers[member]
+
+    def of_slot(self, slot: int) -> int:
+        return int(self._slots.member_of[slot])
+
+    def set_available(self, member: int, available: bool) -> None:
+        self.loads.available[member] = available and self._usable[member]
+
+    def weigh(self) -> Loads:
+        """Loads of this moment."""
+        slots = len(self._slots)
+        counts = sum(table.count_by_slot()[:slots] for table in self._tables)
+        served = np.bincount(self._slots.member_of, counts, len(self.loads.served))
+        self.loads.served = served.astype(np.int64).tolist()
+        return self.loads

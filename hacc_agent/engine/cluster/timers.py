@@ -1,0 +1,134 @@
+"""What time does: requests without a reply are sent again, bindings end.
+
+A request waits TIMEOUT for its member, is sent to it once more, then to another one, then given up:
+its mobile node retransmits by itself, and does so with a fresh Identification. A member that is
+said to be down is not waited for.
+
+Everything is due at whole seconds, and a call does a bounded part of it, so that nobody waits.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..effects import Effect, Endpoint, Log, Moment, Relay
+from ..record import STRUCT, Kind, Row
+from . import ledger as ledgers
+from .state import TIMEOUT, State
+
+AT_ONCE: Final = 512
+"""Bindings or requests that one call ends: some milliseconds of work."""
+
+_SAME_MEMBER: Final = 2  # attempts at the first member
+_ALL: Final = 3
+
+
+class Timers:
+    def __init__(self, state: State) -> None:
+        self._ledger = state.ledger
+        self._members = state.members
+        self._selection = state.selection
+        self._revocations = state.revocations
+        self._counters = state.counters
+        self._due: float | None = None
+        self._hastened = False
+
+    def next_deadline(self) -> float | None:
+        return self._due
+
+    def wait(self, now: float) -> None:
+        """There is something that time may end."""
+        if self._due is None:
+            self._due = float(int(now) + 1)
+
+    def handle(self, now: Moment) -> list[Effect]:
+        self._due = None
+        second = int(now.steady)
+        ledger = self._ledger
+        waiting = ledger.pending.expired(second)
+        if self._hastened:
+            waiting = np.union1d(waiting, self._lost())
+            self._hastened = len(waiting) > AT_ONCE
+        bound = ledger.table.expired(second)
+        effects: list[Effect] = []
+        for row in waiting[:AT_ONCE].tolist():
+            effects += self._unanswered(row, second)
+        effects += self._earlier(second)
+        if len(bound):
+            effects.append(Log(self._expire(bound[:AT_ONCE])))
+        self._revocations.expire(now.steady)
+        if max(len(waiting), len(bound)) > AT_ONCE:
+            self._due = now.steady
+        elif len(ledger.pending) or len(ledger.table):
+            self._due = float(second + 1)
+        return effects
+
+    def hasten(self, now: float) -> None:
+        """A member is down: requests that wait for it are due now."""
+        self._due, self._hastened = now, True
+
+    def _lost(self) -> NDArray[np.uint32]:
+        """Pending rows of members that are down."""
+        rows = self._ledger.pending.rows
+        down = ~np.array(self._members.loads.available, np.bool_)
+        lost = (rows["kind"] == Kind.PENDING) & down[self._ledger.slots.member_of[rows["slot"]]]
+        return np.flatnonzero(lost).astype(np.uint32)
+
+    def _unanswered(self, row: int, second: int) -> list[Effect]:
+        request = self._ledger.request(row)
+        values = request.values
+        member: int | None = self._members.of_slot(values.slot)
+        assert member is not None
+        self._members.unanswered[member] += 1
+        available = self._members.loads.available[member]
+        if not request.octets or request.attempts >= _ALL:
+            return self._give_up(values)
+        slot = values.slot
+        if available and request.attempts < _SAME_MEMBER:
+            self._counters.resent += 1
+        else:
+            loads = self._members.weigh()
+            loads.failed = member
+            member = self._selection.choose(values.home_address or values.nai, loads)
+            loads.failed = -1
+            if member is None:
+                return self._give_up(values)
+            slot = self._ledger.slots.slot_for(member, values.home_address or values.nai)
+            self._counters.moved += 1
+            request.attempts = _SAME_MEMBER
+        values = values._replace(slot=slot, expires=second + TIMEOUT)
+        records = STRUCT.pack(*values)
+        self._ledger.apply(records)
+        self._ledger.keep(
+            row, ledgers.Request(values, request.link, request.octets, request.attempts + 1)
+        )
+        source = Endpoint(values.source_address, values.source_port, request.link)
+        return [Log(records), Relay(request.octets, source, member)]
+
+    def _give_up(self, values: Row) -> list[Effect]:
+        self._counters.given_up += 1
+        records = STRUCT.pack(*values._replace(kind=Kind.SETTLED))
+        self._ledger.apply(records)
+        return [Log(records)]
+
+    def _earlier(self, second: int) -> list[Effect]:
+        """Requests that their mobile nodes followed up with newer ones are not sent again."""
+        over = [
+            request.values
+            for held in self._ledger.earlier.values()
+            for request in held
+            if request.values.expires <= second
+        ]
+        return [effect for values in over[:AT_ONCE] for effect in self._give_up(values)]
+
+    def _expire(self, rows: NDArray[np.uint32]) -> bytes:
+        gone = self._ledger.table.rows[rows]
+        gone["kind"] = Kind.UNBOUND
+        gone["lifetime"] = gone["expires"] = gone["identification"] = 0
+        self._counters.expired += len(gone)
+        records = gone.tobytes()
+        self._ledger.apply(records)
+        return records
