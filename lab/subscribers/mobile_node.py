@@ -36,6 +36,7 @@ from hacc_agent.wire import (
     authenticate,
     parse,
     peek_reply,
+    peek_spi,
     verify,
 )
 from hacc_agent.wire.registry import ACCEPTING, INFINITE_LIFETIME, denied_by_foreign_agent
@@ -313,7 +314,12 @@ class MobileNode:
     def _authentic(self, octets: bytes, authentications: list[int]) -> bool:
         """Exactly one Mobile-Home Authentication Extension, of our SPI and key (3.6.2.1)."""
         found = [at for at in authentications if octets[at] == _MOBILE_HOME]
-        return len(found) == 1 and verify(octets, found[0], self.subscription.association.key)
+        ours = self.subscription.association
+        return (
+            len(found) == 1
+            and peek_spi(octets, found[0]) == ours.spi
+            and verify(octets, found[0], ours.key)
+        )
 
     def _accepted(
         self, pending: _Pending, lifetime: int, home_address: int, home_agent: int
