@@ -134,9 +134,9 @@ class Journal:
         return recovered
 
     def append(self, frame: bytes) -> None:
-        """Keep a group. It is in the kernel's memory when this returns, or on the disk, as wished.
+        """Keep a group: it outlives the process when this returns, and the machine after `commit`.
 
-        If `trouble` is set then it is neither yet.
+        If `trouble` is set then, it does neither yet.
         """
         self.position, self._steady = stamp_of(frame)
         if self._draft is not None and not self._draft.add((frame,)):
@@ -160,8 +160,6 @@ class Journal:
             return
         self._end += len(frame)
         self._behind_state += len(frame) + FRAME_COST
-        if self._sync_groups:
-            self.sync()
         if self._behind_state > self._compact_at and self._draft is None:
             self._compact()
 
@@ -173,9 +171,14 @@ class Journal:
             self._waiting_octets = 0
             self._unsound = True
 
+    def commit(self) -> None:
+        """What was appended is safe, if each group has to be before anybody hears of it."""
+        if self._sync_groups:
+            self.sync()
+
     def sync(self) -> None:
         """Everything that was appended is on the disk when this returns, or there is `trouble`."""
-        if self._file is None or self._unsound or self._waiting:
+        if self._file is None or self._unsound or self._receiving or self._waiting:
             return
         try:
             self._disk.sync(self._file)
@@ -299,8 +302,7 @@ class Journal:
             self._retry_at = 0.0
             return
         self.trouble = None
-        if self._sync_groups:
-            self.sync()
+        self.commit()
 
     def _advance(self) -> None:
         assert self._draft is not None

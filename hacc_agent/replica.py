@@ -60,22 +60,35 @@ class _Standby:
 
     def __init__(self, state: State, journal: Journal) -> None:
         self._state, self._journal = state, journal
+        self._waiting: list[memoryview] = []  # applied together, which costs far less
         self.whole = True
 
     def begin(self, frame: Frame) -> None:
         self.whole = False
+        self._waiting.clear()
         self._state.clear()
         self._journal.receive(frame)
 
     def take(self, frame: Frame) -> None:
-        self._state.apply(bytes(frame.payload))
+        self._waiting.append(frame.payload)
         self._journal.receive(frame)
 
     def complete(self, frame: Frame) -> None:
+        self._apply()
         self._journal.receive(frame)
         self.whole = True
 
+    def commit(self) -> None:
+        self._apply()
+        self._journal.commit()
+
+    def _apply(self) -> None:
+        if self._waiting:
+            self._state.apply(b"".join(self._waiting))
+            self._waiting.clear()
+
     def digest(self) -> int:
+        self._apply()
         return self._state.digest()
 
 
@@ -94,6 +107,9 @@ class _Fetched:
 
     def complete(self, _frame: Frame) -> None:
         self.whole = True
+
+    def commit(self) -> None:
+        pass
 
     def digest(self) -> int:
         raise AssertionError("who fetches once is not asked to compare")
@@ -210,7 +226,8 @@ class Replica:
             self.journal.append(frame)
             log.append(frame)
         if self._link is not None:
-            self._link.flush(now.steady)
+            self._link.flush(now.steady)  # on its way while the disk is waited for
+        self.journal.commit()
 
     def fileno(self) -> int | None:
         """Readable when `handle` has something to do; None without a link."""

@@ -256,6 +256,9 @@ class Copy(Protocol):
 
     def complete(self, frame: Frame, /) -> None: ...
 
+    def commit(self) -> None:
+        """All of it until here is kept when this returns: it will be confirmed."""
+
     def digest(self) -> int:
         """Of what there is now."""
         ...
@@ -286,6 +289,7 @@ class Follow:
             if not self.welcome and frame.kind not in (FrameKind.WELCOME, FrameKind.REFUSED):
                 raise LinkBroken(f"its first frame is of kind {frame.kind}")
             self._take(frame)
+        self._copy.commit()
         self._behind = True
 
     def _take(self, frame: Frame) -> None:
