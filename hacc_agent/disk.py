@@ -19,6 +19,9 @@ PRIVATE: Final = 0o600
 class Disk:
     """The real one."""
 
+    def make_folder(self, folder: Path) -> None:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+
     def names(self, folder: Path) -> list[str]:
         return os.listdir(folder)
 

@@ -86,7 +86,7 @@ class Journal:
         A folder without a journal is a first start.
         """
         try:
-            self._folder.mkdir(0o700, parents=True, exist_ok=True)
+            self._disk.make_folder(self._folder)
             self._lock = self._disk.lock(self._folder / LOCK)
             names = self._disk.names(self._folder)
         except OSError as error:

@@ -140,7 +140,7 @@ class _Reader:
     def judge_end(self, behind: memoryview, what: str) -> None:
         """Raises if this cannot be where the log ends."""
         if not self._complete:  # a file gets its name when its state is safe on the disk
-            raise self.damaged(what)
+            raise self.damaged(what or "the state in it is cut short")
         missing = self.position.sequence + 1
         for frame in frames_behind(behind, 1):
             if frame.durable >= missing:
@@ -172,11 +172,8 @@ def read(disk: Disk, file: int, path: Path, cluster: str, apply: Apply) -> Recov
                 "install that version again; this file was left as it is",
                 at=reader.at,
             ) from None
-    if not size:
-        raise reader.damaged("the file is empty")
-    if what:
-        left = _read(disk, file, path, size - reader.at, reader.at)
-        reader.judge_end(memoryview(left), what)
+    left = _read(disk, file, path, size - reader.at, reader.at) if what else b""
+    reader.judge_end(memoryview(left), what)
     reader.flush()
     return Recovered(
         reader.position,
