@@ -1,4 +1,4 @@
-"""`hacc-agent` on a router. `check-config` tells whether the daemon would start with a file."""
+"""`hacc-agent` on a router: the daemon, and what it can be asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__, config
+from . import __version__
+from .agentfile import Unusable, load
+
+CONFIG = Path("/etc/hacc/agent.toml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,33 +20,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     check = commands.add_parser("check-config", help="would the daemon start with this file?")
     check.add_argument("file", type=Path, metavar="FILE")
+    run = commands.add_parser("run", help="run the daemon until it is told to stop")
+    run.add_argument("-c", "--config", type=Path, default=CONFIG, metavar="FILE")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:  # argparse has said why; its 2 means "changes pending" with us
         return 1 if end.code else 0
-    return _check_config(options.file)
+    try:
+        match options.command:
+            case "check-config":
+                return _check_config(options.file)
+            case "run":
+                # Only the daemon needs numpy and the kernel's interfaces.
+                from .service import run as serve
+
+                return serve(options.config)
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return 1
+    raise AssertionError(options.command)
 
 
 def _check_config(file: Path) -> int:
-    try:
-        text = file.read_text("utf-8")
-        found = config.parse(text, str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        print(f"{file}: {reason}", file=sys.stderr)
-        return 1
-    except config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if found.sealed:
-        number = next(
-            n for n, line in enumerate(text.splitlines(), 1) if config.SEALED.search(line)
-        )
-        print(
-            f"{file}:{number}: a secret is still sealed [hint: hacc apply opens it]",
-            file=sys.stderr,
-        )
-        return 1
+    found = load(file)
     print(
         f"{file}: {found.name} is a {found.role} of {found.cluster}, "
         f"{len(found.members)} members, {len(found.realms)} realms, {len(found.nodes)} nodes"

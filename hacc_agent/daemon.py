@@ -13,19 +13,19 @@ records are written, and synced where that is asked for, before the first of its
 from __future__ import annotations
 
 import gc
+import math
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, Protocol
 
-import numpy as np
-
-from .engine.batch import Outcome
-from .engine.effects import Alarm, AskAaa, Effect, Log, Moment, Relay, Send
-from .engine.record import RECORD
+from .engine.batch import Outcome, outcome_of
+from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Send
+from .engine.effects import Log as Records
+from .roles import Engine
 from .transport import Ring, Transport
 
 ROUNDS: Final = 4
@@ -41,35 +41,34 @@ class Clock:
     def __init__(self) -> None:
         self._offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
+    def not_before(self, steady: float) -> None:
+        """The clock was later when a journal was written: the wall clock has been set back since.
+
+        Lifetimes that the journal holds must not grow by that.
+        """
+        self._offset += max(0.0, steady - self().steady)
+
     def __call__(self) -> Moment:
         return Moment(self._offset + time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
-class Engine(Protocol):
-    """What the daemon drives: a controller's or a member's decisions (`roles`)."""
+class Log(Protocol):
+    """Where records are kept before anything that follows from them is done (`replica`)."""
 
-    def receive(self, ring: Ring, now: Moment) -> Outcome:
-        """Decides on all that a ring holds."""
+    @property
+    def leads(self) -> bool:
+        """Whether this router decides; one that follows leaves time to who does."""
         ...
 
+    def append(self, records: bytes, now: Moment) -> None:
+        """To the journal and to who follows. Makes this router the one that leads."""
+        ...
+
+    def fileno(self) -> int | None: ...
+
+    def handle(self, now: Moment) -> None: ...
+
     def next_deadline(self) -> float | None: ...
-
-    def handle_timer(self, now: Moment) -> Iterable[Effect]: ...
-
-
-class Keeper(Protocol):
-    """Who keeps records, before anything that follows from them is done: journal, standby."""
-
-    def append(self, records: bytes, now: Moment) -> None: ...
-
-
-NOTHING: Final = np.zeros(0, np.int64)
-NO_RECORDS: Final = np.zeros(0, RECORD)
-
-
-def outcome(effects: Iterable[Effect]) -> Outcome:
-    """Effects alone, as the outcome of a batch."""
-    return Outcome(NO_RECORDS, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, tuple(effects))
 
 
 class Daemon:
@@ -79,14 +78,14 @@ class Daemon:
         self,
         engine: Engine,
         transport: Transport,
-        keepers: Sequence[Keeper],
+        log: Log,
         alarm: Callable[[Alarm], None],
         ask_aaa: Callable[[AskAaa], None],
         clock: Callable[[], Moment],
     ) -> None:
         self.engine = engine
         self.transport = transport
-        self.keepers = keepers
+        self.log = log
         self._alarm = alarm
         self._ask_aaa = ask_aaa
         self._clock = clock
@@ -98,6 +97,9 @@ class Daemon:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
         self.watch(self._woken.fileno(), self._handle_signals)
+        descriptor = log.fileno()
+        if descriptor is not None:
+            self.watch(descriptor, lambda: log.handle(clock()))
         for ring in transport.rings:
             self.watch(ring.fileno(), partial(self._drain, ring))
 
@@ -138,15 +140,22 @@ class Daemon:
             if now.steady >= due:
                 housekeeping(now)
                 due = now.steady + HOUSEKEEPING_S
-            deadline = self.engine.next_deadline()
-            if deadline is not None and deadline <= now.steady:
-                self.perform(None, outcome(self.engine.handle_timer(now)), now)
-                deadline = self.engine.next_deadline()
-            until = due if deadline is None else min(due, deadline)
+            until = min(due, self._keep_time(now))
             for descriptor, _ in self._epoll.poll(max(0.0, until - now.steady)):
                 ready = self._ready.get(descriptor)
                 if ready is not None:  # an earlier one of this turn may have closed it
                     ready()
+
+    def _keep_time(self, now: Moment) -> float:
+        """Does what is due; when the next thing will be, s of the steady clock."""
+        if _due(self.log.next_deadline(), now):
+            self.log.handle(now)
+        if self.log.leads and _due(self.engine.next_deadline(), now):
+            self.perform(None, outcome_of(self.engine.handle_timer(now)), now)
+        found = [self.log.next_deadline()]
+        if self.log.leads:
+            found.append(self.engine.next_deadline())
+        return min((at for at in found if at is not None), default=math.inf)
 
     def close(self) -> None:
         signal.set_wakeup_fd(-1)
@@ -173,11 +182,10 @@ class Daemon:
         """What was decided on a batch (or, without a ring, on anything else)."""
         records = [decided.records.tobytes()] if len(decided.records) else []
         if decided.effects:
-            records += [effect.records for effect in decided.effects if type(effect) is Log]
+            records += [effect.records for effect in decided.effects if type(effect) is Records]
         if records:
             kept = b"".join(records)
-            for keeper in self.keepers:
-                keeper.append(kept, now)
+            self.log.append(kept, now)
         if ring is not None:
             if len(decided.to_member):
                 self.transport.relay_rows(ring, decided.to_member, decided.member)
@@ -203,3 +211,7 @@ class Daemon:
         self.transport.flush()
         for found in alarms:
             self._alarm(found)
+
+
+def _due(deadline: float | None, now: Moment) -> bool:
+    return deadline is not None and deadline <= now.steady

@@ -12,7 +12,7 @@ import errno
 import socket
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,14 @@ CONTROL: Final = np.dtype(  # struct cmsghdr with its one number, aligned
 )
 assert CONTROL.itemsize == 24
 CONTROL_LENGTH: Final = 18  # without the padding
+
+
+class Alone(NamedTuple):
+    """A datagram that no row of a batch holds."""
+
+    payload: bytes
+    source: Endpoint
+    destination: int  # the address that it was sent to
 
 
 @dataclass(slots=True)
@@ -178,7 +186,7 @@ class Datagrams:
         self.traffic = Traffic()
         self.socket = open_socket(address, port)
         self.sender = Sender(self.socket, self.traffic)
-        self.overlong: list[tuple[bytes, Endpoint]] = []
+        self.alone: list[Alone] = []
         self.destination = np.full(ring, address, np.uint32)
         # A message that is longer than its row runs on into the row's part of `rest`.
         octets = np.zeros((ring, WIDTH), np.uint8)
@@ -206,7 +214,7 @@ class Datagrams:
 
     def receive(self) -> bool:
         """Reads what waits, a ring of it at most; whether anything came."""
-        self.overlong = []
+        self.alone = []
         count = mmsg.receive(self.socket.fileno(), self._headers)
         batch = self.batch
         batch.count = count
@@ -217,10 +225,10 @@ class Datagrams:
         batch.address[:count] = self._names["address"][:count]
         batch.port[:count] = self._names["port"][:count]
         if batch.length[:count].max() > WIDTH:
-            self._set_overlong_apart(count)
+            self._set_apart(count)
         return True
 
-    def _set_overlong_apart(self, count: int) -> None:
+    def _set_apart(self, count: int) -> None:
         batch = self.batch
         for row in np.flatnonzero(batch.length[:count] > WIDTH).tolist():
             if self._headers["flags"][row] & socket.MSG_TRUNC:
@@ -228,7 +236,8 @@ class Datagrams:
                 continue
             rest = self._rest[row, : batch.length[row] - WIDTH]
             payload = batch.octets[row].tobytes() + rest.tobytes()
-            self.overlong.append((payload, Endpoint(int(batch.address[row]), int(batch.port[row]))))
+            source = Endpoint(int(batch.address[row]), int(batch.port[row]))
+            self.alone.append(Alone(payload, source, self.address))
         fits = np.flatnonzero(batch.length[:count] <= WIDTH)
         batch.count = len(fits)
         for column in (batch.octets, batch.length, batch.address, batch.port):
@@ -251,16 +260,21 @@ def open_socket(address: int, port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
         opened.setblocking(False)
-        for forced, usual in (
-            (SO_RCVBUFFORCE, socket.SO_RCVBUF),
-            (SO_SNDBUFFORCE, socket.SO_SNDBUF),
-        ):
-            try:
-                opened.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
-            except PermissionError:  # without CAP_NET_ADMIN net.core.rmem_max is the limit
-                opened.setsockopt(socket.SOL_SOCKET, usual, BUFFER)
+        enlarge(opened)
         opened.bind((socket.inet_ntoa(_ADDRESS.pack(address)), port))
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def enlarge(opened: socket.socket) -> None:
+    """Room for a burst. Without CAP_NET_ADMIN net.core.rmem_max and wmem_max are the limits."""
+    for forced, usual in (
+        (SO_RCVBUFFORCE, socket.SO_RCVBUF),
+        (SO_SNDBUFFORCE, socket.SO_SNDBUF),
+    ):
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+        except PermissionError:
+            opened.setsockopt(socket.SOL_SOCKET, usual, BUFFER)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import AgentConfig, Member, Role
-from .datagrams import Datagrams, Traffic
+from .datagrams import Alone, Datagrams, Traffic
 from .engine.batch import Batch
 from .engine.effects import Endpoint
 
@@ -23,11 +23,11 @@ Columns = NDArray[Any]
 
 
 class Ring(Protocol):
-    """Where datagrams come in. `batch`, `destination` and `overlong` are what came last."""
+    """Where datagrams come in. `batch`, `destination` and `alone` are what came last."""
 
     batch: Batch
     destination: Columns  # u4[ring]: the address that each datagram was sent to, host order
-    overlong: list[tuple[bytes, Endpoint]]  # too long for a row of the batch
+    alone: list[Alone]  # what no row of the batch holds
 
     def fileno(self) -> int: ...
 
@@ -89,7 +89,7 @@ class PlainUdp:
             self.close()
             error.filename = f"{_text(address)}:{config.port}"
             raise
-        self.rings: tuple[Datagrams, ...] = tuple(self._sockets.values())
+        self.rings: tuple[Ring, ...] = tuple(self._sockets.values())
         self._own = self._sockets[own[0]]
         self._answers = self._sockets.get(self._virtual, self._own)
         lans = {lan.name for lan in config.lans}
@@ -139,7 +139,7 @@ class PlainUdp:
             yield f"{_text(address)}:{self._port}", found.traffic
 
     def dropped(self) -> int:
-        return sum(ring.dropped() for ring in self.rings)
+        return sum(ring.dropped() for ring in self._sockets.values())
 
     def close(self) -> None:
         for opened in self._sockets.values():

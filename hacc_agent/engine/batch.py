@@ -7,13 +7,15 @@ ordinary is taken out of the batch and decided on alone, by the same rules (`eng
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .effects import Effect
-from .record import Records
+from .record import RECORD, Records
 
 
 @dataclass(slots=True)
@@ -50,3 +52,13 @@ class Outcome:
     port: NDArray[Any]  # u2
     link: NDArray[Any]  # u8
     effects: tuple[Effect, ...]  # of the datagrams that were decided on alone, in their order
+
+
+_NO_RECORDS: Final = np.zeros(0, RECORD)
+_NO_ROWS: Final = np.zeros(0, np.int64)
+
+
+def outcome_of(effects: Iterable[Effect]) -> Outcome:
+    """What was decided without columns: of a timer, or of datagrams one by one."""
+    none = _NO_ROWS
+    return Outcome(_NO_RECORDS, none, none, none, none, none, none, tuple(effects))

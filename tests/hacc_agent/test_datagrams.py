@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hacc_agent.datagrams import LONGEST, RING, SEGMENTS, WIDTH, Datagrams
+from hacc_agent.datagrams import LONGEST, RING, SEGMENTS, WIDTH, Alone, Datagrams
 from hacc_agent.engine.effects import Endpoint
 
 HERE = 0x7F00_0001
@@ -72,11 +72,11 @@ def test_what_does_not_fit_in_a_row_is_given_alone(ring: Datagrams, peer: socket
     assert ring.receive()
     assert [payload for payload, *_ in rows(ring)] == [b"a", b"c", b"f"]
     origin = Endpoint(HERE, port_of(peer))
-    assert ring.overlong == [(sent[1], origin), (sent[3], origin)]
+    assert ring.alone == [Alone(sent[1], origin, HERE), Alone(sent[3], origin, HERE)]
     assert (ring.traffic.received, ring.traffic.oversized) == (6, 1)
     peer.sendto(b"g", ("127.0.0.1", port_of(ring)))
     assert ring.receive()
-    assert ring.overlong == []
+    assert ring.alone == []
 
 
 def test_a_ring_takes_no_more_than_it_has_rows_for(ring: Datagrams, peer: socket.socket) -> None:

@@ -1,0 +1,198 @@
+"""What this router decides with: the engine of its role, over tables of the right size.
+
+A controller decides on whole batches. A member has an authenticator to compute for each request,
+which no column does for it, so it takes them one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from typing import Any, Final, Protocol
+
+from .config import AgentConfig, Role
+from .engine.batch import Outcome, outcome_of
+from .engine.cluster import Cluster, LeastLoaded
+from .engine.effects import Effect, Endpoint, Moment
+from .engine.home_agent import HomeAgent
+from .engine.slots import Slots
+from .engine.table import Table
+from .transport import Ring
+
+PENDING: Final = 1 << 18
+"""Requests that wait for a reply: more than a second of what is admitted by default."""
+
+SPARE: Final = 1.25
+"""Rows for a binding that may be held: mobile nodes with several care-of addresses, and on a member
+those whose last Identification is remembered."""
+
+
+class Engine(Protocol):
+    """A role, as the daemon drives it."""
+
+    tables: tuple[Table, ...]  # the bindings, then, on a controller, pending requests
+
+    def receive(self, ring: Ring, now: Moment) -> Outcome:
+        """Decides on all that a ring holds."""
+        ...
+
+    def next_deadline(self) -> float | None: ...
+
+    def handle_timer(self, now: Moment) -> Iterable[Effect]: ...
+
+    def apply(self, records: bytes) -> None:
+        """What a journal or another router says."""
+        ...
+
+    def clear(self) -> None:
+        """Empty tables again: another router's state follows."""
+        ...
+
+    def digest(self) -> int:
+        """The same for the same content, whatever its order."""
+        ...
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Records that make the same state, in blocks, each as it is when it is taken."""
+        ...
+
+    def counted(self) -> dict[str, Any]:
+        """Counters, by the names that `hacc-agent status` shows."""
+        ...
+
+    def serving(self, slot: int) -> int | None:
+        """The member that serves a slot; on a member None: all is its own."""
+        ...
+
+
+def engine(config: AgentConfig, clock: Callable[[], Moment]) -> Engine:
+    """The engine of the configuration's role, with empty tables."""
+    return Controller(config, clock) if config.role is Role.CONTROLLER else Member(config)
+
+
+def seed(config: AgentConfig) -> int:
+    """Of the hash of NAIs: the same on all of a cluster's routers, since records carry hashes."""
+    named = f"{config.cluster} {config.home_agent_address}".encode()
+    return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little")
+
+
+class Controller:
+    """The cluster's one Home Agent, as mobile nodes see it."""
+
+    def __init__(self, config: AgentConfig, clock: Callable[[], Moment]) -> None:
+        self._config = config
+        self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        config = self._config
+        capacity = int(SPARE * sum(member.capacity for member in config.members))
+        table = Table(capacity, seed(config))
+        pending = table.beside(PENDING)
+        self.tables: tuple[Table, ...] = (table, pending)
+        self.slots = Slots(len(config.members))
+        self.cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
+
+    def receive(self, ring: Ring, now: Moment) -> Outcome:
+        effects = [
+            effect
+            for payload, source, _ in one_by_one(ring)
+            for effect in self.cluster.receive(payload, source, now)
+        ]
+        return outcome_of(effects)
+
+    def next_deadline(self) -> float | None:
+        return self.cluster.next_deadline()
+
+    def handle_timer(self, now: Moment) -> Iterable[Effect]:
+        return self.cluster.handle_timer(now)
+
+    def apply(self, records: bytes) -> None:
+        self.cluster.apply(records, self._clock())
+
+    def digest(self) -> int:
+        bindings, pending = (table.digest() for table in self.tables)
+        return bindings ^ pending
+
+    def snapshot(self) -> Iterator[bytes]:
+        moved = self.slots.snapshot()
+        if moved:
+            yield moved
+        for table in self.tables:
+            yield from table.snapshot()
+
+    def counted(self) -> dict[str, Any]:
+        counters = self.cluster.counters
+        return {field.name: getattr(counters, field.name) for field in fields(counters)}
+
+    def serving(self, slot: int) -> int | None:
+        return int(self.slots.member_of[slot])
+
+
+class Member:
+    """A Home Agent of the cluster, or a backup."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self.clear()
+
+    def clear(self) -> None:
+        config = self._config
+        assert config.max_bindings is not None  # config.parse has seen to it
+        table = Table(int(SPARE * config.max_bindings), seed(config))
+        self.tables: tuple[Table, ...] = (table,)
+        self.home_agent = HomeAgent(config, table, os.urandom)
+
+    def receive(self, ring: Ring, now: Moment) -> Outcome:
+        decide = self.home_agent.receive
+        return outcome_of(
+            [
+                effect
+                for payload, source, destination in one_by_one(ring)
+                for effect in decide(payload, source, destination, now)
+            ]
+        )
+
+    def next_deadline(self) -> float | None:
+        return self.home_agent.next_deadline()
+
+    def handle_timer(self, now: Moment) -> Iterable[Effect]:
+        return self.home_agent.handle_timer(now)
+
+    def apply(self, records: bytes) -> None:
+        self.home_agent.apply(records)
+
+    def digest(self) -> int:
+        return self.tables[0].digest()
+
+    def snapshot(self) -> Iterator[bytes]:
+        return self.tables[0].snapshot()
+
+    def counted(self) -> dict[str, Any]:
+        counters = self.home_agent.counters
+        return {
+            **counters.mib(),
+            "retransmissions": counters.retransmissions,
+            "discarded": dict(counters.discarded),
+            "revocations": dict(counters.revocations),
+        }
+
+    def serving(self, slot: int) -> int | None:  # noqa: ARG002  whatever it is
+        return None
+
+
+def one_by_one(ring: Ring) -> Iterator[tuple[bytes, Endpoint, int]]:
+    """Payload, source and destination of each datagram that a ring holds."""
+    batch = ring.batch
+    count = batch.count
+    if count:
+        octets = batch.octets[:count].tobytes()
+        width = batch.octets.shape[1]
+        columns = (batch.length, batch.address, batch.port, batch.link, ring.destination)
+        lists = [column[:count].tolist() for column in columns]
+        for row, (length, address, port, link, to) in enumerate(zip(*lists, strict=True)):
+            at = row * width
+            yield octets[at : at + length], Endpoint(address, port, link), to
+    yield from ring.alone

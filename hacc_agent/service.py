@@ -1,0 +1,143 @@
+"""`hacc-agent run`, from its file to a running daemon and to a clean stop.
+
+What can be refused is refused before the first packet is taken, in the order of what a person can
+mend: addresses and ports, rights, the journal. Then only is anything read that a stranger sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from . import __version__, privileges
+from .agentfile import load
+from .config import AgentConfig, Role, Transport
+from .daemon import Clock, Daemon
+from .engine.effects import AskAaa, Moment
+from .link import LinkError
+from .logs import Logs
+from .notify import Notifier
+from .recovery import JournalError
+from .replica import Replica
+from .roles import engine
+from .transport import PlainUdp
+
+
+class CannotStart(Exception):
+    """Why the daemon does not start, with what to do about it."""
+
+
+class Service:
+    """A configuration, running."""
+
+    def __init__(self, config: AgentConfig, logs: Logs, stack: ExitStack) -> None:
+        """Opens and loads everything; `stack` closes it. Raises `CannotStart`."""
+        self.config = config
+        self.logs = logs
+        self.notifier = Notifier(os.environ)
+        stack.callback(self.notifier.close)
+        self.clock = Clock()
+        self.transport = open_transport(config)
+        stack.callback(self.transport.close)
+        self.engine = engine(config, self.clock)
+        try:
+            self.replica = Replica(config, self.engine, os.urandom, logs.limited)
+            self._load()
+        except (JournalError, LinkError) as error:
+            raise CannotStart(str(error)) from error
+        stack.callback(self._close_replica)
+        privileges.drop(privileges.NEEDED, privileges.account())
+        self.daemon = Daemon(
+            self.engine, self.transport, self.replica, logs.alarm, self._ask_aaa, self.clock
+        )
+        stack.callback(self.daemon.close)
+        self.daemon.on_signal(signal.SIGTERM, self.daemon.stop)
+        self.daemon.on_signal(signal.SIGINT, self.daemon.stop)
+
+    def _load(self) -> None:
+        began = time.monotonic()
+        recovered = self.replica.open(self.clock())
+        self.clock.not_before(recovered.steady)
+        self.logs.info(
+            "journal read",
+            records=recovered.records,
+            groups=recovered.groups,
+            torn_octets=recovered.torn,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def run(self) -> None:
+        """Until somebody stops it."""
+        config = self.config
+        now = self.clock()
+        if config.role is Role.CONTROLLER and config.link is not None:
+            self.replica.follow(now)  # until the first request says that we are the active one
+        else:
+            self.replica.lead(now)
+        self.logs.info(
+            "serving",
+            version=__version__,
+            role=config.role.value,
+            name=config.name,
+            cluster=config.cluster,
+            bindings=self.bindings,
+        )
+        self.notifier.ready(self._status_line())
+        self.daemon.run(self._keep_house)
+        self.notifier.stopping("writing the journal")
+
+    @property
+    def bindings(self) -> int:
+        return len(self.engine.tables[0])
+
+    def _keep_house(self, _now: Moment) -> None:
+        self.notifier.alive(self._status_line())
+        self.logs.tick()
+
+    def _status_line(self) -> str:
+        return f"{self.config.role} of {self.config.cluster}, {self.bindings} bindings"
+
+    def _close_replica(self) -> None:
+        self.replica.close(self.clock())
+        self.logs.info("stopped", bindings=self.bindings)
+
+    def _ask_aaa(self, asked: AskAaa) -> None: ...
+
+
+def open_transport(config: AgentConfig) -> PlainUdp:
+    """Raises `CannotStart`."""
+    if config.transport is Transport.FRAMES:
+        raise CannotStart("frames: not yet")
+    try:
+        return PlainUdp(config)
+    except OSError as error:
+        hints = {
+            errno.EADDRINUSE: "is another hacc-agent, or another Home Agent, running?",
+            errno.EADDRNOTAVAIL: "no interface of this router has that address",
+            errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE",
+        }
+        hint = hints.get(error.errno or 0, "")
+        reason = (error.strerror or str(error)).lower()
+        raise CannotStart(
+            f"{error.filename} (UDP): {reason}" + (f" [hint: {hint}]" if hint else "")
+        ) from error
+
+
+def run(file: Path) -> int:
+    """Until somebody stops it; the exit code. Raises `Unusable`."""
+    config = load(file)
+    logs = Logs(sys.stderr.fileno(), time.time, sys.stderr.isatty())
+    with ExitStack() as stack:
+        stack.callback(logs.close)
+        try:
+            service = Service(config, logs, stack)
+        except CannotStart as error:
+            logs.error("cannot start", why=str(error))
+            return 1
+        service.run()
+    return 0

@@ -1,0 +1,205 @@
+"""A cluster on loopback: the golden site's routers as processes, with plain UDP between them.
+
+Each cluster has a network of its own in 127.0.0.0/8, so that tests run side by side; a router's
+address in it ends as in the golden site. The daemons are those of `hacc-agent run`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from hacc_agent.config import SEALED, AgentConfig, Algorithm, Transport, parse, to_toml
+from hacc_agent.wire import (
+    ExtensionType,
+    Key,
+    NetworkAccessIdentifier,
+    RegistrationReply,
+    RegistrationRequest,
+    RequestFlags,
+    authenticate,
+)
+from hacc_agent.wire import parse as parse_message
+from tasks.compile import compile_site
+from tasks.intent import load_site
+
+ROOT = Path(__file__).resolve().parent.parent
+(WEST,) = compile_site(load_site(ROOT / "tests/golden/site"))
+
+SECRET = "0123456789abcdef" * 2
+"""In place of every sealed secret."""
+
+PORT = 10434
+PATIENCE_S = 20.0
+
+
+def own_network() -> str:
+    """The first three octets of a network that no other test process uses at this time."""
+    number = os.getpid() & 0x7FFF
+    return f"127.{128 | number >> 8}.{number & 0xFF}"
+
+
+def agent_config(host: str, folder: Path, network: str) -> AgentConfig:
+    """A golden router's configuration, moved to loopback, its files in a folder."""
+    golden = WEST.device(host).agent
+    assert golden is not None
+    text = SEALED.sub(SECRET, to_toml(golden)).replace("198.18.1.", f"{network}.")
+    text = re.sub(r'(home_agent_address = )".*"', rf'\1"{network}.100"', text)
+    text = re.sub(r'interface = ".*"', 'interface = "lo"', text)
+    return dataclasses.replace(
+        parse(text, "agent.toml"),
+        transport=Transport.UDP,
+        port=PORT,
+        state_directory=str(folder / "state"),
+        runtime_directory=str(folder / "run"),
+    )
+
+
+@dataclass(slots=True)
+class Agent:
+    """A daemon, and what it has said."""
+
+    config: AgentConfig
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "agent.toml"
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "log").read_bytes().split(b"\n")[:-1]
+        return [json.loads(line) if line.startswith(b"{") else {"event": line} for line in lines]
+
+    def start(self) -> None:
+        """Returns when it serves. Fails with its own words when it does not."""
+        self.launch()
+        self.wait_for("serving")
+
+    def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(to_toml(self.config))
+        command = (sys.executable, "-m", "hacc_agent", "run", "-c", str(self.file), *arguments)
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
+            )
+        return self.process
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """The first line that says so."""
+        assert self.process is not None
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            for line in self.said:
+                if line["event"] == event:
+                    return line
+            assert not ended, f"{self.config.name} has ended: {self.said}"
+            time.sleep(0.01)
+        raise AssertionError(f"{self.config.name} did not say {event!r}: {self.said}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+
+@dataclass(slots=True)
+class Loopback:
+    """A cluster's daemons and a mobile node's side of it."""
+
+    network: str
+    agents: dict[str, Agent] = field(default_factory=dict)
+
+    def __getitem__(self, host: str) -> Agent:
+        return self.agents[host]
+
+    @property
+    def home_agent(self) -> IPv4Address:
+        return IPv4Address(f"{self.network}.100")
+
+
+@contextmanager
+def cluster(folder: Path, *hosts: str) -> Iterator[Loopback]:
+    """These routers of the golden site, running. All are ended at the end, whatever happens."""
+    made = Loopback(own_network())
+    for host in hosts:
+        made.agents[host] = Agent(agent_config(host, folder / host, made.network), folder / host)
+    try:
+        for agent in made.agents.values():
+            agent.start()
+        yield made
+    finally:
+        for agent in made.agents.values():
+            if agent.process is not None and agent.process.poll() is None:
+                agent.process.kill()
+                agent.process.wait()
+
+
+class MobileNode:
+    """A mobile node of the golden site's realm, together with its Foreign Agent's socket."""
+
+    SPI = 256
+    KEY = Key(Algorithm.HMAC_MD5, bytes.fromhex(SECRET))
+
+    def __init__(self, cluster: Loopback, name: str = "ann@example.net") -> None:
+        self.cluster = cluster
+        self.name = NetworkAccessIdentifier(name.encode())
+        self.address = IPv4Address(0)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((f"{cluster.network}.200", 0))
+        self.socket.settimeout(PATIENCE_S)
+        self._last = 0
+
+    def request(self, lifetime: int = 600) -> bytes:
+        """A request that nobody has sent before."""
+        seconds, part = divmod(time.time_ns(), 1_000_000_000)
+        identification = (seconds + 2_208_988_800 << 32) | (part << 32) // 1_000_000_000
+        self._last = max(self._last + 1, identification)
+        message = RegistrationRequest(
+            RequestFlags(0),
+            lifetime,
+            self.address,
+            self.cluster.home_agent,
+            IPv4Address(f"{self.cluster.network}.200"),
+            self._last,
+            (self.name,),
+        )
+        return authenticate(
+            message.to_bytes(), ExtensionType.MOBILE_HOME_AUTHENTICATION, self.SPI, self.KEY
+        )
+
+    def send(self, message: bytes) -> None:
+        self.socket.sendto(message, (str(self.cluster.home_agent), PORT))
+
+    def answer(self) -> RegistrationReply:
+        octets, source = self.socket.recvfrom(4096)
+        assert source == (str(self.cluster.home_agent), PORT)
+        reply = parse_message(octets)
+        assert isinstance(reply, RegistrationReply)
+        return reply
+
+    def register(self, lifetime: int = 600) -> RegistrationReply:
+        self.send(self.request(lifetime))
+        reply = self.answer()
+        if not int(self.address):
+            self.address = reply.home_address
+        return reply
+
+    def close(self) -> None:
+        self.socket.close()
