@@ -144,18 +144,15 @@ class _Pending:
     octets: bytes
     identification: int
     lifetime: int  # s
-    began: float  # first and last transmission
-    sent: float
-    wait: float  # s until the next one
-    renewal: bool
+    sent: float  # the first time, if it is repeated unchanged
 
 
 class MobileNode:
     """One subscriber. `token` is a source of chance, shared by all nodes of a population."""
 
     __slots__ = (
+        "_began",
         "_identifications",
-        "_last_sent",
         "_leaving",
         "_lifetime",
         "_nai",
@@ -184,8 +181,8 @@ class MobileNode:
         self._token = token
         self._visited: Visited | None = None
         self._pending: _Pending | None = None
-        self._wait = FIRST_WAIT
-        self._last_sent = float("-inf")
+        self._wait = FIRST_WAIT  # s, until the next request is sent again
+        self._began: float | None = None  # when it was sent first what has not been granted yet
         self._leaving = False
 
     def __str__(self) -> str:
@@ -215,16 +212,16 @@ class MobileNode:
         moved = before is None or before.care_of_address != visited.care_of_address
         if moved or before is None or visited.restarted_since(before):
             self._leaving = False
-            self._wait, self._lifetime = FIRST_WAIT, self.subscription.lifetime
-            return self._ask(now)
+            self._lifetime = self.subscription.lifetime
+            return self._begin(now)
         return b""
 
     def deregister(self, now: Moment) -> bytes:
         """Ask the Home Agent to forget the binding with this care-of address."""
         if self._visited is None:
             return b""
-        self._leaving, self._wait = True, FIRST_WAIT
-        return self._ask(now)
+        self._leaving = True
+        return self._begin(now)
 
     def fall_silent(self) -> None:
         """Switched off: nothing is retransmitted or renewed any more."""
@@ -236,8 +233,8 @@ class MobileNode:
             return b""
         pending = self._pending
         if pending is None or not self._identifications.repeats:
-            return self._ask(now, pending)
-        self._sent(pending, now)
+            return self._ask(now)
+        self._arm(now)
         return pending.octets
 
     def receive(self, octets: bytes, now: Moment) -> Answer:
@@ -256,22 +253,24 @@ class MobileNode:
             mismatch = code == _MISMATCH
             self._identifications.answered(identification, mismatch=mismatch, now=now)
         self._pending, self.last_code = None, code
+        began, renewed = self._began or now.steady, self.registered(now.steady)
         if code in ACCEPTING:
             self._accepted(pending, lifetime, home_address, home_agent)
+            ending = Ending.ACCEPTED
         else:
-            self._denied(octets, code, lifetime, now)
-        return Answer(
-            Ending.ACCEPTED if code in ACCEPTING else Ending.DENIED,
-            code,
-            now.steady - pending.began,
-            pending.renewal,
-            pending.lifetime,
-        )
+            self._denied(octets, code, lifetime)
+            ending = Ending.DENIED
+        return Answer(ending, code, now.steady - began, renewed, pending.lifetime)
 
     # How it is done -------------------------------------------------------------------------
 
-    def _ask(self, now: Moment, before: _Pending | None = None) -> bytes:
-        """A new request; `before`: the one that nobody has answered."""
+    def _begin(self, now: Moment) -> bytes:
+        """Ask for something else than before: whatever was under way does not count any more."""
+        self._wait, self._began = FIRST_WAIT, None
+        return self._ask(now)
+
+    def _ask(self, now: Moment) -> bytes:
+        """A new request."""
         visited = self._visited
         assert visited is not None  # a node without a link has no deadline
         lifetime = 0 if self._leaving else min(self._lifetime, visited.lifetime)
@@ -292,24 +291,16 @@ class MobileNode:
             association.spi,
             association.key,
         )
-        pending = _Pending(
-            octets,
-            identification,
-            lifetime,
-            now.steady if before is None else before.began,
-            now.steady,
-            FIRST_WAIT if before is None else before.wait,
-            self.registered(now.steady) if before is None else before.renewal,
-        )
-        self._pending = pending
-        self._sent(pending, now)
+        self._pending = _Pending(octets, identification, lifetime, now.steady)
+        if self._began is None:
+            self._began = now.steady
+        self._arm(now)
         return octets
 
-    def _sent(self, pending: _Pending, now: Moment) -> None:
-        """Arm the next retransmission: each waits twice as long as the one before (3.6.3)."""
-        pending.sent = self._last_sent = now.steady
-        self.deadline = now.steady + pending.wait
-        pending.wait = min(2 * pending.wait, LONGEST_WAIT)
+    def _arm(self, now: Moment) -> None:
+        """When to send again: each wait is twice the one before (3.6.3)."""
+        self.deadline = now.steady + self._wait
+        self._wait = min(2 * self._wait, LONGEST_WAIT)
 
     def _authentic(self, octets: bytes, authentications: list[int]) -> bool:
         """Exactly one Mobile-Home Authentication Extension, of our SPI and key (3.6.2.1)."""
@@ -325,7 +316,7 @@ class MobileNode:
         self, pending: _Pending, lifetime: int, home_address: int, home_agent: int
     ) -> None:
         """The lifetime counts from when the request was sent (3.6.2.2)."""
-        self._wait = FIRST_WAIT
+        self._wait, self._began = FIRST_WAIT, None
         if home_address != int(self.home_address):
             self.home_address = IPv4Address(home_address)
         if home_agent != int(self.home_agent):  # it was assigned (RFC 4433)
@@ -337,30 +328,28 @@ class MobileNode:
         if lifetime == INFINITE_LIFETIME:
             self.expires, self.deadline = float("inf"), None
             return
-        # A request that was repeated unchanged may have been answered the first time.
-        begin = pending.began if self._identifications.repeats else pending.sent
-        self.expires = begin + lifetime
+        self.expires = pending.sent + lifetime
         self.deadline = self.expires - min(RENEWAL, lifetime * RENEWAL_PART)
 
-    def _denied(self, octets: bytes, code: int, lifetime: int, now: Moment) -> None:
-        """Set the deadline of another attempt, or none. An earlier binding stays what it was."""
+    def _denied(self, octets: bytes, code: int, lifetime: int) -> None:
+        """Prepare another attempt, or none. An earlier binding stays what it was.
+
+        The attempt comes when the request would have been sent again without an answer: never two
+        within a second, and ever more rarely while the denials last.
+        """
         repair = REPAIRS.get(code, Repair.GIVE_UP)
-        wait = self._wait
-        self._wait = min(2 * self._wait, LONGEST_WAIT)
         if repair is Repair.SHORTEN and 0 < lifetime < self._lifetime:
             self._lifetime = lifetime
-        elif repair is Repair.OTHER_HOME_AGENT and (other := _named_home_agent(octets)):
-            if other == self.home_agent:
+        elif repair is Repair.OTHER_HOME_AGENT:
+            other = _named_home_agent(octets)
+            if other is None or other == self.home_agent:
                 repair = Repair.GIVE_UP
-            self.home_agent = other
-        elif repair in (Repair.SHORTEN, Repair.OTHER_HOME_AGENT):
+            else:
+                self.home_agent = other
+        elif repair is Repair.SHORTEN:
             repair = Repair.GIVE_UP
         if repair is Repair.GIVE_UP:
             self.deadline = None
-        elif repair is Repair.WAIT:
-            self.deadline = now.steady + wait
-        else:  # at once, but never two requests within a second
-            self.deadline = max(now.steady, self._last_sent + wait)
 
 
 def _named_home_agent(octets: bytes) -> IPv4Address | None:

@@ -58,6 +58,7 @@ class Tally:
     denials: Counter[int] = field(default_factory=Counter)  # by code
     discarded: Counter[Ending] = field(default_factory=Counter)  # replies, by why
     unsent: int = 0  # datagrams that this machine did not take
+    dropped: int = 0  # datagrams that came faster than we read them
     latencies: Latencies = field(default_factory=Latencies)
 
     def answered(self, answer: Answer) -> None:
@@ -120,6 +121,7 @@ class Report:
             "requests": tally.requests,
             "retransmissions": tally.retransmissions,
             "unsent": tally.unsent,
+            "dropped": tally.dropped,
             "discarded": {why.value: count for why, count in tally.discarded.items()},
             "latency_ms": {
                 **{name: round(1e3 * latencies.percentile(part), 3) for name, part in _SHOWN},
@@ -152,6 +154,8 @@ class Report:
         ]
         if tally.unsent:
             found.append(f"{tally.unsent} datagrams did not leave this machine")
+        if tally.dropped:
+            found.append(f"{tally.dropped} datagrams came faster than they were read")
         found += [f"not registered: {left}" for left in self.without]
         if self.registered:
             found.append(f"their bindings end by themselves within {self.bindings_end:.0f} s")

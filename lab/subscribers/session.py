@@ -98,7 +98,9 @@ class Session:
             for descriptor, _ in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
                 self._receive(self._numbers[descriptor])
         self._progress(self._population, self._clock.now())
-        self._population.tally.unsent = sum(one.traffic.unsent for one in self._sockets)
+        tally = self._population.tally
+        tally.unsent = sum(one.traffic.unsent for one in self._sockets)
+        tally.dropped = sum(one.dropped() for one in self._sockets)
 
     def _over(self, now: Moment) -> bool:
         population = self._population
@@ -121,7 +123,7 @@ class Session:
         for row, (length, address, port) in enumerate(zip(lengths, addresses, ports, strict=True)):
             payload = octets[row, :length].tobytes()
             out += self._population.receive(number, payload, address, port, now)
-        for payload, source in ring.overlong:
+        for payload, source, _ in ring.alone:
             out += self._population.receive(number, payload, source.address, source.port, now)
         self._send(out)
 

@@ -12,6 +12,7 @@ from hacc_agent import config
 from hacc_agent.config import AgentConfig, Algorithm, Replay
 from hacc_agent.engine.effects import Endpoint, Moment, Send
 from hacc_agent.engine.home_agent import HomeAgent
+from hacc_agent.engine.record import Kind
 from hacc_agent.engine.table import Table
 from hacc_agent.wire import (
     Authentication,
@@ -128,16 +129,32 @@ class World:
         told: AgentConfig,
         seed: int = 1,
         lost: Callable[[bytes], bool] = lambda _: False,
+        ahead: float = 0.0,
     ) -> None:
+        """`ahead`: seconds by which the Home Agent's time of day is ahead of the nodes'."""
         self.seconds = 0.0
-        self.home = HomeAgent(told, Table(10_000, 1), random.Random(2).randbytes)
+        self.table = Table(10_000, 1)
+        self.home = HomeAgent(told, self.table, random.Random(2).randbytes)
         self.population = Population(subscriptions, agents, schedule, seed, at(0))
         self.sent: list[bytes] = []  # everything that crossed the network
         self._lost = lost
+        self._ahead = ahead
 
     @property
     def now(self) -> Moment:
         return at(self.seconds)
+
+    @property
+    def bindings(self) -> dict[int, tuple[int, float]]:
+        """Home address -> care-of address and end (s of the steady clock), as the Home Agent says.
+
+        A node with two bindings would be one too many: none of ours asks for that.
+        """
+        rows = self.table.rows
+        found = rows[rows["kind"] == Kind.BINDING]
+        assert len(set(found["home_address"].tolist())) == len(found)
+        columns = (found[name].tolist() for name in ("home_address", "care_of_address", "expires"))
+        return {home: (care_of, expires) for home, care_of, expires in zip(*columns, strict=True)}
 
     def until(self, seconds: float) -> World:
         """Let time pass, from deadline to deadline; the network takes a millisecond."""
@@ -170,5 +187,6 @@ class World:
     def _answer(self, datagram: Datagram) -> list[Send]:
         care_of = int(self.population.agents[datagram.agent].address)
         source = Endpoint(care_of, 434)
-        effects = self.home.receive(datagram.payload, source, datagram.address, self.now)
+        theirs = self.now._replace(wall=self.now.wall + self._ahead)
+        effects = self.home.receive(datagram.payload, source, datagram.address, theirs)
         return [one for one in effects if isinstance(one, Send)]
