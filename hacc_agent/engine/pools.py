@@ -51,8 +51,9 @@ class Pool:
         for index, first in enumerate(self._firsts):
             taken = self._taken[index]
             if first <= address < first + len(taken):
-                taken[address - first] = _TAKEN
-                self._at = (index, address - first + 1)
+                if not taken[address - first]:
+                    taken[address - first] = _TAKEN
+                    self._at = (index, address - first + 1)
                 return True
         return False
 

@@ -1,15 +1,19 @@
-"""What an accepted request changes: records, as a function of the case alone (RFC 5944, 3.8.2.2)."""
+"""What an accepted request changes: records, a function of the case alone (RFC 5944, 3.8.2.2)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...wire import RequestFlags
+from ...wire import LOW_32, RequestFlags, RevocationSupport, RevocationSupportFlags
 from ...wire.registry import INFINITE_LIFETIME
-from ..record import STRUCT, Kind, Row, Trait, name_records
+from ..effects import Moment
+from ..record import STRUCT, Kind, Row, Trait
 from .case import Case
+from .networks import acknowledge, routed
 from .replay import is_near
+from .service import Service
 
 NEVER = 0xFFFFFFFF
 """When a binding of infinite lifetime expires: a second that the steady clock does not reach."""
@@ -23,6 +27,8 @@ _GRANTABLE = int(
 )
 _SIMULTANEOUS = int(RequestFlags.SIMULTANEOUS)
 _BINDING, _CLOSED, _UNBOUND = int(Kind.BINDING), int(Kind.CLOSED), int(Kind.UNBOUND)
+_DYNAMIC, _NONCE, _NETWORKS = int(Trait.DYNAMIC), int(Trait.NONCE), int(Trait.NETWORKS)
+_REVOCABLE, _INFORM = int(Trait.REVOCABLE), int(Trait.INFORM)
 _pack = STRUCT.pack
 
 
@@ -33,6 +39,8 @@ class Acceptance(NamedTuple):
     home_address: int
     lifetime: int  # s
     nonce: int  # the one that the next request has to carry
+    for_mobile: bytes = b""  # extensions of the reply, before the mobile node's authenticator
+    for_foreign: bytes = b""  # and behind it
 
 
 def accept(case: Case, nonce: int) -> Acceptance:
@@ -47,26 +55,33 @@ def remember_nonce(case: Case, nonce: int) -> bytes:
     association = case.association
     assert association is not None
     told = {"spi": association.spi, "nonce": nonce}
+    if not case.rows and case.service.table.full:
+        return b""
     if case.rows:
-        rows = [row._replace(traits=row.traits | Trait.NONCE, **told) for row in case.rows]
+        rows = [row._replace(traits=row.traits | _NONCE, **told) for row in case.rows]
         return b"".join(_pack(*row) for row in rows)
     hashed, records = _identity(case)
-    return records + _pack(*_memory_of(case, case.home_address, hashed, Trait.NONCE, nonce))
+    return records + _pack(*_memory_of(case, case.home_address, hashed, _NONCE, nonce))
 
 
-def closed(row: Row, now: float, wall: float, tolerance: int) -> bytes:
+def closed(service: Service, row: Row, now: Moment) -> bytes:
     """Records of the end of a binding that its mobile node did not ask for.
 
-    Its last request could be replayed as long as its timestamp is near our clock; after that, or
-    under nonces, which are used up, the row may go (but not a nonce that is still to come).
+    Its last request could be replayed as long as its timestamp is near our clock; after that the
+    row may go. A nonce that is still to come is kept as long, for the sake of a quick return.
     """
     ended = unbound(row.home_address, row.care_of_address, row.nai)
     if row.kind != _BINDING:
         return ended
-    if row.traits & Trait.NONCE or is_near(row.identification, wall, tolerance):
-        kept = row._replace(kind=_CLOSED, lifetime=0, expires=math.ceil(now) + _memory(tolerance))
-        return ended + _pack(*kept)
+    tolerance = service.tolerance
+    if row.traits & _NONCE or is_near(row.identification, now.wall, tolerance):
+        ended += _pack(*remembered(row, math.ceil(now.steady) + _memory(tolerance)))
     return ended
+
+
+def remembered(row: Row, until: int) -> Row:
+    """A binding that ended, as long as its last Identification counts."""
+    return row._replace(kind=_CLOSED, lifetime=0, expires=until)
 
 
 def unbound(home_address: int, care_of_address: int, nai: int) -> bytes:
@@ -85,19 +100,19 @@ def _repeated(case: Case) -> Acceptance:
     left = row.lifetime
     if 0 < left < INFINITE_LIFETIME:
         left = max(0, min(left, row.expires - math.ceil(case.now.steady)))
-    return Acceptance(b"", row.home_address, left, row.nonce)
+    if not case.lifetime:
+        return Acceptance(b"", row.home_address, 0, row.nonce)
+    _, acknowledged = _networks(case, row.home_address)
+    for_mobile, for_foreign = _told(case, acknowledged)
+    return Acceptance(b"", row.home_address, left, row.nonce, for_mobile, for_foreign)
 
 
 def _identity(case: Case) -> tuple[int, bytes]:
     """Hash of the NAI that the mobile node is known by, and NAME records if it is new here."""
     nai = case.key[1]
-    if nai is None:
-        return 0, b""
-    rows = case.rows
-    if rows:
-        return rows[0].nai, b""
-    hashed = case.service.table.hash_nai(nai)
-    return hashed, name_records(nai, hashed)
+    if nai is not None and case.rows and case.rows[0].nai:
+        return case.rows[0].nai, b""
+    return case.service.table.names.introduce(nai) if nai is not None else (0, b"")
 
 
 def _registered(case: Case, nonce: int) -> Acceptance:
@@ -112,20 +127,27 @@ def _registered(case: Case, nonce: int) -> Acceptance:
     flags = case.flags & _GRANTABLE
     if service.simultaneous_bindings == 1:
         flags &= ~_SIMULTANEOUS
-    traits = 0
+    tunnel, support = case.tunnel, case.revocation_support
+    traits = tunnel.traits
     if home_address in subscriber.pool:
-        traits |= Trait.DYNAMIC
+        traits |= _DYNAMIC
     if association.nonces:
-        traits |= Trait.NONCE
+        traits |= _NONCE
+    if support is not None:
+        traits |= _REVOCABLE
+        if support.flags & RevocationSupportFlags.INFORM:
+            traits |= _INFORM
+    routes, acknowledged = _networks(case, home_address)
+    if acknowledged:
+        traits |= _NETWORKS
     care_of_address = case.care_of_address
     for row in rows:
         if row.care_of_address == care_of_address:
             continue
-        if not flags & _SIMULTANEOUS:
+        if row.kind == _CLOSED or not flags & _SIMULTANEOUS:
             records += unbound(row.home_address, row.care_of_address, row.nai)
         elif association.nonces:
             records += _pack(*row._replace(nonce=nonce))
-    steady = math.ceil(case.now.steady)
     source = case.source
     records += _pack(
         _BINDING,
@@ -134,21 +156,62 @@ def _registered(case: Case, nonce: int) -> Acceptance:
         home_address,
         care_of_address,
         source.address,
-        source.port,
+        0 if tunnel.awaits_keepalive else source.port,
         lifetime,
-        NEVER if lifetime == INFINITE_LIFETIME else steady + lifetime,
+        NEVER if lifetime == INFINITE_LIFETIME else math.ceil(case.now.steady) + lifetime,
         case.identification,
         hashed,
         association.spi,
-        0,
-        4,
+        support.timestamp if support is not None else 0,
+        tunnel.encapsulation,
         traits,
-        0,
+        tunnel.keepalive,
         nonce,
         case.granted_home_agent,
         0,
     )
-    return Acceptance(records, home_address, lifetime, nonce)
+    for_mobile, for_foreign = _told(case, acknowledged)
+    return Acceptance(records + routes, home_address, lifetime, nonce, for_mobile, for_foreign)
+
+
+def _networks(case: Case, home_address: int) -> tuple[bytes, bytes]:
+    """Records of the mobile networks that come and go, extensions that acknowledge them."""
+    subscriber = case.subscriber
+    assert subscriber is not None
+    held = case.service.mobile_networks
+    if case.plain and not subscriber.mobile_networks and not len(held):
+        return b"", b""
+    granted, acknowledged = acknowledge(
+        held, home_address, subscriber.mobile_networks, bool(subscriber.address), case.of_mobile
+    )
+    before = held.of(home_address)
+    return (
+        routed(home_address, before - granted, withdrawn=True)
+        + routed(home_address, granted - before),
+        acknowledged,
+    )
+
+
+def _told(case: Case, acknowledged: bytes) -> tuple[bytes, bytes]:
+    """What else the reply says, to the mobile node and to its Foreign Agent (3.8.3.3 b and d)."""
+    if case.plain:
+        return acknowledged, b""
+    tunnel, support = case.tunnel, case.revocation_support
+    co_located = case.flags & RequestFlags.DECAPSULATION != 0
+    for_mobile, for_foreign = acknowledged, b""
+    if co_located:
+        for_mobile += tunnel.reply
+    else:
+        for_foreign += tunnel.reply
+    if support is not None:
+        said = RevocationSupport(
+            int(case.now.wall) & LOW_32, support.flags & RevocationSupportFlags.INFORM
+        ).to_bytes()
+        if case.foreign is None:
+            for_mobile += said
+        else:
+            for_foreign += said
+    return for_mobile, for_foreign
 
 
 def _deregistered(case: Case, nonce: int) -> Acceptance:
@@ -159,21 +222,34 @@ def _deregistered(case: Case, nonce: int) -> Acceptance:
     hashed, records = _identity(case)
     home_address = case.home_address or (rows[0].home_address if rows else 0)
     care_of_address = case.care_of_address
-    everything = care_of_address in (home_address, case.home_address)
-    traits = Trait.NONCE if association.nonces else 0
+    everything = care_of_address == home_address
+    traits = _NONCE if association.nonces else 0
     if rows:
-        traits |= rows[0].traits & Trait.DYNAMIC
+        traits |= rows[0].traits & _DYNAMIC
     if everything:
         if rows:
             records += unbound(home_address, 0, hashed)
     else:
         for row in rows:
-            if row.care_of_address == care_of_address:
-                records += unbound(home_address, care_of_address, hashed)
+            if row.kind == _CLOSED or row.care_of_address == care_of_address:
+                records += unbound(home_address, row.care_of_address, hashed)
             elif association.nonces:
                 records += _pack(*row._replace(nonce=nonce))
-    records += _pack(*_memory_of(case, home_address, hashed, traits, nonce))
+    if everything or not _others(case.bindings, care_of_address):
+        records += withdrawn(case.service, home_address)
+    if rows or not case.service.table.full:
+        records += _pack(*_memory_of(case, home_address, hashed, traits, nonce))
     return Acceptance(records, home_address, 0, nonce)
+
+
+def _others(bindings: Iterable[Row], care_of_address: int) -> bool:
+    return any(row.care_of_address != care_of_address for row in bindings)
+
+
+def withdrawn(service: Service, home_address: int) -> bytes:
+    """Records that nothing is routed to a home address any more."""
+    held = service.mobile_networks
+    return routed(home_address, held.of(home_address), withdrawn=True) if len(held) else b""
 
 
 def _memory_of(case: Case, home_address: int, hashed: int, traits: int, nonce: int) -> Row:

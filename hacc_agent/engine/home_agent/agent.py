@@ -10,21 +10,33 @@ operator has to hear of.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import math
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from ...config import AgentConfig
-from ...wire import MessageType, ReplyCode
+from ...wire import (
+    MessageType,
+    RegistrationRevocation,
+    ReplyCode,
+    RevocationAcknowledgement,
+    RevocationFlags,
+    TunnelData,
+    WireError,
+    parse,
+)
 from ...wire.messages import REPLY
-from ..effects import Alarm, Effect, Endpoint, Log, Moment, Send
-from ..record import OCTETS, RECORD, STRUCT, Kind, Row, Trait
-from ..table import Table
-from .acceptance import accept, closed, remember_nonce
+from ..effects import Alarm, Answer, AskAaa, Effect, Endpoint, Log, Moment, Security, Send, Verdict
+from ..record import NETWORK, OCTETS, RECORD, STRUCT, Kind, Network, Row, Trait
+from ..table import Refused, Table
+from . import keepalive, revocation
+from .acceptance import accept, closed, remember_nonce, remembered, unbound, withdrawn
+from .associations import mobile_association
 from .case import Case
 from .counters import Counters
-from .decisions import Rule, first_broken
+from .decisions import NO_ROOM, Rule, Rulebook, Silence
 from .replay import outstanding_nonce, resynchronized, with_nonce
 from .service import Service
 
@@ -34,17 +46,36 @@ _ACCEPTED = int(ReplyCode.ACCEPTED)
 _ONE_BINDING = int(ReplyCode.ACCEPTED_ONE_BINDING)
 _STALE = int(ReplyCode.IDENTIFICATION_MISMATCH)
 _UNPROVEN = int(ReplyCode.MOBILE_NODE_AUTHENTICATION)
+_BINDING, _CLOSED, _UNBOUND = int(Kind.BINDING), int(Kind.CLOSED), int(Kind.UNBOUND)
+_NETWORK = int(Kind.NETWORK)
 _DYNAMIC = int(Trait.DYNAMIC)
+_HOME_AT, _TRAITS_AT = 4, 49  # offsets within a record
 _pack_reply = REPLY.pack
 
 SCAN_S: Final = 1.0
 """Seconds between looks for what has expired: lifetimes have the granularity of a second."""
 
-AT_ONCE: Final = 512
-"""Rows that one call of `handle_timer` ends: about 10 ms, so that requests do not wait longer."""
+AT_ONCE: Final = 256
+"""Rows that one call of `handle_timer` ends: some 10 ms, so that requests do not wait longer."""
 
 FEW: Final = 16
 """Records up to which one at a time is quicker than all as columns."""
+
+QUESTIONS: Final = 10_000
+"""That may wait for the AAA server; a request more is dropped, the mobile node asks again."""
+
+PATIENCE_S: Final = 60.0
+"""After which a question counts as unanswered, whatever became of who had to ask it."""
+
+
+class _Question(NamedTuple):
+    """A request that waits for the AAA server."""
+
+    payload: bytes
+    source: Endpoint
+    destination: int
+    name: bytes
+    until: float  # s, steady
 
 
 class HomeAgent:
@@ -52,9 +83,14 @@ class HomeAgent:
 
     def __init__(self, config: AgentConfig, table: Table, token: Callable[[int], bytes]) -> None:
         self._service = Service(config, table, token)
+        self._rulebook = Rulebook(self._service)
         self._table = table
         self._pools = [s.pool for s in self._service.directory.subscribers if s.pool.size]
         self._next_scan = 0.0
+        self._questions: dict[int, _Question] = {}
+        self._asked: set[bytes] = set()  # requests that wait
+        self._asked_last = 0
+        self._revocations = revocation.Outstanding(self._service)
         self.counters = Counters()
 
     # ------------------------------------------------------------------ datagrams
@@ -63,23 +99,67 @@ class HomeAgent:
         self, payload: bytes, source: Endpoint, destination: int, now: Moment
     ) -> list[Effect]:
         """What follows from one datagram to port 434."""
-        kind = payload[0] if payload else 0
-        if kind == _REQUEST:
+        if source.link and destination == self._service.home_agent_address:
+            self._revocations.link = source.link
+        if payload and payload[0] == _REQUEST:
             return self._request(Case(self._service, payload, source, destination, now))
-        self.counters.discarded["not-for-a-home-agent"] += 1
+        try:
+            message = parse(payload)
+        except WireError:
+            return self._discard("unreadable")
+        match message:
+            case RegistrationRevocation():
+                return self._revocation(message, payload, source, destination, now)
+            case RevocationAcknowledgement():
+                return self._acknowledgement(message, payload, source)
+            case TunnelData():
+                return self._tunnel_data(message, source, destination)
+        return self._discard("not-for-a-home-agent")
+
+    def answered(self, number: int, answer: Answer, now: Moment) -> list[Effect]:
+        """What the AAA server said to a question (`AskAaa`). The request is judged anew."""
+        question = self._questions.pop(number, None)
+        if question is None:
+            return []
+        self._asked.discard(question.payload)
+        service = self._service
+        if answer.verdict is Verdict.ACCEPTED and answer.security is not None:
+            learned = mobile_association(answer.security, now.steady)
+            assert learned is not None
+            if len(service.learned) >= max(1, service.max_bindings):
+                service.learned.pop(next(iter(service.learned)))  # the oldest one
+            service.learned.pop(question.name, None)
+            service.learned[question.name] = learned
+        case = Case(service, question.payload, question.source, question.destination, now, answer)
+        return self._decided(case)
+
+    def _discard(self, reason: str) -> list[Effect]:
+        self.counters.discarded[reason] += 1
         return []
+
+    # ------------------------------------------------------------------ registration
 
     def _request(self, case: Case) -> list[Effect]:
         if not case.unreadable:
             self.counters.requests[case.lifetime == 0] += 1
-        broken = first_broken(case)
-        return self._accepted(case) if broken is None else self._refused(case, broken)
+        return self._decided(case)
+
+    def _decided(self, case: Case) -> list[Effect]:
+        broken = self._rulebook.first_broken(case)
+        if broken is None:
+            return self._accepted(case)
+        if broken.consequence is Silence.ASK:
+            return self._ask(case)
+        return self._refused(case, broken)
 
     def _accepted(self, case: Case) -> list[Effect]:
-        association = case.association
+        association, service = case.association, self._service
         assert association is not None
-        nonce = int.from_bytes(self._service.token(4), "big") if association.nonces else 0
-        granted = accept(case, nonce)
+        nonce = int.from_bytes(service.token(4), "big") if association.nonces else 0
+        try:
+            granted = accept(case, nonce)
+        except Refused:  # no room for its name
+            return self._refused(case, NO_ROOM)
         effects: list[Effect] = []
         if granted.records:
             self.apply(granted.records)
@@ -89,9 +169,19 @@ class HomeAgent:
         identification = case.identification
         if association.nonces:
             identification = with_nonce(identification, granted.nonce)
-        code = _ONE_BINDING if self._service.simultaneous_bindings == 1 else _ACCEPTED
+        code = _ONE_BINDING if service.simultaneous_bindings == 1 else _ACCEPTED
         home_address = case.home_address or granted.home_address
-        effects.append(self._reply(case, code, granted.lifetime, home_address, identification))
+        effects.append(
+            self._reply(
+                case,
+                code,
+                granted.lifetime,
+                home_address,
+                identification,
+                granted.for_mobile,
+                granted.for_foreign,
+            )
+        )
         return effects
 
     def _refused(self, case: Case, rule: Rule) -> list[Effect]:
@@ -103,8 +193,7 @@ class HomeAgent:
             if records:
                 self.apply(records)
                 effects.append(Log(records))
-            home_address = case.home_address
-            effects.append(self._reply(case, code, 0, home_address, identification))
+            effects.append(self._reply(case, code, 0, case.home_address, identification))
         else:
             self.counters.discarded[rule.name] += 1
         if rule.alarm is not None:
@@ -115,7 +204,7 @@ class HomeAgent:
         """The reply's Identification (RFC 5944, 5.7), and records if a nonce has to be kept."""
         association = case.association
         assert association is not None
-        if code == _UNPROVEN:
+        if not case.proven:
             return case.identification, b""  # nothing that it says is believed
         if not association.nonces:
             if code == _STALE:
@@ -129,7 +218,14 @@ class HomeAgent:
         return with_nonce(case.identification, nonce), records
 
     def _reply(
-        self, case: Case, code: int, lifetime: int, home_address: int, identification: int
+        self,
+        case: Case,
+        code: int,
+        lifetime: int,
+        home_address: int,
+        identification: int,
+        for_mobile: bytes = b"",
+        for_foreign: bytes = b"",
     ) -> Send:
         """In the order of RFC 5944, 3.8.3.3."""
         association = case.association
@@ -137,7 +233,10 @@ class HomeAgent:
         message = _pack_reply(
             _REPLY, code, lifetime, home_address, case.granted_home_agent, identification
         )
-        message = association.seal(message + case.nai_extension)
+        message = association.seal(message + case.nai_extension + for_mobile)
+        if case.challenge is not None:
+            message += case.challenge.to_bytes()  # RFC 4721, 3.4
+        message += for_foreign
         if case.foreign is not None:
             message = case.foreign.seal(message)
         self.counters.codes[code] += 1
@@ -145,25 +244,183 @@ class HomeAgent:
         destination, source = self._service.way_back(case.source, case.destination)
         return Send(message, destination, source)
 
+    def _ask(self, case: Case) -> list[Effect]:
+        """The AAA server, once for a request however often it comes."""
+        if case.payload in self._asked:
+            return self._discard("aaa-asked-already")
+        if len(self._questions) >= QUESTIONS:
+            return self._discard("aaa-busy")
+        self._asked_last += 1
+        number = self._asked_last
+        until = case.now.steady + PATIENCE_S
+        self._questions[number] = _Question(
+            case.payload, case.source, case.destination, case.name, until
+        )
+        self._asked.add(case.payload)
+        covered, authenticator, spi = case.for_aaa
+        challenge = case.challenge.challenge if case.challenge is not None else b""
+        return [AskAaa(number, case.name, covered, authenticator, challenge, spi)]
+
+    # ------------------------------------------------------------------ revocation
+
+    def revoke(
+        self, home_address: int, now: Moment, care_of_address: int = 0, *, inform: bool = True
+    ) -> list[Effect]:
+        """Ends a mobile node's bindings, or the one with a care-of address (RFC 3543, 4.2.2).
+
+        Who serves the other end is told where that was agreed on.
+        """
+        table, service = self._table, self._service
+        effects: list[Effect] = []
+        records = b""
+        left = False
+        at = table.find(home_address)
+        while at:
+            row = table.get(at)
+            if row.kind == _BINDING and care_of_address in (0, row.care_of_address):
+                records += closed(service, row, now)
+                other_end = revocation.end_of(service, row, table.nai(at) or None)
+                if row.traits & Trait.REVOCABLE and other_end is not None:
+                    effects += self._revocations.begin(row, other_end, inform, now)
+            elif row.kind == _BINDING:
+                left = True
+            at = table.following(at)
+        if not records:
+            return []
+        if not left:
+            records += withdrawn(service, home_address)
+        self.apply(records)
+        return [Log(records), *effects]
+
+    def _acknowledgement(
+        self, message: RevocationAcknowledgement, payload: bytes, source: Endpoint
+    ) -> list[Effect]:
+        waiting = self._revocations.named(message)
+        if waiting is None:
+            return self._discard("acknowledgement-of-nothing")
+        if not revocation.is_acknowledgement_proven(payload, waiting.association):
+            self.counters.discarded["acknowledgement-unproven"] += 1
+            return [Alarm(Security.REVOCATION, source, str(message.home_address))]
+        self._revocations.settle(waiting.row.home_address, waiting.row.care_of_address)
+        self.counters.revocations_acknowledged += 1
+        return []
+
+    def _revocation(
+        self,
+        message: RegistrationRevocation,
+        payload: bytes,
+        source: Endpoint,
+        destination: int,
+        now: Moment,
+    ) -> list[Effect]:
+        """A Foreign Agent's (RFC 3543, 4.2.3.2)."""
+        service = self._service
+        association = service.foreign_agent(source, int(message.foreign_domain))
+        if association is None or not revocation.is_revocation_proven(payload, association):
+            self.counters.discarded["revocation-unproven"] += 1
+            return [Alarm(Security.REVOCATION, source, str(message.home_address))]
+        if message.flags & RevocationFlags.HOME_AGENT:
+            return self._discard("revocation-reflected")
+        row = revocation.named(service, message)
+        if row is None:
+            return self._discard("revocation-of-nothing")
+        if not revocation.later(message.identifier, row.revocation):
+            self.counters.discarded["revocation-replayed"] += 1
+            return [Alarm(Security.REPLAY, source, str(message.home_address))]
+        self.counters.revocations_received += 1
+        until = math.ceil(now.steady) + max(2 * service.tolerance, revocation.REMEMBERED_S)
+        kept = remembered(row, until)._replace(revocation=message.identifier)
+        records = unbound(row.home_address, row.care_of_address, row.nai) + STRUCT.pack(*kept)
+        if not self._bound_elsewhere(row, now):
+            records += withdrawn(service, row.home_address)
+        self.apply(records)
+        self._revocations.settle(row.home_address, row.care_of_address)
+        answer = association.seal(revocation.acknowledgement(message, row))
+        to, own = service.way_back(source, destination)
+        return [Log(records), Send(answer, to, own)]
+
+    def _bound_elsewhere(self, row: Row, now: Moment) -> bool:
+        """Whether the mobile node of a binding has another one, with time left."""
+        table = self._table
+        at = table.find(row.home_address)
+        while at:
+            other = table.get(at)
+            another = other.care_of_address != row.care_of_address
+            if other.kind == _BINDING and another and other.expires > now.steady:
+                return True
+            at = table.following(at)
+        return False
+
+    # ------------------------------------------------------------------ UDP tunnels
+
+    def _tunnel_data(self, message: TunnelData, source: Endpoint, destination: int) -> list[Effect]:
+        """A keepalive is answered, if its tunnel is there (RFC 3519, 4.6 and 4.9)."""
+        try:
+            echo = keepalive.read(message)
+        except WireError:
+            return self._discard("tunnel-data")
+        row = self._tunnel_of(echo.source, source)
+        if row is None or echo.destination not in self._service.addresses:
+            return self._discard("keepalive-without-tunnel")
+        effects: list[Effect] = []
+        if not row.source_port:  # it came through a Foreign Agent: now the port is known
+            records = STRUCT.pack(*row._replace(source_port=source.port))
+            self.apply(records)
+            effects.append(Log(records))
+        own = destination if destination in self._service.addresses else row.home_agent
+        effects.append(Send(echo.reply(), source, own))
+        return effects
+
+    def _tunnel_of(self, home_address: int, source: Endpoint) -> Row | None:
+        table = self._table
+        at = table.find(home_address)
+        while at:
+            row = table.get(at)
+            if (
+                row.kind == _BINDING
+                and row.traits & Trait.UDP_TUNNEL
+                and row.source_address == source.address
+                and row.source_port in (0, source.port)
+            ):
+                return row
+            at = table.following(at)
+        return None
+
     # ------------------------------------------------------------------ time
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has something to do, s of the steady clock; None: never."""
-        return self._next_scan if len(self._table) else None
+        due = self._revocations.next_due()
+        deadlines = [] if due is None else [due]
+        if self._questions:
+            deadlines.append(next(iter(self._questions.values())).until)  # the oldest one
+        if len(self._table):
+            deadlines.append(self._next_scan)
+        return min(deadlines, default=None)
 
     def handle_timer(self, now: Moment) -> list[Effect]:
-        """Ends what has expired (RFC 5944, 3.8.2.2)."""
-        if now.steady < self._next_scan:
-            return []
+        """Ends what has expired, and what waits too long."""
+        effects = self._expire(now) if now.steady >= self._next_scan else []
+        effects += self._revocations.repeat(now)
+        late = [number for number, each in self._questions.items() if each.until <= now.steady]
+        for number in late:
+            effects += self.answered(number, Answer(Verdict.UNANSWERED), now)
+        return effects
+
+    def _expire(self, now: Moment) -> list[Effect]:
+        """RFC 5944, 3.8.2.2: after its lifetime a binding is deleted."""
         expired = self._table.expired(int(now.steady))
-        at_once = expired[:AT_ONCE]
+        at_once = expired[:AT_ONCE].tolist()
         self._next_scan = now.steady if len(at_once) < len(expired) else now.steady + SCAN_S
-        if not len(at_once):
+        if not at_once:
             return []
-        tolerance = self._service.tolerance
-        records = b"".join(
-            closed(self._table.get(int(row)), now.steady, now.wall, tolerance) for row in at_once
-        )
+        service, table = self._service, self._table
+        records = b""
+        for each in at_once:
+            row = table.get(each)
+            records += closed(service, row, now)
+            if row.traits & Trait.NETWORKS and not self._bound_elsewhere(row, now):
+                records += withdrawn(service, row.home_address)
         self.apply(records)
         return [Log(records)]
 
@@ -172,30 +429,44 @@ class HomeAgent:
     def apply(self, records: bytes) -> None:
         """Records of ours, of our journal, of a member whose bindings we take over: all one."""
         self._table.apply(records)
-        if not self._pools:
-            return
         if len(records) <= FEW * OCTETS:
             for at in range(0, len(records), OCTETS):
-                self._tell_pools(records, at)
+                if records[at] == _NETWORK:
+                    self._route(records, at)
+                elif self._pools:
+                    self._tell_pools(records, at)
         else:
-            self._tell_pools_many(records)
+            self._apply_columns(records)
+
+    def snapshot(self) -> Iterator[bytes]:
+        """All that there is, as records, in blocks."""
+        yield from self._table.snapshot()
+        yield from self._service.mobile_networks.snapshot()
+
+    def _route(self, records: bytes, at: int) -> None:
+        self._service.mobile_networks.apply(Network._make(NETWORK.unpack_from(records, at)))
 
     def _tell_pools(self, records: bytes, at: int) -> None:
         kind = records[at]
-        if kind not in (Kind.BINDING, Kind.CLOSED, Kind.UNBOUND):
-            return
-        row = Row._make(STRUCT.unpack_from(records, at))
-        if kind != Kind.UNBOUND:
-            if row.traits & _DYNAMIC:
-                any(pool.take(row.home_address) for pool in self._pools)
-        elif not self._table.find(row.home_address, None):
-            any(pool.free(row.home_address) for pool in self._pools)
+        if kind in (_BINDING, _CLOSED):
+            if records[at + _TRAITS_AT] & _DYNAMIC:
+                home_address = int.from_bytes(records[at + _HOME_AT : at + _HOME_AT + 4], "little")
+                any(pool.take(home_address) for pool in self._pools)
+        elif kind == _UNBOUND:
+            home_address = int.from_bytes(records[at + _HOME_AT : at + _HOME_AT + 4], "little")
+            if home_address and not self._table.find(home_address):
+                any(pool.free(home_address) for pool in self._pools)
 
-    def _tell_pools_many(self, records: bytes) -> None:
+    def _apply_columns(self, records: bytes) -> None:
         rows = np.frombuffer(records, RECORD)
-        held = (rows["kind"] == Kind.BINDING) | (rows["kind"] == Kind.CLOSED)
+        kinds = rows["kind"]
+        for at in np.flatnonzero(kinds == _NETWORK).tolist():
+            self._route(records, at * OCTETS)
+        if not self._pools:
+            return
+        held = (kinds == _BINDING) | (kinds == _CLOSED)
         addresses = rows["home_address"][held & (rows["traits"] & _DYNAMIC != 0)]
-        ended = rows["home_address"][rows["kind"] == Kind.UNBOUND]
+        ended = rows["home_address"][kinds == _UNBOUND]
         free = ended[self._table.find_addresses(ended) == 0]
         for pool in self._pools:
             pool.mark(addresses, taken=True)

@@ -20,9 +20,11 @@ _AUTHENTICATOR = bytes(16)  # octets of MD5
 class Association:
     """One mobility security association (RFC 5944, 1.6), of a mobile node or a Foreign Agent."""
 
-    __slots__ = ("_header", "key", "nonces", "spi", "tolerance")
+    __slots__ = ("_header", "key", "kind", "nonces", "since", "spi", "tolerance")
 
-    def __init__(self, security: Security, kind: ExtensionType) -> None:
+    def __init__(self, security: Security, kind: ExtensionType, since: float | None = None) -> None:
+        self.since = since  # s of the steady clock, of one that the AAA server handed out
+        self.kind = kind
         self.spi = security.spi
         self.key = Key(security.algorithm, bytes.fromhex(security.key))
         self.nonces = security.replay is Replay.NONCE
@@ -39,12 +41,12 @@ class Association:
 class Subscriber:
     """What the configuration grants to a mobile node, or to all of a realm."""
 
-    __slots__ = ("address", "association", "lifetime", "network", "pool", "prefix")
+    __slots__ = ("address", "association", "lifetime", "mobile_networks", "pool", "prefix")
 
     def __init__(self, entry: Node | Realm) -> None:
         self.association = mobile_association(entry.security)
         self.lifetime = entry.lifetime_s  # s, the longest
-        self.network: IPv4Network = entry.network
+        self.mobile_networks: tuple[IPv4Network, ...] = entry.mobile_networks
         self.address = int(entry.address) if isinstance(entry, Node) else 0
         self.prefix = entry.pool if isinstance(entry, Realm) else None
         self.pool = Pool(entry.assigns) if isinstance(entry, Realm) else Pool(())
@@ -57,10 +59,10 @@ class Subscriber:
         return first <= address < first + self.prefix.num_addresses
 
 
-def mobile_association(security: Security | None) -> Association | None:
+def mobile_association(security: Security | None, since: float | None = None) -> Association | None:
     if security is None:
         return None
-    return Association(security, ExtensionType.MOBILE_HOME_AUTHENTICATION)
+    return Association(security, ExtensionType.MOBILE_HOME_AUTHENTICATION, since)
 
 
 class Directory:

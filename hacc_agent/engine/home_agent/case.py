@@ -10,9 +10,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from ...wire import (
+    Challenge,
     ExtensionType,
     NotUnderstood,
     PoorlyFormed,
+    RegistrationRequest,
+    RequestFlags,
+    RevocationSupport,
     WireError,
     parse,
     peek_nai,
@@ -22,36 +26,47 @@ from ...wire import (
 )
 from ...wire.extensions import Extension
 from ...wire.messages import REQUEST
-from ..effects import Endpoint, Moment
+from ..effects import Answer, Endpoint, Moment, Verdict
 from ..record import Kind, Row
-from .associations import Association, Subscriber
+from .associations import Association
 from .replay import Freshness, judge
 from .service import Service
+from .tunnels import Tunnel, choose
 
 # Names of this module: an attribute of an enumeration costs as much as the comparison with it.
 _MOBILE_HOME = int(ExtensionType.MOBILE_HOME_AUTHENTICATION)
 _FOREIGN_HOME = int(ExtensionType.FOREIGN_HOME_AUTHENTICATION)
 _GENERALIZED = int(ExtensionType.GENERALIZED_AUTHENTICATION)
+_GENERALIZED_HEADER = 8  # type, sub-type, 16 bits of length, SPI (RFC 4721, 5)
+_TUNNELS = int(RequestFlags.MINIMAL | RequestFlags.GRE)
+_DECAPSULATION = int(RequestFlags.DECAPSULATION)
 _BINDING = int(Kind.BINDING)
+
+
+def _dotted(address: int) -> bytes:
+    return str(IPv4Address(address)).encode()
 
 
 class Case:
     """What the rules of `decisions` look at."""
 
     __slots__ = (
-        "_extensions",
-        "_foreign",
         "_foreign_valid",
         "_freshness",
+        "_mobile_valid",
         "_rows",
+        "_tunnel",
+        "answer",
         "association",
-        "authentications",
         "care_of_address",
+        "challenge",
         "destination",
         "flags",
+        "foreign",
         "foreign_at",
         "foreign_count",
         "generalized_at",
+        "granted_home_agent",
         "home_address",
         "home_agent",
         "identification",
@@ -62,7 +77,10 @@ class Case:
         "nai",
         "nai_at",
         "now",
+        "of_foreign",
+        "of_mobile",
         "payload",
+        "plain",
         "poorly_formed",
         "service",
         "source",
@@ -71,18 +89,29 @@ class Case:
     )
 
     def __init__(
-        self, service: Service, payload: bytes, source: Endpoint, destination: int, now: Moment
+        self,
+        service: Service,
+        payload: bytes,
+        source: Endpoint,
+        destination: int,
+        now: Moment,
+        answer: Answer | None = None,
     ) -> None:
         self.service = service
         self.payload = payload
         self.source = source
         self.destination = destination
         self.now = now
+        self.answer = answer
         self.poorly_formed = False
         self._rows: list[Row] | None = None
         self._freshness: Freshness | None = None
+        self._mobile_valid: bool | None = None
         self._foreign_valid: bool | None = None
-        self._extensions: tuple[Extension, ...] = ()
+        self._tunnel: Tunnel | None = None
+        self.of_mobile: tuple[Extension, ...] = ()
+        self.of_foreign: tuple[Extension, ...] = ()
+        self.challenge: Challenge | None = None
         try:
             fields, nai_at, authentications = peek_request(payload, 0, len(payload))
         except WireError:
@@ -116,54 +145,101 @@ class Case:
             elif kind == _FOREIGN_HOME:
                 self.foreign_at = at
                 self.foreign_count += 1
-        if known != len(payload):
+        # The association with the Foreign Agent on the way, if there is one.
+        self.foreign = service.foreign_agent(source, self.care_of_address)
+        # Nothing but a NAI and authenticators, and the usual tunnel: nearly all requests are so.
+        self.plain = known == len(payload) and not self.flags & _TUNNELS
+        if not self.plain:
             self._read_extensions()
+        self.granted_home_agent = (
+            self.home_agent
+            if self.home_agent in service.addresses
+            else service.home_agent_for(destination)
+        )
         self._find_subscriber()
-        self._foreign = service.foreign_agent(source, self.care_of_address)
 
     def _read_extensions(self) -> None:
+        """Sorts what is neither NAI nor authentication by who put it there.
+
+        What stands before the Mobile-Home authenticator is the mobile node's. What stands behind
+        is the Foreign Agent's, up to its own authenticator if it has to have one: nothing proves
+        what comes later.
+        """
         try:
             message = parse(self.payload)
         except PoorlyFormed:
             self.poorly_formed = True
+            return
         except NotUnderstood:  # a non-skippable extension of a sub-type that nobody knows
             self.unreadable = True
-        else:
-            self._extensions = getattr(message, "extensions", ())
+            return
+        assert isinstance(message, RegistrationRequest)
+        extensions = message.extensions
+        kinds = [extension.kind for extension in extensions]
+        end = len(kinds)
+        if self.foreign is not None:
+            end = kinds.index(_FOREIGN_HOME) if _FOREIGN_HOME in kinds else 0
+        proof = kinds.index(_MOBILE_HOME) if _MOBILE_HOME in kinds else len(kinds)
+        self.of_mobile = extensions[:proof]
+        self.of_foreign = extensions[proof:end]
+        self.challenge = next((each for each in extensions if isinstance(each, Challenge)), None)
 
     def _find_subscriber(self) -> None:
         service = self.service
         nai = self.nai
-        if nai is None and self.home_address:
+        subscriber = service.directory.subscriber(self.home_address, nai)
+        if subscriber is None and nai is None and self.home_address:
             # One whose home address was assigned to its NAI, and which sends the address alone.
-            found = service.table.find(self.home_address, None)
+            found = service.table.find(self.home_address)
             nai = service.table.nai(found) or None if found else None
-        subscriber: Subscriber | None = service.directory.subscriber(self.home_address, nai)
+            subscriber = service.directory.subscriber(0, nai)
         association: Association | None = None
         key: tuple[int, bytes | None] = (self.home_address, None)
         if subscriber is not None:
-            association = subscriber.association
             if not subscriber.address:
                 key = (0, nai)
-                if association is None and nai is not None:
-                    association = service.learned.get(nai)
+            association = subscriber.association
+            if association is None and service.learned:
+                association = service.learned.get(key[1] or _dotted(self.home_address))
         self.subscriber, self.association, self.key = subscriber, association, key
 
     @property
-    def foreign(self) -> Association | None:
-        """The association with the Foreign Agent on the way, if there is one."""
-        return self._foreign
+    def name(self) -> bytes:
+        """What the AAA server knows the mobile node by."""
+        return self.key[1] or _dotted(self.home_address)
+
+    @property
+    def for_aaa(self) -> tuple[bytes, bytes, int]:
+        """What the AAA server judges: octets covered, authenticator, SPI (RFC 4721, 6).
+
+        All are empty without a Mobile-AAA authenticator: then its association is asked for alone.
+        """
+        at = self.generalized_at
+        if not at:
+            return b"", b"", 0
+        proof = at + _GENERALIZED_HEADER
+        end = at + 4 + (self.payload[at + 2] << 8 | self.payload[at + 3])
+        return self.payload[:proof], self.payload[proof:end], peek_spi(self.payload, at)
 
     @property
     def mobile_valid(self) -> bool:
         """Whether the Mobile-Home authenticator proves the mobile node."""
-        association, at = self.association, self.mobile_at
-        return (
-            association is not None
-            and at > 0
-            and peek_spi(self.payload, at) == association.spi
-            and verify(self.payload, at, association.key)
-        )
+        if self._mobile_valid is None:
+            association, at = self.association, self.mobile_at
+            self._mobile_valid = (
+                association is not None
+                and at > 0
+                and peek_spi(self.payload, at) == association.spi
+                and verify(self.payload, at, association.key)
+            )
+        return self._mobile_valid
+
+    @property
+    def proven(self) -> bool:
+        """By its own authenticator; one that has none is proven by what the AAA server says."""
+        if self.mobile_at:
+            return self.mobile_valid
+        return self.answer is not None and self.answer.verdict is Verdict.ACCEPTED
 
     @property
     def foreign_valid(self) -> bool:
@@ -173,7 +249,7 @@ class Case:
         own authenticator among it; so it stands behind that.
         """
         if self._foreign_valid is None:
-            association, at = self._foreign, self.foreign_at
+            association, at = self.foreign, self.foreign_at
             self._foreign_valid = (
                 association is not None
                 and self.foreign_count == 1
@@ -202,6 +278,31 @@ class Case:
         return [row for row in self.rows if row.kind == _BINDING]
 
     @property
+    def tunnel(self) -> Tunnel:
+        """The tunnel that it gets, or why it gets none."""
+        if self._tunnel is None:
+            service = self.service
+            nat = not service.relayed_by_udp and self.source.address != self.care_of_address
+            self._tunnel = choose(service, self.flags, nat, self.of_mobile, self.of_foreign)
+        return self._tunnel
+
+    @property
+    def revocation_support(self) -> RevocationSupport | None:
+        """Whoever may ask to be told of revocations, if it did (RFC 3543, 4.2.1).
+
+        That is a Foreign Agent that shares an association with us, or a mobile node that is its own
+        foreign end; another mobile node may not, and what nothing protects does not count.
+        """
+        of: tuple[Extension, ...] = ()
+        if self.plain:
+            return None
+        if self.foreign is not None:
+            of = self.of_foreign if self.foreign_valid else ()
+        elif self.flags & _DECAPSULATION and self.source.address == self.care_of_address:
+            of = self.of_mobile
+        return next((each for each in of if isinstance(each, RevocationSupport)), None)
+
+    @property
     def nai_extension(self) -> bytes:
         """As it came: a reply has to say it again (RFC 2794, 3)."""
         at = self.nai_at
@@ -210,9 +311,8 @@ class Case:
     @property
     def spi(self) -> int:
         """The one that the mobile node used, for the operator."""
-        return (
-            0 if self.unreadable or not self.mobile_at else peek_spi(self.payload, self.mobile_at)
-        )
+        at = 0 if self.unreadable else self.mobile_at or self.generalized_at
+        return peek_spi(self.payload, at) if at else 0
 
     @property
     def mobile(self) -> str:
@@ -221,17 +321,7 @@ class Case:
             return ""
         if self.nai is not None:
             return self.nai.decode("utf-8", "backslashreplace")
-        return str(IPv4Address(self.home_address))
-
-    @property
-    def granted_home_agent(self) -> int:
-        """For the reply's Home Agent field: the request's, if that is ours (RFC 5944, 3.8.3.2)."""
-        service = self.service
-        if self.home_agent in service.addresses:
-            return self.home_agent
-        if self.destination in service.addresses and self.destination != service.home_agent_address:
-            return self.destination
-        return service.assigned
+        return _dotted(self.home_address).decode()
 
     @property
     def freshness(self) -> Freshness:

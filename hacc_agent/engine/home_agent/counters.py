@@ -25,7 +25,15 @@ BY_CODE: Final = {
 class Counters:
     """Since the start of the process. Plain lists: counting must cost next to nothing."""
 
-    __slots__ = ("codes", "discarded", "replies", "requests", "retransmissions", "revocations")
+    __slots__ = (
+        "codes",
+        "discarded",
+        "replies",
+        "requests",
+        "retransmissions",
+        "revocations_acknowledged",
+        "revocations_received",
+    )
 
     def __init__(self) -> None:
         self.requests = [0, 0]  # registrations and deregistrations received
@@ -33,7 +41,8 @@ class Counters:
         self.codes = [0] * 256  # replies by their code
         self.retransmissions = 0  # accepted requests that came once more, and were answered so
         self.discarded: Counter[str] = Counter()  # by the rule's name, or another reason
-        self.revocations: Counter[str] = Counter()  # sent, acknowledged, received, abandoned
+        self.revocations_acknowledged = 0  # of ours
+        self.revocations_received = 0  # of Foreign Agents, and valid
 
     def mib(self) -> dict[str, int]:
         """The scalars of haRegistration that a Home Agent without ARP has."""

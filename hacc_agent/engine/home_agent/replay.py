@@ -32,6 +32,10 @@ class Freshness(enum.Enum):
     STALE = enum.auto()
 
 
+_FRESH, _RETRANSMITTED, _STALE = Freshness
+_BINDING, _CLOSED = int(Kind.BINDING), int(Kind.CLOSED)
+
+
 def timestamp(wall: float) -> int:
     """Unix time as an Identification."""
     return int((wall + NTP_EPOCH) * _FRACTION) % _CYCLE
@@ -74,9 +78,9 @@ def judge(
         if row.spi != association.spi:
             continue  # another association is another context (RFC 5944, 3.8.2.1 b)
         if row.identification == identification:
-            repeated = Kind.BINDING if lifetime else Kind.CLOSED
+            repeated = _BINDING if lifetime else _CLOSED
             if row.kind == repeated and row.care_of_address == care_of_address:
-                return Freshness.RETRANSMITTED
+                return _RETRANSMITTED
             fresh = False
         elif not association.nonces and not later(identification, row.identification):
             fresh = False
@@ -84,7 +88,7 @@ def judge(
         fresh = fresh and identification >> 32 == outstanding_nonce(rows, association.spi)
     else:
         fresh = fresh and is_near(identification, wall, association.tolerance)
-    return Freshness.FRESH if fresh else Freshness.STALE
+    return _FRESH if fresh else _STALE
 
 
 def resynchronized(identification: int, wall: float) -> int:
