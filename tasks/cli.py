@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +40,7 @@ from .report import (
     show_verdict,
 )
 from .rollback import rollback as roll_back
+from .running import Running
 from .sheet import sheet
 from .unverified import unverified
 from .verify import Verdict
@@ -316,7 +317,8 @@ def apply(
         Progress(as_json=as_json) as progress,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
-        made = saved or pipeline.plan(prepared, opened, pipeline.fetch(prepared, routers))
+        running = None if saved else pipeline.fetch(prepared, routers)
+        made = saved or pipeline.plan(prepared, opened, running or {})
         if not saved and not as_json:
             with progress.paused():
                 show_plan(console(), made)
@@ -324,7 +326,8 @@ def apply(
         if not made.empty and not yes:
             with progress.paused():
                 _ask(f"Change {sum(not host.empty for host in made.hosts)} routers?")
-        applied, verdicts = _apply(prepared, opened, made, routers, progress)
+            running = None  # who knows how long that took
+        applied, verdicts = _apply(prepared, opened, made, routers, progress, running)
     _report_applied(applied, verdicts, as_json)
 
 
@@ -334,6 +337,7 @@ def _apply(
     made: Plan,
     routers: Fleet,
     progress: Progress,
+    running: Mapping[str, Running] | None,
 ) -> tuple[Applied, Sequence[Verdict]]:
     guard = pipeline.WaveGuard(prepared, made, opened)
     if not made.empty:
@@ -345,6 +349,7 @@ def _apply(
         prepared.rendered,
         opened.values,
         work=prepared.work,
+        read=running,
         verify=lambda wave: guard.judge(routers, wave),
     )
     return applied, guard.verdicts

@@ -24,7 +24,7 @@ from .plan import Plan, Wave, make_plan
 from .proofs import prove_keys
 from .push import FleetFailed
 from .render import render, templates_sha256
-from .rendered import Rendered
+from .rendered import File, Owner, Rendered
 from .runner import Listener
 from .running import Running
 from .secrets import SecretError, SecretRef
@@ -178,18 +178,37 @@ class WaveGuard:
     def __init__(self, prepared: Prepared, plan: Plan, opened: Opened) -> None:
         self.verdicts: tuple[Verdict, ...] = ()  # of the wave that was judged last
         self._prepared = prepared
+        self._plan = plan
         self._last = plan.waves[-1] if plan.waves else None
         self._opened = opened
         self._true_before: frozenset[_Key] = frozenset()
 
     def look_before(self, routers: Fleet) -> None:
-        """Remember what is true now. Costs one look at each router."""
-        verdicts = verify_clusters(self._prepared, routers, self._opened, deadline_s=0)
+        """Remember what is true now. Costs one look at each router of a cluster that exists."""
+        verdicts = verify_clusters(
+            self._prepared, routers, self._opened, only=self._existing(), deadline_s=0
+        )
         self._true_before = frozenset(
             _key(verdict.cluster, result)
             for verdict in verdicts
             for result in verdict.of(Status.PASSED)
         )
+
+    def _existing(self) -> set[str]:
+        """The clusters of which a router holds a file of ours, or may: on IOS that takes a look.
+
+        Of the others nothing was true before, but what a router shows of itself.
+        """
+        return {
+            cluster.name
+            for cluster in self._prepared.clusters
+            if not all(self._is_bare(device.host) for device in cluster.devices)
+        }
+
+    def _is_bare(self, host: str) -> bool:
+        ours = {file.path for file in self._prepared.rendered[host].files if _is_whole(file)}
+        made = {change.path for change in self._plan.host(host).files if not change.before_sha256}
+        return bool(ours) and ours <= made
 
     def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
         """What is wrong after a wave; nothing when it may be confirmed."""
@@ -219,6 +238,11 @@ class WaveGuard:
 
     def _was_true(self, cluster: ClusterModel, result: Result) -> bool:
         return _key(cluster.name, result) in self._true_before
+
+
+def _is_whole(file: File) -> bool:
+    """Whether nobody but us has lines in it."""
+    return file.owner is Owner.WHOLE and not file.absent
 
 
 _OF_ONE_ROUTER = frozenset({"reachable", "addresses", "loopback", "arp", "forwards", "services"})

@@ -121,6 +121,7 @@ def apply(
     opened: Mapping[str, str],
     *,
     work: Path,
+    read: Mapping[str, Running] | None = None,
     verify: Verify | None = None,
     confirm_within_s: int = DEAD_MAN_SECONDS,
 ) -> Applied:
@@ -128,15 +129,17 @@ def apply(
 
     `rendered` is what the plan was made from (the IOS routers are held against it after the
     push), `opened` maps secret references to clear values, `verify` judges a wave before it is
-    confirmed. A router that hears no confirmation within `confirm_within_s` goes back by itself:
-    it must cover the slowest router of a wave and its verification.
+    confirmed. `read` is what the routers held when the plan was made, if that was just now: then
+    they are not all read again, and each still refuses if it has moved when its turn comes. A
+    router that hears no confirmation within `confirm_within_s` goes back by itself: it must cover
+    the slowest router of a wave and its verification.
     """
     if plan.empty:
         return Applied(
             "", Exit.OK, tuple(HostResult(host.host, State.UNCHANGED) for host in plan.hosts)
         )
     with runs.sole(work), fleet.stop.on_interrupt():
-        before = _precheck(plan, fleet, rendered)
+        before = _precheck(plan, fleet, rendered) if read is None else read
         run = runs.create(work, plan, datetime.now(UTC))
         for running in before.values():
             run.keep(running, "before")

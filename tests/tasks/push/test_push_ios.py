@@ -19,7 +19,7 @@ from tasks import push, rollback, runs
 from tasks.devices import ios
 from tasks.diff import normalised
 from tasks.errors import Exit, HaccError, Problem
-from tasks.plan import Plan, Wave
+from tasks.plan import Plan, Wave, plan_host
 from tasks.push import State
 from tasks.rendered import Platform
 from tasks.runner import Event, Stage
@@ -27,10 +27,12 @@ from tasks.running import Running
 from tests.tasks.push.simulated import (
     ENABLE,
     KEY,
+    OPENED,
     PASSWORD,
     Orchestrator,
     Simulator,
     orchestrator,
+    plan_of,
     rendered,
     simulated,
 )
@@ -210,6 +212,27 @@ def test_a_router_edited_since_the_plan_makes_it_stale(two: Simulator, work: Pat
         "ios2: its configuration has changed since the plan was made "
         "[hint: nothing was touched; make a new plan: hacc plan]"
     )
+
+
+def test_a_plan_made_just_now_is_not_read_again_and_yet_refused_by_who_has_moved(
+    two: Simulator, work: Path
+) -> None:
+    before = configs(two)
+
+    def fetches() -> int:
+        return sum(event.stage is Stage.FETCH for event in hacc.events)
+
+    with orchestrator(two, work) as hacc:
+        read = hacc.fetch()
+        plan = plan_of([plan_host(hacc.wanted[host], read[host], OPENED) for host in read])
+        two.edit("ios1", "ip route 203.0.113.0 255.255.255.0 Null0")
+        edited, told = configs(two), fetches()
+        applied = hacc.apply(plan, read=read)
+        assert fetches() == told
+    assert applied.exit is Exit.STALE
+    assert states(applied) == {"ios1": State.NOT_BEGUN, "ios2": State.NOT_BEGUN}
+    assert before != edited == configs(two)
+    assert two.lines("ios1") == two.lines("ios2") == []
 
 
 def test_an_unreachable_router_is_said_once_and_nothing_is_sent(
