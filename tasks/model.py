@@ -170,6 +170,7 @@ class Peer:
     kind: PeerKind
     address: IPv4Address
     security: SecurityAssociation
+    aaa: SecretRef | None  # its secret with the AAA server, of a Foreign Agent that asks there
     place: Place
 
 

@@ -383,6 +383,10 @@ class ForeignAgent(Node):
 
     address: Address
     security: Security
+    aaa: Secret | None = Field(
+        default=None,
+        description="Its secret with the RADIUS server, which then tells it the Home Agent.",
+    )
 
 
 class OspfAuthentication(Node):

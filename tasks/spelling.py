@@ -8,7 +8,8 @@ name may hold a dot itself (sysctl(8)).
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+import contextlib
+from ipaddress import IPv4Address, IPv4Network
 
 from .model import (
     TRACKS,
@@ -42,6 +43,19 @@ def seconds(milliseconds: int) -> str:
     """Seconds with the fraction that is needed: 200 is 0.2, 1000 is 1."""
     whole, rest = divmod(milliseconds, 1000)
     return f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)
+
+
+def own_addresses(model: DeviceModel) -> tuple[IPv4Address, ...]:
+    """Every address that packets of a router's own may come from, as far as it is known."""
+    found = [port.address.ip for port in model.ports]
+    with contextlib.suppress(ValueError):  # a name is where SSH answers, and no more is known
+        found.append(IPv4Address(model.management))
+    return tuple(dict.fromkeys((*found, model.router_id)))
+
+
+def pattern(realm: str) -> str:
+    """A realm in a regular expression: letters, digits, `-` and dots (`values.RealmName`)."""
+    return realm.replace(".", "[.]")
 
 
 def prefix(network: IPv4Network) -> str:

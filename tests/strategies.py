@@ -178,6 +178,7 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
             match draw(st.sampled_from(["told", "held", "known"])):
                 case "held":
                     node["aaa"] = "env:MN_AAA"
+                    node["security"] = {"spi": node["security"]["spi"], "key": "env:KEY"}
                 case "known":
                     del node["security"]
     cluster: dict[str, Any] = {

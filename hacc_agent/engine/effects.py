@@ -88,7 +88,7 @@ class AskAaa:
     """
 
     number: int
-    nai: bytes
+    nai: bytes  # or, of a mobile node without one, its home address in dotted form
     preceding: bytes  # octets that the authenticator covers
     authenticator: bytes
     challenge: bytes

@@ -93,6 +93,7 @@ def _pair(cluster: Cluster, member: PairMember, subject: str) -> Iterator[Device
                 PeerKind.HOME_AGENT,
                 port.address.ip,
                 cluster.security(member.security),
+                None,
                 member.security.place,
             )
             for port in cluster.ports(cluster.inventory[other.host], other.at("host"))

@@ -54,6 +54,7 @@ def service(
                 PeerKind.FOREIGN_AGENT,
                 peer.address,
                 cluster.security(peer.security),
+                peer.aaa,
                 peer.place,
             )
             for peer in cluster.intent.foreign_agents

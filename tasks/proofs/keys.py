@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import Place, Problem
-from ..model import Subscriber
+from ..model import Peer, Subscriber
 from ..secrets import KEY_OCTETS, KEY_WORDS, SecretRef, octets
 from .fleet import Site, devices
 from .service import associations
@@ -73,12 +73,12 @@ def uses(site: Site) -> Iterator[tuple[SecretRef, KeyRule, str, Place]]:
             yield device.ospf.key, KEYS["ospf-md5"], f"cluster {device.cluster}", device.ospf.place
         if device.radius is not None:
             yield device.radius.secret, KEYS["radius"], "the RADIUS server", device.radius.place
-        known: tuple[Subscriber, ...] = ()
-        if device.service is not None:
-            known = (*device.service.realms, *device.service.nodes)
-        for nodes in known:
-            if nodes.aaa is not None:
-                yield nodes.aaa, KEYS["radius"], "the RADIUS server", nodes.place
+        known: tuple[Subscriber | Peer, ...] = ()
+        if (service := device.service) is not None:
+            known = (*service.realms, *service.nodes, *service.foreign_agents)
+        for asker in known:
+            if asker.aaa is not None:
+                yield asker.aaa, KEYS["radius"], "the RADIUS server", asker.place
         snmp = device.snmp
         words = f"cluster {device.cluster}"
         if snmp.community is not None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Place, Problem
-from ..model import DeviceModel, Peer, Replay, SecurityAssociation, Subscriber
+from ..model import (
+    Algorithm,
+    DeviceModel,
+    HomeAgentService,
+    Peer,
+    Replay,
+    SecurityAssociation,
+    Subscriber,
+)
 from ..rendered import Platform
 from .fleet import Claim, Invariant, Site, controllers, devices, rivals, services
 
@@ -157,42 +165,61 @@ def snmp_reach(site: Site) -> Iterator[Problem]:
 
 def authenticated(site: Site) -> Iterator[Problem]:
     """Somebody can authenticate each mobile node: the routers themselves, or the AAA server."""
-    told = set()
+    told: set[Problem] = set()
     for device, service in services(site):
         known: list[tuple[str, Subscriber]] = [
             (f"realm {realm.realm}", realm) for realm in service.realms
         ]
         known += [(f"mobile node {node.address}", node) for node in service.nodes]
-        for words, nodes in known:
-            if nodes.told is not None or (wrong := _unauthenticated(device, nodes)) is None:
-                continue
-            message, allowed, also = wrong
-            if (nodes.place, message) not in told:
-                told.add((nodes.place, message))
-                yield Problem(nodes.place, words, message, allowed=allowed, also=also)
+        found = [
+            Problem(nodes.place, words, message, allowed=allowed, also=also)
+            for words, nodes in known
+            if nodes.told is None
+            for message, allowed, also in _unauthenticated(device, service, nodes)
+        ]
+        found += [
+            Problem(peer.place, _peer(peer), *_NO_SERVER)
+            for peer in service.foreign_agents
+            if peer.aaa is not None and device.radius is None
+        ]
+        yield from (problem for problem in found if problem not in told)
+        told.update(found)
+
+
+_NO_SERVER = ("aaa without a RADIUS server", "radius: {server: ..., secret: ...}")
 
 
 def _unauthenticated(
-    device: DeviceModel, nodes: Subscriber
-) -> tuple[str, str, tuple[Place, ...]] | None:
+    device: DeviceModel, service: HomeAgentService, nodes: Subscriber
+) -> Iterator[tuple[str, str, tuple[Place, ...]]]:
     """What is wrong with nodes that this router leaves to the AAA server."""
     if device.radius is None:
         if nodes.aaa is not None:
-            return "aaa without a RADIUS server", "radius: {server: ..., secret: ...}", ()
-        return "nobody can authenticate it", "security, or radius with a server that knows it", ()
-    if nodes.aaa is not None and nodes.security is None:
-        return (
-            "aaa without the security association that the RADIUS server is to hold",
-            "both, or neither where the server has them from elsewhere",
-            (),
-        )
-    if device.platform is Platform.IOS:
-        return (
+            yield (*_NO_SERVER, ())
+        else:
+            yield "nobody can authenticate it", "security, or a radius server that knows it", ()
+    elif device.platform is Platform.IOS:
+        yield (
             f"its key is the RADIUS server's, and {device.host} is an IOS router",
             "security without aaa, or Linux Home Agents alone",
             (device.place,),
         )
-    return None
+    elif nodes.aaa is not None:
+        security = nodes.security
+        if security is None:
+            yield (
+                "aaa without the security association that the RADIUS server is to hold",
+                "both, or neither where the server has them from elsewhere",
+                (),
+            )
+        elif (security.algorithm, security.replay, security.tolerance_s) != (
+            Algorithm.HMAC_MD5, service.replay, service.tolerance_s
+        ):  # fmt: skip
+            yield (
+                "a RADIUS server hands out an SPI and a key, and nothing about their use",
+                "hmac-md5, with the replay protection of home_agent",
+                (security.place,),
+            )
 
 
 def agent_agrees(site: Site) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from tasks.compile import build, compile_site
 from tasks.errors import Place
 from tasks.intent import Site, load_site
 from tasks.model import (
+    Algorithm,
     ClusterModel,
     DeviceModel,
     GroupAuthentication,
@@ -245,21 +246,42 @@ def second_association(service: HomeAgentService) -> Any:
 
 
 AAA = SecretRef("env:MN_AAA")
+PREFIX_SUFFIX = Algorithm.MD5_PREFIX_SUFFIX
 RADIUS = Radius(IPv4Address("203.0.113.40"), SecretRef("env:RADIUS"), 1812, 1000, 3, HERE)
 
 
-def left_to_radius(
-    where: Callable[[DeviceModel], bool], **changes: Any
+def left_to(
+    radius: Radius | None, where: Callable[[DeviceModel], bool], **changes: Any
 ) -> Callable[[Models], Models]:
-    """Realms of a router with a RADIUS server, changed."""
+    """Realms of a router with this RADIUS server, or none, changed."""
 
     def mistake(site: Models) -> Models:
         device = pick(site, lambda d: where(d) and d.service and d.service.realms)
         assert device.service is not None
         service = replace(device.service, realms=realms(**changes)(device.service))
-        return put(site, device, service=service, radius=RADIUS)
+        return put(site, device, service=service, radius=radius)
 
     return mistake
+
+
+def held_with(**changes: Any) -> Callable[[Models], Models]:
+    """Associations that the RADIUS server is to hold, and cannot hand out as they are."""
+
+    def mistake(site: Models) -> Models:
+        device = pick(site, lambda d: linux(d) and d.service and security()(d.service))
+        assert device.service is not None
+        held = tuple(replace(realm, aaa=AAA) for realm in security(**changes)(device.service))
+        return put(site, device, service=replace(device.service, realms=held), radius=RADIUS)
+
+    return mistake
+
+
+def asking_agents(site: Models) -> Models:
+    """Foreign Agents that ask a RADIUS server which is not there."""
+    device = pick(site, lambda d: d.service and d.service.foreign_agents)
+    assert device.service is not None
+    asking = tuple(replace(peer, aaa=AAA) for peer in device.service.foreign_agents)
+    return put(site, device, service=replace(device.service, foreign_agents=asking), radius=None)
 
 
 def copied_cluster(**changes: Any) -> Callable[[Models], Models]:
@@ -433,11 +455,14 @@ MISTAKES = [
     Mistake("snmp-reach", "no-secret", in_device(
         anyone, snmp=lambda d: replace(d.snmp, community=None, auth=None))),
     Mistake("snmp-reach", "no-address", in_device(member, management="")),
-    Mistake("authenticated", "by-nobody", in_service(has_realm, realms=realms(security=None))),
-    Mistake("authenticated", "no-radius", in_service(has_node, nodes=nodes(aaa=AAA))),
-    Mistake("authenticated", "by-ios", left_to_radius(ios, security=None)),
-    Mistake("authenticated", "held-by-radius-for-ios", left_to_radius(ios, aaa=AAA)),
-    Mistake("authenticated", "nothing-to-hold", left_to_radius(linux, security=None, aaa=AAA)),
+    Mistake("authenticated", "by-nobody", left_to(None, anyone, security=None, aaa=None)),
+    Mistake("authenticated", "no-radius", left_to(None, anyone, aaa=AAA)),
+    Mistake("authenticated", "by-ios", left_to(RADIUS, ios, security=None)),
+    Mistake("authenticated", "held-by-radius-for-ios", left_to(RADIUS, ios, aaa=AAA)),
+    Mistake("authenticated", "nothing-to-hold", left_to(RADIUS, linux, security=None, aaa=AAA)),
+    Mistake("authenticated", "held-with-an-algorithm", held_with(algorithm=PREFIX_SUFFIX)),
+    Mistake("authenticated", "held-with-a-tolerance", held_with(tolerance_s=256)),
+    Mistake("authenticated", "foreign-agent's", asking_agents),
     Mistake("agent-agrees", "other-name", told_otherwise(name="somebody")),
     Mistake("agent-agrees", "no-lan", told_otherwise(lans=())),
     Mistake("agent-agrees", "none", in_device(lambda d: d.agent is not None, agent=None)),
