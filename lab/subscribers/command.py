@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.status import Status
 
 from hacc_agent import config
+from hacc_agent.daemon import Clock
 from hacc_agent.engine.effects import Moment
 
 from ..errors import Exit, LabError
@@ -19,7 +20,7 @@ from .contract import Contract, chosen
 from .network import sockets, stands
 from .population import Population, Schedule
 from .report import Report
-from .session import Clock, Interrupt, Progress, Session
+from .session import Interrupt, Progress, Session
 
 FILE = "/etc/hacc/agent.toml"
 
@@ -66,21 +67,21 @@ def subscribers(
         )
         subscriptions = contract.subscriptions(count, lifetime)
         schedule = Schedule(rate, move)
-        clock = Clock.start()
+        clock = Clock()
         console = Console(stderr=True, highlight=False)
         with (
             sockets(lab, places, contract.port) as opened,
             Interrupt().caught() as interrupt,
             console.status("Foreign Agents are being plugged in") as line,
         ):
-            population = Population(subscriptions, agents, schedule, seed, clock.now())
+            population = Population(subscriptions, agents, schedule, seed, clock())
             session = Session(population, opened, clock, _shown(line))
-            began = clock.now()
+            began = clock()
             session.run(duration, interrupt)
             if deregister:
-                population.leave(clock.now())
+                population.leave(clock())
                 session.run(0, interrupt)
-            report = _report(population, began, clock.now(), rate, interrupt.count > 0)
+            report = _report(population, began, clock(), rate, interrupt.count > 0)
         if as_json:
             typer.echo(json.dumps(report.as_json(), indent=1))
         else:

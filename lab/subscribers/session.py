@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import select
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from hacc_agent.daemon import Clock
 from hacc_agent.datagrams import Datagrams
 from hacc_agent.engine.effects import Endpoint, Moment
 
@@ -24,21 +23,6 @@ GLANCE: Final = 0.2
 """Seconds between two looks at all nodes, for progress and for the end."""
 
 Progress = Callable[[Population, Moment], None]
-
-
-@dataclass(slots=True)
-class Clock:
-    """Both clocks of engines. Not frozen: made once, at the start."""
-
-    _unix: float
-    _monotonic: float
-
-    @classmethod
-    def start(cls) -> Clock:
-        return cls(time.time(), time.monotonic())
-
-    def now(self) -> Moment:
-        return Moment(self._unix + time.monotonic() - self._monotonic, time.time())
 
 
 class Interrupt:
@@ -81,10 +65,10 @@ class Session:
 
     def run(self, duration: float, interrupt: Interrupt) -> None:
         """Until the time is up, or (0) until everybody has an answer; or until interrupted."""
-        before, begin = interrupt.count, self._clock.now().steady
+        before, begin = interrupt.count, self._clock().steady
         glance = begin + GLANCE
         while interrupt.count == before:
-            now = self._clock.now()
+            now = self._clock()
             self._send(self._population.advance(now))
             if duration and now.steady - begin >= duration:
                 break
@@ -97,7 +81,7 @@ class Session:
             # poll(2) counts milliseconds: it returns a little early rather than late.
             for descriptor, _ in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
                 self._receive(self._numbers[descriptor])
-        self._progress(self._population, self._clock.now())
+        self._progress(self._population, self._clock())
         tally = self._population.tally
         tally.unsent = sum(one.traffic.unsent for one in self._sockets)
         tally.dropped = sum(one.dropped() for one in self._sockets)
@@ -114,7 +98,7 @@ class Session:
         ring = self._sockets[number]
         if not ring.receive():
             return
-        now = self._clock.now()
+        now = self._clock()
         batch, out = ring.batch, []
         lengths = batch.length[: batch.count].tolist()
         addresses = batch.address[: batch.count].tolist()
