@@ -127,11 +127,12 @@ class Link:
         names: Container[str],
         files: Files,
         answer: Callable[[str, float], Talk],
+        left: Callable[[Talk], None],
         say: Say,
     ) -> None:
-        """`answer` begins the conversation with a router of `names` that has called."""
+        """`answer` begins to talk with a router of `names` that calls; `left`: that has ended."""
         self._cluster, self._names, self._files = cluster, names, files
-        self._answer, self._say = answer, say
+        self._answer, self._left, self._say = answer, left, say
         self._load(files)
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {}
@@ -354,7 +355,10 @@ class Link:
         self._drop(connection)
         if connection.closed is not None:
             connection.closed(why)
-        elif why:
+            return
+        if connection.talk is not None:
+            self._left(connection.talk)
+        if why:
             self._say(f"the link with {who} is down", connection.sender, why=why)
 
     def _drop(self, connection: _Connection) -> None:

@@ -16,13 +16,13 @@ from typing import Final
 
 from .disk import Disk
 from .engine.log import (
-    COUNT,
     START,
     Damaged,
     Frame,
     FrameKind,
     Newer,
     Position,
+    count_of,
     decode,
     frames_behind,
 )
@@ -106,7 +106,7 @@ class _Reader:
                 self.groups += 1
                 self._hold(frame)
             case FrameKind.COMPLETE if self._begun and not self._complete:
-                if COUNT.unpack(frame.payload)[0] != self._state_records:
+                if count_of(frame) != self._state_records:
                     raise self.damaged("a part of the state is missing")
                 self._complete = True
             case FrameKind.KEPT if self._complete:

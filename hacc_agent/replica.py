@@ -19,11 +19,11 @@ from typing import Any, Final, Protocol
 from .config import AgentConfig, LanAddress
 from .disk import Disk
 from .engine.effects import Moment
-from .engine.log import Frame, FrameKind, Position, encode, portions
+from .engine.log import START, Frame, FrameKind, Position, encode, portions
 from .journal import Journal
-from .link import Link, Say
+from .link import Link, Say, Talk
 from .recovery import Recovered
-from .standby import Feed, Follow, Recent, Want
+from .standby import Claim, Feed, Follow, Recent, Want
 
 SOONEST: Final = 0.2  # s between attempts to reach a router
 LATEST: Final = 5.0
@@ -142,7 +142,9 @@ class Replica:
         )
         self._standby = _Standby(state, self.journal)
         self._log: Recent | None = None
-        self._feeds: list[tuple[str, Feed]] = []
+        self._busy = 0.0  # s of the steady clock: when this router last had something to keep
+        self._gives_way = False
+        self._feeds: dict[Talk, str] = {}
         self._follow: Follow | None = None
         self._followed = ""
         self._peers = tuple(
@@ -152,6 +154,7 @@ class Replica:
         )
         self._members = {each.name: Peer(each.name, each.addresses) for each in config.members}
         self._wishes_to_follow = False
+        self._dialled = False
         self._attempts = 0
         self._dial_at = 0.0
         self._compare_at = 0.0
@@ -160,7 +163,7 @@ class Replica:
         if config.link is not None:
             names = {each.name for each in config.controllers}
             names |= {each.name for each in config.members}
-            self._link = Link(config.cluster, names, config.link, self._answer, say)
+            self._link = Link(config.cluster, names, config.link, self._answer, self._left, say)
 
     def open(self, now: Moment) -> Recovered:
         """Read the journal into the tables and listen. Raises `JournalError` and `LinkError`."""
@@ -176,17 +179,24 @@ class Replica:
     def leads(self) -> bool:
         return self._log is not None
 
-    def lead(self, now: Moment) -> None:
-        """From here on this router numbers the groups."""
-        self._wishes_to_follow = False
+    def lead(self, now: Moment) -> bool:
+        """From here on this router numbers the groups.
+
+        False: its tables were not whole, and are now what its disk holds.
+        """
+        whole = self._standby.whole
+        self._wishes_to_follow = self._gives_way = False
         if self._follow is not None and self._link is not None:
             self._link.end(self._follow, "")
-        if not self._standby.whole:
+        if not whole:
             self._return_to_disk()
         if self._log is None:
             history = int.from_bytes(self._token(8), "little")
             self._log = Recent(self.journal.position, history)
-            self._say("leading", behind=self._log.position.sequence, at=int(now.steady))
+            self._busy = now.steady
+            self._attempts, self._dial_at = 0, now.steady
+            self._say("this router leads", group=self._log.position.sequence)
+        return whole
 
     def _return_to_disk(self) -> None:
         self._say("the state was not whole yet: back to what the disk holds")
@@ -195,12 +205,13 @@ class Replica:
         self._standby.whole = True
 
     def follow(self, now: Moment) -> None:
-        """From here on the active router's log is ours; it is looked for among the controllers."""
+        """From here on the leading router's log is ours; it is looked for among the controllers."""
         self._log = None
+        self._gives_way = False
         self._wishes_to_follow = bool(self._peers) and self._link is not None
-        self._dial_at = now.steady
-        for _, feed in self._feeds:
-            if self._link is not None:
+        self._attempts, self._dial_at = 0, now.steady
+        if self._link is not None:
+            for feed in list(self._feeds):
                 self._link.end(feed, "this router does not lead any more")
 
     # ------------------------------------------------------------------ what the daemon calls
@@ -210,10 +221,11 @@ class Replica:
 
         Who has something to keep leads.
         """
-        if self._log is None:
-            self.lead(now)
+        if self._log is None and not self.lead(now):
+            self._state.apply(records)  # they were decided on before it went back
         log = self._log
         assert log is not None
+        self._busy = now.steady
         for part in portions(records):
             position = Position(log.position.history, log.position.sequence + 1)
             frame = encode(
@@ -241,7 +253,10 @@ class Replica:
             self._sync_at = now.steady + SYNC
         if self._link is not None:
             self._link.handle(now.steady)
-            if self._wishes_to_follow and self._follow is None and now.steady >= self._dial_at:
+            if self._gives_way:
+                self._say("another router leads: this one follows")
+                self.follow(now)
+            if self._seeks and now.steady >= self._dial_at:
                 self._dial(self._link, now)
             if now.steady >= self._compare_at:
                 self._compare(now)
@@ -263,8 +278,7 @@ class Replica:
         if self._link is not None:
             found.append(self._link.next_deadline())
             found.append(self._compare_at if self._feeds else None)
-            if self._wishes_to_follow and self._follow is None:
-                found.append(self._dial_at)
+            found.append(self._dial_at if self._seeks else None)
         return min((deadline for deadline in found if deadline is not None), default=None)
 
     def fetch(
@@ -278,7 +292,7 @@ class Replica:
         copy = _Fetched(take)
 
         def start(_name: str, at: float) -> Follow:
-            return Follow(self._config.cluster, Want.FETCH, copy, Position(0, 0), at)
+            return Follow(self._config.cluster, Want.FETCH, copy, START, at)
 
         def closed(why: str) -> None:
             done("" if copy.whole else why or "it ended before everything was there")
@@ -313,8 +327,7 @@ class Replica:
                     "behind": position.sequence - feed.kept.sequence,
                     "states": feed.states,
                 }
-                for name, feed in self._feeds
-                if feed.following
+                for name, feed in self._followers()
             ],
             "follows": self._followed if self._follow is not None else None,
             "whole": self._standby.whole,
@@ -323,11 +336,36 @@ class Replica:
 
     # ------------------------------------------------------------------ connections
 
+    @property
+    def _seeks(self) -> bool:
+        """Whom to follow; or, leading, those who do not follow yet: they may not know."""
+        if self._dialled or not self._peers:
+            return False
+        if self._log is None:
+            return self._wishes_to_follow
+        return not {peer.name for peer in self._peers} <= {name for name, _ in self._followers()}
+
+    def _followers(self) -> list[tuple[str, Feed]]:
+        return [
+            (name, feed)
+            for feed, name in self._feeds.items()
+            if isinstance(feed, Feed) and feed.following
+        ]
+
     def _answer(self, name: str, now: float) -> Feed:
-        self._feeds = [(each, feed) for each, feed in self._feeds if not feed.silent(now)]
-        feed = Feed(self._config.cluster, lambda: self._log, self._state.snapshot, now)
-        self._feeds.append((name, feed))
+        feed = Feed(
+            self._config.cluster, lambda: self._log, self._state.snapshot, self._yield_to, now
+        )
+        self._feeds[feed] = name
         return feed
+
+    def _left(self, talk: Talk) -> None:
+        self._feeds.pop(talk, None)
+
+    def _yield_to(self, busy: float) -> bool:
+        """Another router says that it leads."""
+        self._gives_way = self._log is not None and busy > self._busy
+        return self._log is None or self._gives_way
 
     def _dial(self, link: Link, now: Moment) -> None:
         peer = self._peers[self._attempts % len(self._peers)]
@@ -335,28 +373,29 @@ class Replica:
         address = peer.addresses[rounds % len(peer.addresses)]
         self._dial_at = now.steady + min(LATEST, SOONEST * 2 ** min(rounds, 8))
         self._attempts += 1
-        pending = True
+        self._dialled = True
 
-        def start(name: str, at: float) -> Follow:
-            position = self.journal.position if self._standby.whole else Position(0, 0)
+        def start(name: str, at: float) -> Talk:
+            if self._log is not None:
+                return Claim(self._busy, at)
+            position = self.journal.position if self._standby.whole else START
             self._follow = Follow(self._config.cluster, Want.FOLLOW, self._standby, position, at)
             self._followed = name
             return self._follow
 
         def closed(why: str) -> None:
-            nonlocal pending
+            self._dialled = False
             if self._follow is not None and self._follow.welcome:
                 self._attempts = 0
             self._follow = None
-            if why and pending:
+            if why and self._log is None:
                 self._say(f"cannot follow {peer.name}", str(address.address), why=why)
-            pending = False
 
         link.dial(peer.name, address.address, start, closed, now.steady)
 
     def _compare(self, now: Moment) -> None:
         self._compare_at = now.steady + COMPARE
-        following = [feed for _, feed in self._feeds if feed.following and feed.caught_up]
+        following = [feed for _, feed in self._followers() if feed.caught_up]
         if following:
             digest = self._state.digest()
             for feed in following:

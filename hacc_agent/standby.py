@@ -15,6 +15,8 @@ octets, and a follower is a place in it. Who falls behind its beginning, be it s
 given the state anew; so no follower costs memory, and none makes the active wait.
 
 "fetch" instead of "follow" asks for the state once: HELLO, WELCOME, BEGIN ... COMPLETE, the end.
+"lead" says that the caller leads, and when it last had something to keep: who also leads and was
+busy less recently gives way, so that a pair which was cut in two is one again soon after.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from .engine.log import (
     FrameError,
     FrameKind,
     Position,
+    count_of,
     decode,
     encode,
     portions,
@@ -49,6 +52,7 @@ class Want(enum.StrEnum):
 
     FOLLOW = "follow"
     FETCH = "fetch"
+    LEAD = "lead"
 
 
 class LinkBroken(Exception):
@@ -101,7 +105,7 @@ class _Inbox:
                 at += frame.octets
                 yield frame
         except FrameError as error:
-            raise LinkBroken(f"what it sends is no frame: {error}") from None
+            raise LinkBroken(f"what it sends is no frame of ours: {error}") from None
         finally:
             self._octets = bytes(view[at:])
 
@@ -114,10 +118,15 @@ class Feed:
         cluster: str,
         recent: Callable[[], Recent | None],
         snapshot: Callable[[], Iterator[bytes]],
+        gives_way: Callable[[float], bool],
         now: float,
     ) -> None:
-        """`recent` gives the log, or None while this router is not the one that writes it."""
+        """`recent` gives the log, or None while this router is not the one that writes it.
+
+        `gives_way` is told that the caller leads, and since when it had nothing new to keep.
+        """
         self._cluster, self._recent, self._snapshot = cluster, recent, snapshot
+        self._gives_way = gives_way
         self._inbox = _Inbox()
         self._want: Want | None = None
         self._log: Recent | None = None
@@ -137,8 +146,8 @@ class Feed:
             match frame.kind:
                 case FrameKind.HELLO if self._want is None:
                     self._hello(frame)
-                case FrameKind.HELLO if self._want is Want.FOLLOW:
-                    self._begin()  # its tables are not what they should be
+                case FrameKind.HELLO if self._log is not None:
+                    self._begin(self._log)  # its tables are not what they should be
                 case FrameKind.KEPT:
                     self.kept = frame.position
                 case _:
@@ -150,32 +159,38 @@ class Feed:
         except ValueError:
             raise LinkBroken("it wants something unknown") from None
         log = self._recent()
-        if log is None and self._want is Want.FOLLOW:
-            self._ready.append(encode(FrameKind.REFUSED, START, b"it is not the active one"))
-            self.closing = True
+        if self._want is Want.LEAD:
+            self._end("" if self._gives_way(frame.steady) else "it leads, and was busy later")
+            return
+        if log is None:
+            self._end("it does not lead")
             return
         self._log = log
         self._ready.append(encode(FrameKind.WELCOME, START))
-        if self._want is Want.FOLLOW and log is not None and log.has_all_behind(frame.position):
+        if self._want is Want.FOLLOW and log.has_all_behind(frame.position):
             self._sequence = frame.position.sequence
             self.kept = frame.position
         else:
-            self._begin()
+            self._begin(log)
 
-    def _begin(self) -> None:
-        position = START if self._log is None else self._log.position
-        self._ready.append(encode(FrameKind.BEGIN, position, self._cluster.encode()))
-        self._sequence = position.sequence
+    def _end(self, refusal: str) -> None:
+        kind = FrameKind.REFUSED if refusal else FrameKind.WELCOME
+        self._ready.append(encode(kind, START, refusal.encode()))
+        self.closing = True
+
+    def _begin(self, log: Recent) -> None:
+        self._ready.append(encode(FrameKind.BEGIN, log.position, self._cluster.encode()))
+        self._sequence = log.position.sequence
         self._blocks = self._snapshot()
         self._state_records = 0
         self.states += 1
 
     def take(self, now: float) -> bytes:
         """What is to be sent next; nothing, when all that there is was taken."""
-        if self._want is not None and not self.closing:
-            self._fill()
-        if not self._ready and self._want is not None and now >= self._sent_at + ALIVE:
-            self._ready.append(encode(FrameKind.KEPT, self._position))
+        if self._log is not None and not self.closing:
+            self._fill(self._log)
+            if not self._ready and now >= self._sent_at + ALIVE:
+                self._ready.append(encode(FrameKind.KEPT, self._position(self._log)))
         if not self._ready:
             return b""
         self._sent_at = now
@@ -183,27 +198,28 @@ class Feed:
         self._ready.clear()
         return octets
 
-    def _fill(self) -> None:
+    def _fill(self, log: Recent) -> None:
         """Groups first: a block stands behind every change before the moment of its taking."""
-        octets = self._fill_groups()
+        octets = self._fill_groups(log)
         while self._blocks is not None and octets < CHUNK:
             block = next(self._blocks, None)
             if block is None:
-                self._complete()
+                self._blocks = None
+                count = COUNT.pack(self._state_records)
+                self._ready.append(encode(FrameKind.COMPLETE, self._position(log), count))
+                self.closing = self._want is Want.FETCH
                 return
             for part in portions(block):
-                self._ready.append(encode(FrameKind.STATE, self._position, part))
+                self._ready.append(encode(FrameKind.STATE, self._position(log), part))
             self._state_records += len(block) // OCTETS
             octets += len(block)
 
-    def _fill_groups(self) -> int:
-        if self._log is None or self._sequence == self._log.position.sequence:
-            return 0
-        if not self._log.has_all_behind(self._position):
-            self._begin()
+    def _fill_groups(self, log: Recent) -> int:
+        if not log.has_all_behind(self._position(log)):
+            self._begin(log)
             return 0
         octets = 0
-        for frame in self._log.behind(self._sequence):
+        for frame in log.behind(self._sequence):
             self._ready.append(frame)
             self._sequence += 1
             octets += len(frame)
@@ -211,28 +227,24 @@ class Feed:
                 break
         return octets
 
-    def _complete(self) -> None:
-        self._blocks = None
-        self._ready.append(
-            encode(FrameKind.COMPLETE, self._position, COUNT.pack(self._state_records))
-        )
-        self.closing = self._want is Want.FETCH
-
     def tell_digest(self, digest: int) -> None:
-        """Of the tables as they are now: it is compared where all groups so far were applied."""
-        if self._want is Want.FOLLOW and self._blocks is None and self.caught_up:
-            self._ready.append(encode(FrameKind.DIGEST, self._position, COUNT.pack(digest)))
+        """Of the tables as they are now; `caught_up` has to hold, so that it meets its place."""
+        assert self._log is not None
+        count = COUNT.pack(digest)
+        self._ready.append(encode(FrameKind.DIGEST, self._position(self._log), count))
 
-    @property
-    def _position(self) -> Position:
-        if self._log is None:
-            return START
-        return Position(self._log.position.history, self._sequence)
+    def _position(self, log: Recent) -> Position:
+        return Position(log.position.history, self._sequence)
 
     @property
     def caught_up(self) -> bool:
-        """Everything there is was handed to the connection."""
-        return self._log is None or self._sequence == self._log.position.sequence
+        """It follows, has a whole state, and everything there is was handed to the connection."""
+        return (
+            self.following
+            and self._log is not None
+            and self._blocks is None
+            and self._sequence == self._log.position.sequence
+        )
 
     @property
     def following(self) -> bool:
@@ -243,6 +255,34 @@ class Feed:
 
     def silent(self, now: float) -> bool:
         return now >= self._heard_at + SILENCE
+
+
+class Claim:
+    """The end of a connection that says who leads. Whether the other agrees, its REFUSED tells."""
+
+    def __init__(self, busy: float, now: float) -> None:
+        """`busy`: when this router last had something to keep, s of the steady clock."""
+        self._inbox = _Inbox()
+        self._ready = encode(FrameKind.HELLO, START, Want.LEAD.encode(), steady=busy)
+        self._began = now
+        self.closing = False
+
+    def receive(self, octets: bytes, now: float) -> None:  # noqa: ARG002  an end has no clock
+        """Raises `LinkBroken`."""
+        for frame in self._inbox.frames(octets):
+            if frame.kind != FrameKind.WELCOME:
+                raise LinkBroken(bytes(frame.payload).decode(errors="replace"))
+            self.closing = True
+
+    def take(self, now: float) -> bytes:  # noqa: ARG002  said once, at once
+        octets, self._ready = self._ready, b""
+        return octets
+
+    def next_deadline(self) -> float:
+        return self._began + SILENCE
+
+    def silent(self, now: float) -> bool:
+        return now >= self._began + SILENCE
 
 
 class Copy(Protocol):
@@ -318,14 +358,14 @@ class Follow:
                 if self._state_records is None:
                     self.position = frame.position
             case FrameKind.COMPLETE if self._state_records is not None:
-                if COUNT.unpack(frame.payload)[0] != self._state_records:
+                if count_of(frame) != self._state_records:
                     raise LinkBroken("a part of the state is missing")
                 self._state_records = None
                 self.position = frame.position
                 self._copy.complete(frame)
                 self.closing = self._want is Want.FETCH
             case FrameKind.DIGEST if self._state_records is None:
-                if COUNT.unpack(frame.payload)[0] != self._copy.digest():
+                if count_of(frame) != self._copy.digest():
                     self.differed += 1
                     self._ready.append(encode(FrameKind.HELLO, START, self._want.encode()))
             case FrameKind.KEPT:

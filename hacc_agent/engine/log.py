@@ -33,7 +33,7 @@ FORMAT: Final = 1
 HEADER: Final = Struct("<4sBBHIQQQdI")
 CHECKSUM: Final = Struct("<I")
 COVERED: Final = HEADER.size - CHECKSUM.size
-COUNT: Final = Struct("<Q")  # payload of COMPLETE: records in the STATE frames
+COUNT: Final = Struct("<Q")  # payload of COMPLETE: records in STATE frames; of DIGEST
 
 LONGEST: Final = 1 << 20
 """Octets of a payload: 16384 records. What claims more is damage; what has more is divided."""
@@ -51,6 +51,10 @@ class FrameKind(enum.IntEnum):
     WELCOME = 7  # it will be given
     REFUSED = 8  # it will not: why, as text
     DIGEST = 9  # of the table right here
+
+
+OF_RECORDS: Final = (FrameKind.STATE, FrameKind.CHANGES)
+OF_A_NUMBER: Final = (FrameKind.COMPLETE, FrameKind.DIGEST)
 
 
 class Position(NamedTuple):
@@ -126,6 +130,10 @@ def decode(buffer: memoryview, at: int = 0) -> Frame | None:
         raise Newer(version)
     if length > LONGEST:
         raise Damaged(f"a frame of {length} octets, and {LONGEST} is the longest")
+    if kind in OF_RECORDS and length % OCTETS:
+        raise Damaged(f"{length} octets are no whole number of records")
+    if kind in OF_A_NUMBER and length != COUNT.size:
+        raise Damaged(f"{length} octets are no number")
     end = at + HEADER.size + length
     if end > len(buffer):
         return None
@@ -133,6 +141,12 @@ def decode(buffer: memoryview, at: int = 0) -> Frame | None:
     if zlib.crc32(payload, zlib.crc32(buffer[at : at + COVERED])) != checksum:
         raise Damaged("the checksum does not hold")
     return Frame(kind, Position(history, sequence), durable, steady, payload, HEADER.size + length)
+
+
+def count_of(frame: Frame) -> int:
+    """The number that a COMPLETE or DIGEST frame carries."""
+    number: int = COUNT.unpack(frame.payload)[0]
+    return number
 
 
 def stamp_of(frame: bytes) -> tuple[Position, float]:
