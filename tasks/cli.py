@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from .platforms import Impact
 from .progress import Progress
 from .proofs import INVARIANTS
 from .push import Applied, PlanStale
+from .radius import entries
 from .render import templates_sha256, unverified_places
 from .rendered import Rendered
 from .report import (
@@ -41,6 +43,7 @@ from .report import (
 )
 from .rollback import rollback as roll_back
 from .running import Running
+from .secrets import resolve
 from .sheet import sheet
 from .unverified import unverified
 from .verify import Verdict
@@ -187,6 +190,15 @@ def render(
     sheets: Annotated[
         bool, typer.Option("--sheet", help="What mobile nodes and Foreign Agents need instead.")
     ] = False,
+    radius: Annotated[
+        bool, typer.Option("--radius", help="What a FreeRADIUS server needs to know instead.")
+    ] = False,
+    in_clear: Annotated[
+        bool,
+        typer.Option(
+            "--open", help="With --radius -o: secrets in clear, in files for their owner alone."
+        ),
+    ] = False,
     report_unverified: Annotated[
         bool,
         typer.Option(
@@ -196,18 +208,23 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Print what each router should hold, offline. Secrets stay sealed as <secret REF>."""
+    if in_clear and (out is None or not radius):
+        raise HaccError([Problem(None, "--open", "stands alone", allowed="--radius --output DIR")])
     prepared = pipeline.prepare(root)
     texts: Sequence[Rendered] = [*prepared.rendered.values()]
     if host is not None:
         texts = [pipeline.host_of(prepared, host)]
     if sheets:
         texts = [sheet(cluster) for cluster in prepared.clusters]
+    if radius:
+        asking = [c for c in prepared.clusters if any(device.radius for device in c.devices)]
+        texts = [entries(cluster) for cluster in asking or prepared.clusters]
     if report_unverified:
         _report_unverified(texts, as_json)
     elif as_json:
         _print_json({r.host: {file.path: file.text for file in r.present} for r in texts})
     elif out is not None:
-        _write_texts(texts, out)
+        _write_texts(texts, out, pipeline.open_secrets(prepared).values if in_clear else None)
     else:
         for rendered in texts:
             for file in rendered.present:
@@ -224,13 +241,19 @@ def _report_unverified(texts: Iterable[Rendered], as_json: bool) -> None:
     typer.echo(f"{len(found)} lines in forms that nobody here has seen on a router", err=True)
 
 
-def _write_texts(texts: Iterable[Rendered], out: Path) -> None:
+def _write_texts(
+    texts: Iterable[Rendered], out: Path, opened: Mapping[str, str] | None = None
+) -> None:
     count = 0
     for rendered in texts:
         for file in rendered.present:
             path = out / rendered.host / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text)
+            # Who may not read a secret may not read what was there before it, either.
+            mode = 0o666 if opened is None else 0o600
+            path.unlink(missing_ok=True)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as target:
+                target.write(file.text if opened is None else resolve(file.text, opened))
             count += 1
     typer.echo(f"{count} files below {out}", err=True)
 
