@@ -100,6 +100,8 @@ class Daemon:
         descriptor = log.fileno()
         if descriptor is not None:
             self.watch(descriptor, lambda: log.handle(clock()))
+        for descriptor, handle in transport.watches():
+            self.watch(descriptor, handle)
         for ring in transport.rings:
             self.watch(ring.fileno(), partial(self._drain, ring))
 

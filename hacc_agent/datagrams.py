@@ -30,6 +30,7 @@ SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103  # linux/udp.h
 SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS of kernels before 6.9
 LARGEST: Final = 65_000  # octets of all segments together, below what an IP packet can hold
+IP_FREEBIND: Final = 15  # linux/in.h
 SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h
 SO_RCVBUFFORCE: Final = 33
 SO_MEMINFO: Final = 55
@@ -255,12 +256,17 @@ class Datagrams:
 _ADDRESS: Final = Struct("!I")
 
 
-def open_socket(address: int, port: int) -> socket.socket:
-    """A UDP socket of this address and port, with room for a burst."""
+def open_socket(address: int, port: int, foreign: bool = False) -> socket.socket:
+    """A UDP socket of this address and port, with room for a burst.
+
+    `foreign` allows an address that this router does not have, or not yet.
+    """
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
         opened.setblocking(False)
         enlarge(opened)
+        if foreign:
+            opened.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         opened.bind((socket.inet_ntoa(_ADDRESS.pack(address)), port))
     except BaseException:
         opened.close()

@@ -13,19 +13,22 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 from . import __version__, privileges
 from .agentfile import load
-from .config import AgentConfig, Role, Transport
+from .config import AgentConfig, Role
+from .config import Transport as Carrier
 from .daemon import Clock, Daemon
 from .engine.effects import AskAaa, Moment
+from .frames import Frames
 from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
 from .recovery import JournalError
 from .replica import Replica
 from .roles import engine
-from .transport import PlainUdp
+from .transport import PlainUdp, Transport
 
 
 class CannotStart(Exception):
@@ -42,7 +45,7 @@ class Service:
         self.notifier = Notifier(os.environ)
         stack.callback(self.notifier.close)
         self.clock = Clock()
-        self.transport = open_transport(config)
+        self.transport: Transport = open_transport(config)
         stack.callback(self.transport.close)
         self.engine = engine(config, self.clock)
         try:
@@ -95,7 +98,8 @@ class Service:
     def bindings(self) -> int:
         return len(self.engine.tables[0])
 
-    def _keep_house(self, _now: Moment) -> None:
+    def _keep_house(self, now: Moment) -> None:
+        self.transport.keep_house(now.steady)
         self.notifier.alive(self._status_line())
         self.logs.tick()
 
@@ -109,22 +113,24 @@ class Service:
     def _ask_aaa(self, asked: AskAaa) -> None: ...
 
 
-def open_transport(config: AgentConfig) -> PlainUdp:
+HINTS: Final = {
+    errno.EADDRINUSE: "is another hacc-agent, or another Home Agent, running?",
+    errno.EADDRNOTAVAIL: "no interface of this router has that address",
+    errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE",
+    errno.EPERM: 'frames need CAP_NET_RAW; without it, transport = "udp" serves Linux members',
+    errno.ENODEV: "lans[].interface in agent.toml has to be an interface of this router",
+}
+
+
+def open_transport(config: AgentConfig) -> Transport:
     """Raises `CannotStart`."""
-    if config.transport is Transport.FRAMES:
-        raise CannotStart("frames: not yet")
     try:
-        return PlainUdp(config)
+        return PlainUdp(config) if config.transport is Carrier.UDP else Frames(config)
     except OSError as error:
-        hints = {
-            errno.EADDRINUSE: "is another hacc-agent, or another Home Agent, running?",
-            errno.EADDRNOTAVAIL: "no interface of this router has that address",
-            errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE",
-        }
-        hint = hints.get(error.errno or 0, "")
+        hint = HINTS.get(error.errno or 0, "")
         reason = (error.strerror or str(error)).lower()
         raise CannotStart(
-            f"{error.filename} (UDP): {reason}" + (f" [hint: {hint}]" if hint else "")
+            f"{error.filename}: {reason}" + (f" [hint: {hint}]" if hint else "")
         ) from error
 
 

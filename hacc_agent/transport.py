@@ -8,16 +8,18 @@ served; everything else is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import AgentConfig, Member, Role
+from .config import AgentConfig, LanAddress, Role
 from .datagrams import Alone, Datagrams, Traffic
 from .engine.batch import Batch
 from .engine.effects import Endpoint
+from .logs import address_text
 
 Columns = NDArray[Any]
 
@@ -57,6 +59,14 @@ class Transport(Protocol):
 
     def flush(self) -> None: ...
 
+    def watches(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Descriptors beside the rings, and what to do when they are readable."""
+        ...
+
+    def keep_house(self, steady: float) -> None:
+        """Once a second; s of the steady clock."""
+        ...
+
     def traffic(self) -> Iterator[tuple[str, Traffic]]:
         """What went through, by the name of the socket."""
         ...
@@ -66,6 +76,16 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """An OSError from here on tells, as its `filename`, what it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = what
+        raise
 
 
 class PlainUdp:
@@ -84,16 +104,17 @@ class PlainUdp:
         self._sockets: dict[int, Datagrams] = {}
         try:
             for address in addresses:
-                self._sockets[address] = Datagrams(address, config.port)
-        except OSError as error:
+                with about(f"{address_text(address)}:{config.port} (UDP)"):
+                    self._sockets[address] = Datagrams(address, config.port)
+        except BaseException:
             self.close()
-            error.filename = f"{_text(address)}:{config.port}"
             raise
         self.rings: tuple[Ring, ...] = tuple(self._sockets.values())
         self._own = self._sockets[own[0]]
         self._answers = self._sockets.get(self._virtual, self._own)
-        lans = {lan.name for lan in config.lans}
-        self._members = np.array([_address(member, lans) for member in config.members], np.uint32)
+        lans = [lan.name for lan in config.lans]
+        places = [place_of(member.addresses, lans) for member in config.members]
+        self._members = np.array([address for _, address in places], np.uint32)
         self._waiting: dict[int, list[tuple[bytes, Endpoint]]] = {}
 
     def relay_rows(self, ring: Ring, rows: Columns, member: Columns) -> None:
@@ -134,9 +155,15 @@ class PlainUdp:
             for source, datagrams in waiting.items():
                 self._sockets[source].sender.send_all(datagrams)
 
+    def watches(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        return iter(())
+
+    def keep_house(self, steady: float) -> None:
+        pass
+
     def traffic(self) -> Iterator[tuple[str, Traffic]]:
         for address, found in self._sockets.items():
-            yield f"{_text(address)}:{self._port}", found.traffic
+            yield f"{address_text(address)}:{self._port}", found.traffic
 
     def dropped(self) -> int:
         return sum(ring.dropped() for ring in self._sockets.values())
@@ -146,10 +173,8 @@ class PlainUdp:
             opened.close()
 
 
-def _address(member: Member, lans: set[str]) -> int:
-    """Where a member is reached from here; 0, which nobody answers, when it is not."""
-    return next((int(at.address) for at in member.addresses if at.lan in lans), 0)
-
-
-def _text(address: int) -> str:
-    return ".".join(str(octet) for octet in address.to_bytes(4, "big"))
+def place_of(addresses: Sequence[LanAddress], lans: Sequence[str]) -> tuple[int, int]:
+    """On which LAN of ours, and with which address, a router is reached; (0, 0): it is not."""
+    return next(
+        ((lans.index(at.lan), int(at.address)) for at in addresses if at.lan in lans), (0, 0)
+    )

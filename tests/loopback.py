@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -52,20 +52,23 @@ def own_network() -> str:
     return f"127.{128 | number >> 8}.{number & 0xFF}"
 
 
-def agent_config(host: str, folder: Path, network: str) -> AgentConfig:
-    """A golden router's configuration, moved to loopback, its files in a folder."""
+def opened_config(host: str, folder: Path) -> AgentConfig:
+    """A golden router's configuration with its secrets opened, its files in a folder."""
     golden = WEST.device(host).agent
     assert golden is not None
-    text = SEALED.sub(SECRET, to_toml(golden)).replace("198.18.1.", f"{network}.")
-    text = re.sub(r'(home_agent_address = )".*"', rf'\1"{network}.100"', text)
-    text = re.sub(r'interface = ".*"', 'interface = "lo"', text)
     return dataclasses.replace(
-        parse(text, "agent.toml"),
-        transport=Transport.UDP,
-        port=PORT,
+        parse(SEALED.sub(SECRET, to_toml(golden)), "agent.toml"),
         state_directory=str(folder / "state"),
         runtime_directory=str(folder / "run"),
     )
+
+
+def agent_config(host: str, folder: Path, network: str) -> AgentConfig:
+    """The same, moved to loopback."""
+    text = to_toml(opened_config(host, folder)).replace("198.18.1.", f"{network}.")
+    text = re.sub(r'(home_agent_address = )".*"', rf'\1"{network}.100"', text)
+    text = re.sub(r'interface = ".*"', 'interface = "lo"', text)
+    return dataclasses.replace(parse(text, "agent.toml"), transport=Transport.UDP, port=PORT)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Agent:
 
     config: AgentConfig
     folder: Path
+    before: Callable[[], None] | None = None  # what its process does first
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -96,7 +100,12 @@ class Agent:
         command = (sys.executable, "-m", "hacc_agent", "run", "-c", str(self.file), *arguments)
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                preexec_fn=self.before,
             )
         return self.process
 
@@ -133,6 +142,9 @@ class Loopback:
     def home_agent(self) -> IPv4Address:
         return IPv4Address(f"{self.network}.100")
 
+    def mobile_node(self, name: str = "ann@example.net") -> MobileNode:
+        return MobileNode(self.home_agent, IPv4Address(f"{self.network}.200"), name=name)
+
 
 @contextmanager
 def cluster(folder: Path, *hosts: str) -> Iterator[Loopback]:
@@ -140,12 +152,19 @@ def cluster(folder: Path, *hosts: str) -> Iterator[Loopback]:
     made = Loopback(own_network())
     for host in hosts:
         made.agents[host] = Agent(agent_config(host, folder / host, made.network), folder / host)
-    try:
-        for agent in made.agents.values():
-            agent.start()
+    with running(made.agents):
         yield made
+
+
+@contextmanager
+def running(agents: Mapping[str, Agent]) -> Iterator[None]:
+    """Started, and ended at the end, whatever happens."""
+    try:
+        for agent in agents.values():
+            agent.start()
+        yield
     finally:
-        for agent in made.agents.values():
+        for agent in agents.values():
             if agent.process is not None and agent.process.poll() is None:
                 agent.process.kill()
                 agent.process.wait()
@@ -157,12 +176,18 @@ class MobileNode:
     SPI = 256
     KEY = Key(Algorithm.HMAC_MD5, bytes.fromhex(SECRET))
 
-    def __init__(self, cluster: Loopback, name: str = "ann@example.net") -> None:
-        self.cluster = cluster
+    def __init__(
+        self,
+        home_agent: IPv4Address,
+        care_of: IPv4Address,
+        port: int = PORT,
+        name: str = "ann@example.net",
+    ) -> None:
+        self.home_agent, self.care_of, self.port = home_agent, care_of, port
         self.name = NetworkAccessIdentifier(name.encode())
         self.address = IPv4Address(0)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((f"{cluster.network}.200", 0))
+        self.socket.bind((str(care_of), 0))
         self.socket.settimeout(PATIENCE_S)
         self._last = 0
 
@@ -175,8 +200,8 @@ class MobileNode:
             RequestFlags(0),
             lifetime,
             self.address,
-            self.cluster.home_agent,
-            IPv4Address(f"{self.cluster.network}.200"),
+            self.home_agent,
+            self.care_of,
             self._last,
             (self.name,),
         )
@@ -185,11 +210,11 @@ class MobileNode:
         )
 
     def send(self, message: bytes) -> None:
-        self.socket.sendto(message, (str(self.cluster.home_agent), PORT))
+        self.socket.sendto(message, (str(self.home_agent), self.port))
 
     def answer(self) -> RegistrationReply:
         octets, source = self.socket.recvfrom(4096)
-        assert source == (str(self.cluster.home_agent), PORT)
+        assert source == (str(self.home_agent), self.port)
         reply = parse_message(octets)
         assert isinstance(reply, RegistrationReply)
         return reply

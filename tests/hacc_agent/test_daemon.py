@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback import Loopback, MobileNode, cluster
+from tests.loopback import Loopback, cluster
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def west(tmp_path: Path) -> Iterator[Loopback]:
 
 
 def test_a_mobile_node_registers_through_controller_and_member(west: Loopback) -> None:
-    with closing(MobileNode(west)) as node:
+    with closing(west.mobile_node()) as node:
         reply = node.register()
         assert reply.code == 0, west["ha1"].said
         assert int(reply.home_address)
-        assert reply.home_agent == west.home_agent
+        assert reply.home_agent == node.home_agent
