@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -117,11 +118,16 @@ def password_hash(password: str) -> str:
 
 
 def make_disk(
-    directory: Path, lab: str, router: Router, hashed: str, authorized_key: str, client: str
+    directory: Path,
+    lab: str,
+    router: Router,
+    hashed: str,
+    authorized_key: str,
+    programs: Mapping[str, str],
 ) -> None:
     """Write the upper layers, once: a router keeps its disk until the lab goes down.
 
-    `client` is the script behind the names systemctl, systemd-run and journalctl.
+    `programs` are scripts below /usr/local: what a real router has, and this machine not.
     """
     if (directory / "made").exists():
         return
@@ -162,10 +168,8 @@ def make_disk(
     for unit in ("ssh.service", "frr.service"):
         (wants / unit).symlink_to(f"/lib/systemd/system/{unit}")
     (etc / "systemd/system/sshd.service").symlink_to("/lib/systemd/system/ssh.service")
-    programs = directory / "local/sbin"
-    programs.mkdir()
-    for name in ("systemctl", "systemd-run", "journalctl"):
-        _write(programs / name, client, 0o755)
+    for name, script in programs.items():
+        _write(directory / "local" / name, script, 0o755)
     (directory / "made").touch()
 
 

@@ -149,12 +149,12 @@ class Lab:
         for one in missing:  # what a crash left: a parent without its child, a cable
             kill_all(m for m in self._members() if _name(m) == one.name)
         fabric.unplug(outer, [p for r in missing for p in (r.management_port, *r.ports)])
-        client = router.CLIENT.read_text()
+        programs = router.programs()
         hashes = {one.password: disk.password_hash(secrets[one.password]) for one in missing}
         for one in missing:
             place = self.disk(one.name)
             key, hashed = self.topology.authorized_key, hashes[one.password]
-            disk.make_disk(place, self.topology.name, one, hashed, key, client)
+            disk.make_disk(place, self.topology.name, one, hashed, key, programs)
             router.boot(self.topology.name, one, place)
         logs = {router.ROLE + one.name: router.boot_log(self.disk(one.name)) for one in missing}
         await_inits(self.topology.name, logs)

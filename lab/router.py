@@ -41,6 +41,19 @@ def _init() -> str:
     return f"{shlex.quote(sys.executable)} -S -E -s -c {shlex.quote(code)}"
 
 
+def programs() -> dict[str, str]:
+    """Scripts that a router has below /usr/local: systemd's commands, and the agent."""
+    client = CLIENT.read_text()
+    found = {f"sbin/{name}": client for name in ("systemctl", "systemd-run", "journalctl")}
+    code = (
+        f"import sys; sys.path.insert(0, {str(CODE)!r}); "
+        "from hacc_agent.cli import main; sys.exit(main())"
+    )
+    # As installed here, with its libraries; a router has it from its package.
+    agent = f'exec {shlex.quote(sys.executable)} -E -s -c {shlex.quote(code)} "$@"'
+    return found | {"bin/hacc-agent": f"#!/bin/sh\n{agent}\n"}
+
+
 def boot_script(router: Router, disk: Path) -> str:
     """What PID 1 does before it becomes the init: its own view of the machine, then exec."""
     here = shlex.quote(str(disk))
