@@ -5,7 +5,7 @@
     route                 to the virtual Home Agent address, through the controllers' group address
 
 A namespace is held by an open file of this process alone. When the process ends, however it ends,
-the kernel takes the namespace, and with it the cable; there is nothing to clean up.
+the kernel takes the namespace, and with it the cable: a killed process leaves nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
@@ -98,7 +98,11 @@ def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Data
             worker = stack.enter_context(ThreadPoolExecutor(1, f"agent-{number}"))
             namespace = worker.submit(_unshared).result()
             stack.callback(os.close, namespace)
-            _plug(lab, number, place, f"/proc/{os.getpid()}/fd/{namespace}")
+            cable = Port(f"{fabric.GUEST}{number}", INTERFACE, place.lan, place.address)
+            path = f"/proc/{os.getpid()}/fd/{namespace}"
+            fabric.plug_guest(lab.fabric(), lab.topology.name, cable, path)
+            stack.callback(_unplug, lab, cable)
+            _configure(place, path)
             one = worker.submit(Datagrams, int(place.care_of_address), port).result()
             stack.callback(one.close)
             opened.append(one)
@@ -117,9 +121,13 @@ def _unshared() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _plug(lab: Lab, number: int, place: Stand, namespace: str) -> None:
-    cable = Port(f"{fabric.GUEST}{number}", INTERFACE, place.lan, place.address)
-    fabric.plug_guest(lab.fabric(), lab.topology.name, cable, namespace)
+def _unplug(lab: Lab, cable: Port) -> None:
+    """At once: the kernel takes a namespace away when it finds the time."""
+    with suppress(LabError):  # the lab went down before we did
+        fabric.unplug(lab.fabric(), [cable])
+
+
+def _configure(place: Stand, namespace: str) -> None:
     done = subprocess.run(
         ["nsenter", f"--net={namespace}", "--", "ip", "-batch", "-"],
         input="\n".join(place.lines()) + "\n",
