@@ -2,11 +2,11 @@
 
 The store is a file in OpenSSH's known_hosts format that belongs to the work directory, so that a
 team may share it and `ssh -o UserKnownHostsFile=.hacc/known_hosts` reads it too. A router that
-is not in it is asked for its key without logging in (the pre-flight). Then either the key is
-kept, and a line says so with its fingerprint (trust on first use), or the router is refused
+is not in it shows its key before the password goes out: in a pre-flight without a login, or in the
+login itself, where the library lets us look in time. Then either the key is kept, and a line says so with its fingerprint (trust on first use), or the router is refused
 (strict). A key that differs from the stored one is refused always.
 
-Netmiko logs in afterwards with `ssh_strict` and a file that holds this router's keys alone: a
+Whoever logs in then refuses every other key, by a file that holds this router's keys alone: a
 whole store of 10,000 lines, parsed again for every login, would cost more than the login.
 """
 
@@ -116,6 +116,11 @@ class HostKeys:
         if self.known(hostname, port):
             return None
         key = offered(hostname, port, timeout_s)
+        self.meet(host, hostname, port, key)
+        return key
+
+    def meet(self, host: str, hostname: str, port: int, key: HostKey) -> None:
+        """Keep the key that a stranger shows, or refuse the stranger."""
         if self._strict:
             raise HostKeyRefused(
                 Problem(
@@ -128,7 +133,6 @@ class HostKeys:
             )
         self._refuse_revoked(host, key)
         self._remember(known_as(hostname, port), key)
-        return key
 
     def explain_change(self, host: str, hostname: str, port: int, timeout_s: float) -> None:
         """After a refused login: raise if the server's key is not the one on record."""

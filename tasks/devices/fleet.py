@@ -20,7 +20,7 @@ from .errors import DeviceError
 from .ios import IosRouter
 from .linux import LinuxRouter
 from .router import Connect, Router
-from .session import DEVICE_TYPES, PLUGIN, Doorkeeper, Target
+from .session import DEVICE_TYPES, PLUGINS, Doorkeeper, Target
 
 T = TypeVar("T")
 Step = Callable[[Router, str], T]  # what is done with one router, given its name too
@@ -171,7 +171,8 @@ class Fleet:
 
     def _connect(self, host: Host, target: Target) -> Connect:
         def connect(urgent: bool) -> object:
-            host.connections.pop(PLUGIN, None)  # the one before is lost, or closed by its router
+            # The one before is lost, or closed by its router.
+            host.connections.pop(PLUGINS[target.platform], None)
             return self._door.open(host, target, urgent=urgent)
 
         return connect

@@ -116,7 +116,7 @@ class LinuxRouter:
 
     def close(self) -> None:
         if self._connection is not None:
-            self._connection.disconnect()
+            self._connection.close()
             self._connection = None
 
     def _open(self, change: FileChange, job: Job) -> bytes | None:
@@ -168,7 +168,7 @@ class LinuxRouter:
         if self._connection is None:
             self._connection = self._connect(urgent)
         try:
-            transport = self._connection.remote_conn_pre.get_transport()
+            transport = self._connection.get_transport()
             with transport.open_session(timeout=timeout_s) as channel:
                 channel.set_combine_stderr(True)
                 channel.settimeout(timeout_s)

@@ -1,4 +1,6 @@
-"""The way in to a router: host key first, then Netmiko's login, with retries for connecting only.
+"""The way in to a router: host key first, then the login, with retries for connecting only.
+
+Netmiko logs in to what has a terminal's prompt (IOS), `plain_ssh` to what runs commands (Linux).
 
 Wrong passwords are never tried twice (accounts get locked), wrong host keys neither. Logins are
 limited in number over all workers: hundreds of simultaneous ones stall a TACACS+ server.
@@ -19,12 +21,13 @@ from nornir.core.inventory import Host
 from nornir.core.plugins.connections import ConnectionPluginRegister
 from nornir_netmiko.connections.netmiko import Netmiko
 
-from ..hostkeys import HostKeys
+from ..hostkeys import HostKey, HostKeys
 from ..rendered import Platform
 from ..runner import Events, Stage, Stop
 from .errors import LoginRefused, Unreachable
+from .plain_ssh import PlainSsh
 
-PLUGIN: Final = "netmiko"
+PLUGINS: Final = {Platform.IOS: "netmiko", Platform.LINUX: "plain-ssh"}
 CONNECT_TIMEOUT_S: Final = 10.0
 # A TACACS+ server may take 7-15 s to answer a login.
 LOGIN_TIMEOUT_S: Final = 30.0
@@ -32,7 +35,8 @@ RETRY_AFTER_S: Final = (1.0, 2.0)  # pauses between attempts to connect
 
 DEVICE_TYPES: Final = {Platform.IOS: "cisco_ios", Platform.LINUX: "linux"}
 
-ConnectionPluginRegister.register(PLUGIN, Netmiko)
+ConnectionPluginRegister.register(PLUGINS[Platform.IOS], Netmiko)
+ConnectionPluginRegister.register(PLUGINS[Platform.LINUX], PlainSsh)
 # Libraries that report to nobody print tracebacks on the terminal; what matters reaches the user
 # as an error of ours.
 for library in ("paramiko", "nornir", "netmiko"):
@@ -62,7 +66,7 @@ class Doorkeeper:
         self._stop = stop
 
     def open(self, host: Host, target: Target, *, urgent: bool = False) -> Any:
-        """A Netmiko connection of this host, newly opened (Nornir closes it).
+        """A connection of this host, newly opened: Netmiko's, or Paramiko's where it is Linux.
 
         An urgent one (the way back) is retried even after Ctrl-C.
         """
@@ -87,17 +91,11 @@ class Doorkeeper:
     def _attempt(self, host: Host, target: Target) -> Any:
         where = f"{target.hostname}:{target.port}"
         self._events.emit(target.host, Stage.CONNECT, where)
-        try:
-            fresh = self._keys.admit(target.host, target.hostname, target.port, CONNECT_TIMEOUT_S)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise _unreachable(target, error) from error
-        if fresh is not None:
-            self._events.emit(
-                target.host, Stage.TRUST, f"first contact with {where}: keeping its key {fresh}"
-            )
+        if target.platform is Platform.IOS:
+            self._admit(target)
         try:
             plugin = host.open_connection(
-                PLUGIN,
+                PLUGINS[target.platform],
                 Config(),
                 hostname=target.hostname,
                 username=target.username,
@@ -108,7 +106,7 @@ class Doorkeeper:
                 default_to_host_attributes=False,
             )
             return plugin.connection
-        except NetmikoAuthenticationException as error:
+        except (NetmikoAuthenticationException, paramiko.AuthenticationException) as error:
             raise LoginRefused(
                 target.host,
                 f"{where} refused the password of {target.username!r}",
@@ -124,6 +122,27 @@ class Doorkeeper:
             self._rule_out_a_changed_key(target)  # ValueError: Netmiko found no prompt
             raise _unreachable(target, error) from error
 
+    def _admit(self, target: Target) -> None:
+        """Ask a stranger for its key before the login: Netmiko knows no first contact."""
+        try:
+            fresh = self._keys.admit(target.host, target.hostname, target.port, CONNECT_TIMEOUT_S)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise _unreachable(target, error) from error
+        if fresh is not None:
+            self._trust(target, fresh)
+
+    def _meet(self, target: Target, key: HostKey) -> None:
+        """A server shows a key of a kind that is not on record."""
+        if self._keys.known(target.hostname, target.port):
+            raise paramiko.SSHException(f"it shows {key}, which is not on record")
+        self._keys.meet(target.host, target.hostname, target.port, key)
+        self._trust(target, key)
+
+    def _trust(self, target: Target, key: HostKey) -> None:
+        where = f"{target.hostname}:{target.port}"
+        text = f"first contact with {where}: keeping its key {key}"
+        self._events.emit(target.host, Stage.TRUST, text)
+
     def _rule_out_a_changed_key(self, target: Target) -> None:
         try:
             self._keys.explain_change(target.host, target.hostname, target.port, CONNECT_TIMEOUT_S)
@@ -131,6 +150,15 @@ class Doorkeeper:
             return  # it cannot be asked: it is unreachable, which the caller says
 
     def _options(self, target: Target) -> dict[str, Any]:
+        known = str(self._keys.file_for(target.hostname, target.port))
+        if target.platform is Platform.LINUX:
+            return {
+                "known_hosts": known,
+                "meet": lambda kind, blob: self._meet(target, HostKey(kind, blob)),
+                "timeout": CONNECT_TIMEOUT_S,
+                "auth_timeout": LOGIN_TIMEOUT_S,
+                "banner_timeout": LOGIN_TIMEOUT_S,
+            }
         return {
             "secret": target.enable,
             "ssh_config_file": None,  # ~/.ssh/config must not lead elsewhere
@@ -140,7 +168,7 @@ class Doorkeeper:
             "ssh_strict": True,
             "system_host_keys": False,
             "alt_host_keys": True,
-            "alt_key_file": str(self._keys.file_for(target.hostname, target.port)),
+            "alt_key_file": known,
         }
 
 
