@@ -38,7 +38,7 @@ class Pool:
         """A free address, 0 if there is none. It is taken by the record that tells of it."""
         start, place = self._at
         count = len(self._taken)
-        for step in range(count + 1):
+        for step in range(count + 1 if count else 0):
             index = (start + step) % count
             found = self._taken[index].find(_FREE, place)
             if found >= 0:

@@ -366,6 +366,18 @@ def _(scene: Scene) -> None:
     assert scene.register(third).reply.home_address == home
 
 
+@row(
+    "5944-3.4",
+    "no-pool-here-130",
+    "A realm of which this member assigns no addresses: 130; who has one is served.",
+    realms=(dataclasses.replace(CONFIG.realms[0], assigns=()),),
+)
+def _(scene: Scene) -> None:
+    assert scene.register(ALICE).code == 130
+    assert scene.register(ALICE, home=IPv4Address("198.19.64.77")).code == 0
+    assert scene.register(ALICE, THIRD).reply.home_address == IPv4Address("198.19.64.77")
+
+
 @row("4433-5.3.1", "home-agent-assigned", "All zeros or ones for Home Agent: the reply says which.")
 def _(scene: Scene) -> None:
     for address in ANY:

@@ -52,7 +52,9 @@ def text() -> str:
     chosen = sorted(ROWS, key=lambda row: (-row.rfc, _section(row.section)))
     for rfc, rows in groupby(chosen, key=lambda row: row.rfc):
         parts.append(f"\n## RFC {rfc}: {TITLES[rfc]}\n")
-        cells = [(row.section.split("-")[1], f"`{row.id}`", row.says, row.reading) for row in rows]
+        cells: list[tuple[str, ...]] = [
+            (row.section.split("-")[1], f"`{row.id}`", row.says, row.reading) for row in rows
+        ]
         parts.append(_table(("section", "test", "what it shows", "reading"), cells))
     return "\n".join(parts)
 

@@ -224,6 +224,16 @@ class Outcome:
         return found[0] if found else None
 
 
+class Tokens:
+    """Random octets that are not random: each one more than the last."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(0xA0000001)
+
+    def __call__(self, octets: int) -> bytes:
+        return next(self._numbers).to_bytes(octets, "big")
+
+
 class Scene:
     """One Home Agent and everything that it was sent and sent."""
 
@@ -238,14 +248,15 @@ class Scene:
             CONFIG, readings=readings or Readings(), tunnels=tunnels or Tunnels(), **changes
         )
         self.config, self.capacity = config, capacity
-        self.tokens = (n.to_bytes(4, "big") for n in itertools.count(0xA0000001))
+        self.tokens = Tokens()
         self.table = Table(capacity, 7)
-        self.agent = HomeAgent(config, self.table, lambda _: next(self.tokens))
+        self.agent = HomeAgent(config, self.table, self.tokens)
         self.elapsed = 0.0
         self.journal = b""
         self.emitted: list[bytes] = []
         self.accepted: list[bytes] = []  # requests, well-formed therefore
         self._fraction = itertools.count(1)
+        self.keys = keys(config)
 
     # ------------------------------------------------------------------ time
 
@@ -345,6 +356,8 @@ class Scene:
         return self.register(mobile, through, 0, **more)
 
     def answer(self, number: int, answer: Answer) -> Outcome:
+        if answer.security is not None:
+            self.keys[answer.security.spi] = answer.security
         return self._done(self.agent.answered(number, answer, self.now))
 
     def revoke(self, mobile: Mobile, **more: Any) -> Outcome:
@@ -358,6 +371,7 @@ class Scene:
                     self.journal += records
                     outcome.records += rows(records)
                 case Send(payload):
+                    self._check(payload)
                     self.emitted.append(payload)
                     outcome.sent.append(effect)
                 case Alarm(reason):
@@ -365,6 +379,21 @@ class Scene:
                 case AskAaa():
                     outcome.questions.append(effect)
         return outcome
+
+    def _check(self, payload: bytes) -> None:
+        """What a mobile node or Foreign Agent checks before it believes anything."""
+        message = parse(payload)
+        assert message.to_bytes() == payload
+        found = proofs(message)
+        assert all(proven(payload, each.kind, self.keys[each.spi]) for each in found)
+        kinds = [each.kind for each in found]
+        match message:
+            case RegistrationReply():
+                assert kinds in ([MHAE], [MHAE, FHAE])
+            case TunnelData():
+                assert kinds == []
+            case _:
+                assert kinds in ([MHAE], [FHAE])
 
     # ------------------------------------------------------------------ state
 
@@ -383,10 +412,20 @@ class Scene:
         """The same Home Agent, made of its journal."""
         again = Scene(self.config.readings, self.config.tunnels, self.capacity)
         again.config = self.config
-        again.agent = HomeAgent(self.config, again.table, lambda _: next(self.tokens))
+        again.keys = self.keys | keys(self.config)
+        again.tokens = self.tokens
+        again.agent = HomeAgent(self.config, again.table, self.tokens)
         again.agent.apply(self.journal)
         again.elapsed, again.journal, again._fraction = self.elapsed, self.journal, self._fraction
         return again
+
+
+def keys(config: AgentConfig) -> dict[int, Security]:
+    """All associations of a configuration, by SPI."""
+    found = [node.security for node in config.nodes]
+    found += [realm.security for realm in config.realms]
+    found += [agent.security for agent in config.foreign_agents]
+    return {each.spi: each for each in found if each is not None}
 
 
 def proofs(message: Message) -> list[Authentication]:
