@@ -291,6 +291,13 @@ class Tunnels:
     keepalive_s: Annotated[int, Range(1, 65535)] = 110  # of UDP tunnels (RFC 3519, 4.9)
 
 
+class Durability(enum.StrEnum):
+    """What a binding has survived before its mobile node hears of it."""
+
+    MACHINE = "machine"  # the machine losing power: the disk was synchronised
+    PROCESS = "process"  # the daemon dying: the kernel has it, the disk within a second
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """TLS between the cluster's routers: standby, member link. Certificates from `hacc pki`."""
@@ -346,6 +353,7 @@ class AgentConfig:
     link: Link | None = None
     radius: Radius | None = None  # on Home Agents
     state_directory: str = "/var/lib/hacc"  # the journal
+    durability: Durability = Durability.MACHINE
     runtime_directory: str = "/run/hacc"  # the control socket
 
     @property

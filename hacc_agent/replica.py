@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from .config import AgentConfig, LanAddress
+from .config import AgentConfig, Durability, LanAddress
 from .disk import Disk
 from .engine.effects import Moment
 from .engine.log import START, Frame, FrameKind, Position, encode, portions
@@ -125,13 +125,12 @@ class Replica:
         token: Callable[[int], bytes],
         say: Say,
         *,
-        sync_groups: bool = True,
         disk: Disk | None = None,
     ) -> None:
         """`say` is told what an operator should know."""
         self._config, self._state, self._say = config, state, say
         self._token = token
-        self._sync_groups = sync_groups
+        self._sync_groups = sync_groups = config.durability is Durability.MACHINE
         self._sync_at = 0.0
         self.journal = Journal(
             Path(config.state_directory),
