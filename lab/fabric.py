@@ -51,7 +51,7 @@ def bridge(lan: str) -> str:
 def start(lab: str, directory: Path) -> int:
     """Returns the process that holds the namespace."""
     log = directory / "fabric.log"
-    unshare(lab, ROLE, _SCRIPT, log)
+    unshare(lab, ROLE, ["sh", "-ec", _SCRIPT], log)
     return await_inits(lab, {ROLE: log})[ROLE]
 
 

@@ -146,11 +146,13 @@ class Lab:
         if not missing:
             return set()
         progress(f"booting {len(missing)} Linux routers")
-        for one in missing:  # what a crash left: a parent without its child, a cable
-            kill_all(m for m in self._members() if _name(m) == one.name)
+        names = {
+            one.name for one in missing
+        }  # what a crash left: a parent without its child, a cable
+        kill_all(m for m in self._members() if _name(m) in names)
         fabric.unplug(outer, [p for r in missing for p in (r.management_port, *r.ports)])
         programs = router.programs()
-        hashes = {one.password: disk.password_hash(secrets[one.password]) for one in missing}
+        hashes = {name: disk.password_hash(secrets[name]) for name in {r.password for r in missing}}
         for one in missing:
             place = self.disk(one.name)
             key, hashed = self.topology.authorized_key, hashes[one.password]
@@ -158,16 +160,17 @@ class Lab:
             router.boot(self.topology.name, one, place)
         logs = {router.ROLE + one.name: router.boot_log(self.disk(one.name)) for one in missing}
         await_inits(self.topology.name, logs)
-        return {one.name for one in missing}
+        return names
 
     def _await(self, started: Set[str], progress: Progress) -> None:
         """Until every init has started what is enabled. Older troubles are `status`'s to tell."""
         end, problems = time.monotonic() + BOOT_SECONDS, []
         stopped = {n for f in self.faults() if f.kind is FaultKind.FREEZE for n in f.routers}
         waiting = [r.name for r in self.topology.linux if r.name not in stopped | self._off()]
+        inits = self.routers()
         for count, name in enumerate(waiting, 1):
             try:
-                answer = self._await_boot(name, end)
+                answer = self._await_boot(name, inits.get(name), end)
             except RouterFailed as error:
                 problems.append(f"{name}: {error}")
             else:
@@ -178,10 +181,10 @@ class Lab:
         if problems:
             raise RouterFailed(*problems, hint="hacc lab exec HOST journalctl -u UNIT")
 
-    def _await_boot(self, name: str, end: float) -> dict[str, Any]:
+    def _await_boot(self, name: str, pid: int | None, end: float) -> dict[str, Any]:
+        """`pid` is its PID 1, as it was seen a moment ago."""
         request = {"verb": "is-system-running", "wait": True, "seconds": BOOT_SECONDS}
         while True:
-            pid = self.routers().get(name)
             if pid is None:
                 raise RouterFailed(f"died: {tail(router.boot_log(self.disk(name)))}")
             try:
@@ -190,6 +193,7 @@ class Lab:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)
+            pid = self.routers().get(name)
 
     def _keep_secrets(self) -> dict[str, str]:
         """Remember the passwords in use; running routers get one that has changed."""

@@ -94,12 +94,12 @@ def launch(lab: str, role: str, argv: Sequence[str], log: Path) -> None:
         )
 
 
-def unshare(lab: str, role: str, script: str, log: Path) -> None:
-    """Start `sh -c script` as PID 1 of new namespaces."""
+def unshare(lab: str, role: str, argv: Sequence[str], log: Path) -> None:
+    """Start a program as PID 1 of new namespaces."""
     log.unlink(missing_ok=True)
     namespaces = ("--net", "--mount", "--pid", "--fork", "--uts", "--ipc")
     options = ("--kill-child=SIGKILL", "--mount-proc")
-    launch(lab, role, ["unshare", *namespaces, *options, "sh", "-ec", script], log)
+    launch(lab, role, ["unshare", *namespaces, *options, *argv], log)
 
 
 # A process in the middle of execve(2) shows an empty environment, and so no mark.
@@ -122,7 +122,7 @@ def await_inits(lab: str, logs: Mapping[str, Path], seconds: float = 30.0) -> di
         if dead or now > end:
             failed = sorted(dead or missing)
             raise RouterFailed(*(f"{role}: did not start: {tail(logs[role])}" for role in failed))
-        time.sleep(0.005)
+        time.sleep(0.02)  # to look costs as much, which those who are to come could use
 
 
 def tail(log: Path, lines: int = 3) -> str:

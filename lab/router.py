@@ -18,8 +18,8 @@ _PACKAGE: Final = __name__.rpartition(".")[0]  # "lab"; in a wheel "hacc_agent.l
 CODE: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]  # what is on sys.path
 CLIENT: Final = Path(__file__).with_name("guest") / "client.pl"  # systemctl and its kin
 ROLE: Final = "router/"  # and its name
-# A router that sets the clock or loads a module does it to the whole machine. Whoever comes in
-# from outside (nsenter) has the machine's capabilities, and must give these up as well.
+# What a router must not be able to do (`guest.boot`). Whoever comes in from outside (nsenter) has
+# the machine's capabilities, and must give these up as well.
 CONFINED: Final = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_boot", "--")
 PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}  # /run last: disks are there
 SHELL_ENVIRONMENT: Final = {
@@ -30,15 +30,6 @@ SHELL_ENVIRONMENT: Final = {
     "SHELL": "/bin/bash",
     "USER": "root",
 }
-
-
-def _init() -> str:
-    """The command line of PID 1, wherever this package is installed."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(CODE)!r}); "
-        f"from {_PACKAGE}.guest.init import main; main()"
-    )
-    return f"{shlex.quote(sys.executable)} -S -E -s -c {shlex.quote(code)}"
 
 
 def programs() -> dict[str, str]:
@@ -54,41 +45,16 @@ def programs() -> dict[str, str]:
     return found | {"bin/hacc-agent": f"#!/bin/sh\n{agent}\n"}
 
 
-def boot_script(router: Router, disk: Path) -> str:
-    """What PID 1 does before it becomes the init: its own view of the machine, then exec."""
-    here = shlex.quote(str(disk))
-    lines = [
-        "umask 022",
-        f"hostname {shlex.quote(router.name)}",
-        "mount --make-rprivate /",
-        "mount -t sysfs -o ro sysfs /sys",
-        # What these hold belongs to the machine, not to a network namespace.
-        "for d in kernel vm fs; do mount --bind /proc/sys/$d /proc/sys/$d; "
-        "mount -o remount,bind,ro /proc/sys/$d; done",
-        "[ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger",
-    ]
-    for layer, target in LAYERS.items():
-        lines.append(
-            f"mount -t overlay -o lowerdir={target},upperdir={here}/{layer},"
-            f"workdir={here}/{layer}.work overlay {target}"
-        )
-    needed = {CODE, Path(sys.prefix), Path(sys.base_prefix)}
-    for target, mode in PRIVATE.items():
-        new = f"{here}/new"
-        lines.append(f"mkdir -p {new}; mount -n -t tmpfs -o mode={mode},size=64m tmpfs {new}")
-        for path in sorted(p for p in needed if p.is_relative_to(target)):
-            kept = f"{new}/{path.relative_to(target)}"
-            lines.append(f"mkdir -p {kept}; mount --bind {shlex.quote(str(path))} {kept}")
-        lines.append(f"mount -n --move {new} {target}")
-    lines += [
-        "mount -o remount,bind,ro /",
-        "mkdir -p -m 755 /run/sshd /run/lock /run/systemd /run/keepalived",
-        "mkdir -m 700 /run/root",
-        "install -d -o frr -g frr -m 755 /run/frr",
-        "ip link set lo up",
-        f"exec {' '.join(CONFINED)} {_init()}",
-    ]
-    return "\n".join(lines)
+def _pid_1(router: Router, disk: Path) -> list[str]:
+    """The command line of PID 1, wherever this package is installed."""
+    needed = [str(path) for path in sorted({CODE, Path(sys.prefix), Path(sys.base_prefix)})]
+    code = (
+        f"import sys; sys.path.insert(0, {str(CODE)!r}); "
+        f"from {_PACKAGE}.guest.boot import boot; "
+        f"boot({router.name!r}, {str(disk)!r}, {dict(LAYERS)!r}, {PRIVATE!r}, {needed!r}); "
+        f"from {_PACKAGE}.guest.init import main; main()"
+    )
+    return [sys.executable, "-S", "-E", "-s", "-c", code]
 
 
 def boot_log(disk: Path) -> Path:
@@ -97,7 +63,7 @@ def boot_log(disk: Path) -> Path:
 
 def boot(lab: str, router: Router, disk: Path) -> None:
     """Start it; the disk must have been made."""
-    unshare(lab, ROLE + router.name, boot_script(router, disk), boot_log(disk))
+    unshare(lab, ROLE + router.name, _pid_1(router, disk), boot_log(disk))
 
 
 def ask(pid: int, request: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
