@@ -17,9 +17,8 @@ import signal
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import systemctl
 from .children import Children, kill, signal_number
@@ -32,8 +31,7 @@ _MAX_REQUEST: Final = 65536  # octets
 Reply = dict[str, Any]  # JSON, on the control socket
 
 
-@dataclass(slots=True)
-class Timer:
+class Timer(NamedTuple):
     """A transient timer of `systemd-run --on-active`."""
 
     name: str

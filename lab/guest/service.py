@@ -17,7 +17,6 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
@@ -93,7 +92,7 @@ class Service:
             self._starts = [t for t in self._starts if now - t < interval] + [now]
             if len(self._starts) > burst:
                 self._fail("start-limit-hit")
-            self._invocation = uuid.uuid4().hex
+            self._invocation = os.urandom(16).hex()  # sd-id128(3)
             self._is_ready, self.status_text, self.main_pid = False, "", 0
             self._set("activating", "start")
             try:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # systemd.unit(5), "Unit File Search Path", as far as it concerns system units that people write.
 SEARCH_PATH = (
@@ -48,16 +48,14 @@ class UnitError(Exception):
     """A unit that does not exist, or whose file says nothing that could be started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One Exec line: `-` in front of it (errors do not count) is `may_fail`."""
 
     argv: tuple[str, ...]
     may_fail: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A unit as its files say it, drop-ins merged. Values keep the order of their lines."""
 
     name: str
