@@ -11,34 +11,73 @@ from . import __version__
 from .agentfile import Unusable, load
 
 CONFIG = Path("/etc/hacc/agent.toml")
+LIMIT = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0 done, 1 usage or a file that is not right."""
-    parser = argparse.ArgumentParser(prog="hacc-agent", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"hacc-agent {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = commands.add_parser("check-config", help="would the daemon start with this file?")
-    check.add_argument("file", type=Path, metavar="FILE")
-    run = commands.add_parser("run", help="run the daemon until it is told to stop")
-    run.add_argument("-c", "--config", type=Path, default=CONFIG, metavar="FILE")
+    """Runs a command and returns its exit code: 0 done, 1 usage or a file that is not right,
+    3 the daemon does not answer.
+    """
     try:
-        options = parser.parse_args(arguments)
+        options = _parser().parse_args(arguments)
     except SystemExit as end:  # argparse has said why; its 2 means "changes pending" with us
         return 1 if end.code else 0
     try:
-        match options.command:
-            case "check-config":
-                return _check_config(options.file)
-            case "run":
-                # Only the daemon needs numpy and the kernel's interfaces.
-                from .service import run as serve
-
-                return serve(options.config)
+        return _run(options)
     except Unusable as error:
         print(error, file=sys.stderr)
         return 1
-    raise AssertionError(options.command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hacc-agent", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"hacc-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check-config", help="would the daemon start with this file?")
+    check.add_argument("file", type=Path, metavar="FILE")
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("-c", "--config", type=Path, default=CONFIG, metavar="FILE")
+    run = commands.add_parser(
+        "run", parents=[configured], help="run the daemon until it is told to stop"
+    )
+    run.add_argument(
+        "--resync",
+        action="store_true",
+        help="set the journal aside and take the bindings from the cluster's other routers",
+    )
+
+    asking = argparse.ArgumentParser(add_help=False, parents=[configured])
+    asking.add_argument("--json", action="store_true", help="one JSON document a line")
+    commands.add_parser("status", parents=[asking], help="what the daemon does, and how much")
+    bindings = commands.add_parser("bindings", parents=[asking], help="who is bound, and where")
+    bindings.add_argument("mobile", nargs="?", metavar="NAI|ADDRESS")
+    bindings.add_argument("--member", metavar="NAME", help="those that this member serves")
+    bindings.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
+    resync = commands.add_parser(
+        "resync", parents=[asking], help="take bindings from the routers that have them"
+    )
+    resync.add_argument("router", nargs="?", metavar="ROUTER", help="usually from all")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "check-config":
+        return _check_config(options.file)
+    # Numpy and the kernel's interfaces are loaded for the daemon alone, its sockets for who asks.
+    if options.command == "run":
+        from .service import run
+
+        return run(options.config, resync=options.resync)
+    from . import asking
+
+    folder = Path(load(options.config).runtime_directory)
+    if options.command == "status":
+        return asking.status(folder, options.json)
+    if options.command == "bindings":
+        return asking.bindings(folder, options.json, options.mobile, options.member, options.limit)
+    return asking.resync(folder, options.json, options.router)
 
 
 def _check_config(file: Path) -> int:

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-Answer = Iterator[Mapping[str, Any]]
+Answer = Iterator[Mapping[str, Any] | None]
+"""Lines, and None where whoever makes them lets others have their turn."""
+
 Command = Callable[[Mapping[str, Any]], Answer]
 
 NAME: Final = "agent.sock"
@@ -56,9 +58,18 @@ class _Client:
 class ControlServer:
     """Answers commands in a loop of somebody else's."""
 
-    def __init__(self, folder: Path, commands: Mapping[str, Command], loop: Loop) -> None:
-        """Raises OSError; EADDRINUSE when another daemon answers there."""
+    def __init__(
+        self,
+        folder: Path,
+        commands: Mapping[str, Command],
+        loop: Loop,
+        fault: Callable[[str], None],
+    ) -> None:
+        """`fault` is told of mistakes of ours. Raises OSError; EADDRINUSE when another daemon
+        answers there.
+        """
         self._commands = commands
+        self._fault = fault
         self._loop = loop
         self._clients: dict[int, _Client] = {}
         self._path = folder / NAME
@@ -119,18 +130,24 @@ class ControlServer:
             yield from command(asked)
         except Refused as refused:
             yield {"error": str(refused)}
+        except Exception as fault:
+            # A fault in an answer must not end the registrations that this loop serves.
+            self._fault(f"{asked['command']}: {fault!r}")
+            yield {"error": f"a fault in the daemon, which has logged it: {fault!r}"}
 
     def _write(self, client: _Client) -> None:
         assert client.answer is not None
-        while len(client.waiting) < PIECE:
-            told = next(client.answer, None)
-            if told is None:
+        ended = True
+        for told in client.answer:
+            if told is not None:
+                client.waiting += json.dumps(told).encode() + b"\n"
+            if told is None or len(client.waiting) >= PIECE:
+                ended = False
                 break
-            client.waiting += json.dumps(told).encode() + b"\n"
-        if not client.waiting:
+        if client.waiting:
+            del client.waiting[: client.connection.send(client.waiting)]
+        elif ended:
             self._hang_up(client)
-            return
-        del client.waiting[: client.connection.send(client.waiting)]
 
     def _hang_up(self, client: _Client) -> None:
         descriptor = client.connection.fileno()

@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, Protocol
@@ -79,15 +80,19 @@ class Daemon:
         engine: Engine,
         transport: Transport,
         log: Log,
+        clock: Callable[[], Moment],
+        *,
         alarm: Callable[[Alarm], None],
         ask_aaa: Callable[[AskAaa], None],
-        clock: Callable[[], Moment],
+        fault: Callable[[str], None],
     ) -> None:
+        """`fault` is told of mistakes of ours."""
         self.engine = engine
         self.transport = transport
         self.log = log
         self._alarm = alarm
         self._ask_aaa = ask_aaa
+        self._fault = fault
         self._clock = clock
         self._stopping = False
         self._epoll = select.epoll()
@@ -176,7 +181,14 @@ class Daemon:
             if not ring.receive():
                 return
             now = self._clock()
-            self.perform(ring, self.engine.receive(ring, now), now)
+            try:
+                decided = self.engine.receive(ring, now)
+            except Exception:
+                # One packet that we have no idea of must not end the service of all others, again
+                # and again for as long as its sender repeats it.
+                self._fault(traceback.format_exc(limit=-3))
+                continue
+            self.perform(ring, decided, now)
 
     # ------------------------------------------------------------------ effects, in their order
 

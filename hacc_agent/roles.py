@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
-from typing import Any, Final, Protocol
+from dataclasses import fields, replace
+from typing import Final, Protocol
 
 from .config import AgentConfig, Role
 from .engine.batch import Outcome, outcome_of
@@ -58,7 +58,7 @@ class Engine(Protocol):
         """Records that make the same state, in blocks, each as it is when it is taken."""
         ...
 
-    def counted(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, int]:
         """Counters, by the names that `hacc-agent status` shows."""
         ...
 
@@ -96,12 +96,11 @@ class Controller:
         self.cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
 
     def receive(self, ring: Ring, now: Moment) -> Outcome:
-        effects = [
-            effect
-            for payload, source, _ in one_by_one(ring)
-            for effect in self.cluster.receive(payload, source, now)
-        ]
-        return outcome_of(effects)
+        decided = self.cluster.receive_batch(ring.batch, now)
+        for payload, source, _ in ring.alone:
+            effects = self.cluster.receive(payload, source, now)
+            decided = replace(decided, effects=(*decided.effects, *effects))
+        return decided
 
     def next_deadline(self) -> float | None:
         return self.cluster.next_deadline()
@@ -123,7 +122,7 @@ class Controller:
         for table in self.tables:
             yield from table.snapshot()
 
-    def counted(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, int]:
         counters = self.cluster.counters
         return {field.name: getattr(counters, field.name) for field in fields(counters)}
 
@@ -170,13 +169,14 @@ class Member:
     def snapshot(self) -> Iterator[bytes]:
         return self.tables[0].snapshot()
 
-    def counted(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, int]:
         counters = self.home_agent.counters
         return {
             **counters.mib(),
             "retransmissions": counters.retransmissions,
-            "discarded": dict(counters.discarded),
-            "revocations": dict(counters.revocations),
+            "revocationsReceived": counters.revocations_received,
+            "revocationsAcknowledged": counters.revocations_acknowledged,
+            **{f"discarded: {why}": count for why, count in counters.discarded.items()},
         }
 
     def serving(self, slot: int) -> int | None:  # noqa: ARG002  whatever it is

@@ -7,28 +7,38 @@ mend: addresses and ports, rights, the journal. Then only is anything read that 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from . import __version__, privileges
 from .agentfile import load
 from .config import AgentConfig, Role
 from .config import Transport as Carrier
+from .control import Answer, ControlServer, Refused
 from .daemon import Clock, Daemon
 from .engine.effects import AskAaa, Moment
 from .frames import Frames
+from .journal import set_aside
 from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
 from .recovery import JournalError
 from .replica import Replica
+from .report import Report
+from .resync import Resync
 from .roles import engine
 from .transport import PlainUdp, Transport
+
+LOOK_AROUND_S: Final = 5.0
+"""How long a controller without bindings looks for an active one before it asks the members."""
 
 
 class CannotStart(Exception):
@@ -56,11 +66,49 @@ class Service:
         stack.callback(self._close_replica)
         privileges.drop(privileges.NEEDED, privileges.account())
         self.daemon = Daemon(
-            self.engine, self.transport, self.replica, logs.alarm, self._ask_aaa, self.clock
+            self.engine,
+            self.transport,
+            self.replica,
+            self.clock,
+            alarm=logs.alarm,
+            ask_aaa=self._ask_aaa,
+            fault=partial(self._fault, "engine"),
         )
         stack.callback(self.daemon.close)
+        self.report = Report(config, self.engine, self.transport, self.replica, logs, self.clock)
+        self.resync = Resync(config, self.engine, self.replica, self.replica.append, self.clock)
+        self._resync_at = math.inf  # s of the steady clock: when one that `run` was told of begins
+        self._taking: Answer = iter(())
+        self._listen(stack)
         self.daemon.on_signal(signal.SIGTERM, self.daemon.stop)
         self.daemon.on_signal(signal.SIGINT, self.daemon.stop)
+
+    def _listen(self, stack: ExitStack) -> None:
+        commands = {
+            "status": self.report.status,
+            "bindings": self.report.bindings,
+            "resync": self._resync,
+        }
+        folder = Path(self.config.runtime_directory)
+        try:
+            folder.mkdir(0o755, parents=True, exist_ok=True)
+            server = ControlServer(folder, commands, self.daemon, partial(self._fault, "control"))
+        except OSError as error:
+            raise CannotStart(
+                f"{error.filename or folder}: {(error.strerror or str(error)).lower()}"
+                " [hint: runtime_directory in agent.toml]"
+            ) from error
+        stack.callback(server.close)
+
+    def _resync(self, asked: Mapping[str, Any]) -> Answer:
+        sources = self.resync.sources()
+        wanted = asked.get("router")
+        if wanted is not None and wanted not in sources:
+            raise Refused(f"{wanted!r} cannot be asked; these can: {', '.join(sources)}")
+        return self.resync.answer(sources if wanted is None else [wanted])
+
+    def _fault(self, where: str, what: str) -> None:
+        self.logs.limited("a fault in this program", where=where, what=what)
 
     def _load(self) -> None:
         began = time.monotonic()
@@ -74,7 +122,7 @@ class Service:
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def run(self) -> None:
+    def run(self, *, resync: bool) -> None:
         """Until somebody stops it."""
         config = self.config
         now = self.clock()
@@ -91,6 +139,8 @@ class Service:
             bindings=self.bindings,
         )
         self.notifier.ready(self._status_line())
+        if resync:
+            self._resync_at = now.steady + (0 if self.replica.leads else LOOK_AROUND_S)
         self.daemon.run(self._keep_house)
         self.notifier.stopping("writing the journal")
 
@@ -100,6 +150,15 @@ class Service:
 
     def _keep_house(self, now: Moment) -> None:
         self.transport.keep_house(now.steady)
+        if now.steady >= self._resync_at:
+            self._resync_at = math.inf
+            followed = self.replica.status()["follows"]
+            if followed:
+                self.logs.info("the active controller gives the bindings", router=followed)
+            else:
+                self._taking = self.resync.answer(self.resync.sources())
+        for told in iter(lambda: next(self._taking, None), None):
+            self.logs.info("bindings taken", **told)
         self.notifier.alive(self._status_line())
         self.logs.tick()
 
@@ -134,16 +193,29 @@ def open_transport(config: AgentConfig) -> Transport:
         ) from error
 
 
-def run(file: Path) -> int:
+def run(file: Path, *, resync: bool = False) -> int:
     """Until somebody stops it; the exit code. Raises `Unusable`."""
     config = load(file)
     logs = Logs(sys.stderr.fileno(), time.time, sys.stderr.isatty())
     with ExitStack() as stack:
         stack.callback(logs.close)
         try:
+            if resync:
+                _set_journal_aside(config, logs)
             service = Service(config, logs, stack)
         except CannotStart as error:
             logs.error("cannot start", why=str(error))
             return 1
-        service.run()
+        service.run(resync=resync)
     return 0
+
+
+def _set_journal_aside(config: AgentConfig, logs: Logs) -> None:
+    folder = Path(config.state_directory)
+    try:
+        for moved in set_aside(folder):
+            logs.warning("the journal was set aside", file=str(moved))
+    except FileNotFoundError:
+        pass  # there is none
+    except OSError as error:
+        raise CannotStart(f"{folder}: {(error.strerror or str(error)).lower()}") from error

@@ -1,0 +1,175 @@
+"""What the daemon tells who asks: its state, and its bindings one by one.
+
+Everything here reads; a table of millions is gone through in blocks, and None between two blocks
+gives the packets their turn (`control`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, Final
+
+import numpy as np
+
+from . import __version__
+from .config import AgentConfig
+from .control import Answer, Refused
+from .daemon import Clock
+from .engine.record import Kind, Row, Trait
+from .engine.table import Table
+from .logs import Logs, address_text
+from .replica import Replica
+from .roles import Engine
+from .transport import Transport
+from .wire import Encapsulation, RequestFlags
+
+BLOCK: Final = 16_384  # rows looked at in one turn: below a millisecond
+LIMIT: Final = 100
+FOREVER: Final = 0xFFFF  # a lifetime
+
+
+class Report:
+    """Answers of one daemon."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        engine: Engine,
+        transport: Transport,
+        replica: Replica,
+        logs: Logs,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self._engine, self._transport, self._replica = engine, transport, replica
+        self._logs, self._clock = logs, clock
+        self._since = clock().wall
+
+    def status(self, _asked: Mapping[str, Any]) -> Answer:
+        config, engine = self.config, self._engine
+        bindings, *pending = engine.tables
+        yield {
+            "name": config.name,
+            "role": config.role.value,
+            "cluster": config.cluster,
+            "version": __version__,
+            "process": os.getpid(),
+            "since": self._since,
+            "transport": config.transport.value,
+            "bindings": len(bindings),
+            "capacity": bindings.capacity,
+            "pending": sum(map(len, pending)),
+            "members": list(self._members()),
+            "log": self._replica.status(),
+            "traffic": {
+                name: {field: getattr(found, field) for field in found.__slots__}
+                for name, found in self._transport.traffic()
+            },
+            "dropped": self._transport.dropped(),
+            "counters": engine.counted(),
+            "unwritten_lines": self._logs.unwritten,
+            "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+
+    def _members(self) -> Iterator[dict[str, Any]]:
+        counts = [table.count_by_slot() for table in self._engine.tables]
+        carried = [[0] * len(self.config.members) for _ in counts]
+        for of_member, by_slot in zip(carried, counts, strict=True):
+            for slot in np.flatnonzero(by_slot).tolist():
+                serving = self._engine.serving(slot)
+                if serving is not None:
+                    of_member[serving] += int(by_slot[slot])
+        if len(counts) == 1:
+            return  # a member knows of itself alone
+        for number, member in enumerate(self.config.members):
+            yield {
+                "name": member.name,
+                "kind": member.kind.value,
+                "backup": member.backup,
+                "bindings": carried[0][number],
+                "pending": carried[1][number],
+            }
+
+    def bindings(self, asked: Mapping[str, Any]) -> Answer:
+        """`mobile`: an address or NAI; `member`: a name; `limit`: lines."""
+        wanted = _Wanted(asked, self.config)
+        left = wanted.limit
+        for table, pending in zip(self._engine.tables, (False, True), strict=False):
+            for start in range(1, table.capacity + 1, BLOCK):
+                rows = wanted.rows(table, start)
+                for row in rows.tolist():
+                    found = table.get(row)
+                    member = self._engine.serving(found.slot)
+                    if wanted.member is not None and member != wanted.member:
+                        continue
+                    if not left:
+                        yield {"more": True}
+                        return
+                    left -= 1
+                    yield self._binding(found, table.nai(row), member, pending)
+                yield None
+
+    def _binding(self, row: Row, nai: bytes, member: int | None, pending: bool) -> dict[str, Any]:
+        now = self._clock().steady
+        ends = row.lifetime != FOREVER and not pending
+        return {
+            "home_address": address_text(row.home_address),
+            "nai": nai.decode("utf-8", "replace"),
+            "care_of_address": address_text(row.care_of_address),
+            "source": f"{address_text(row.source_address)}:{row.source_port}",
+            "member": None if member is None else self.config.members[member].name,
+            "state": "pending" if pending else Kind(row.kind).name.lower(),
+            "lifetime_s": row.lifetime,
+            "left_s": max(0, int(row.expires - now)) if ends else None,
+            "flags": _names(RequestFlags(row.flags)),
+            "traits": _names(Trait(row.traits)),
+            "tunnel": _tunnel(row.tunnel),
+            "spi": row.spi,
+        }
+
+
+class _Wanted:
+    """Which rows are asked for."""
+
+    def __init__(self, asked: Mapping[str, Any], config: AgentConfig) -> None:
+        """Raises `Refused`."""
+        self.limit = asked.get("limit", LIMIT)
+        if type(self.limit) is not int or self.limit < 1:
+            raise Refused("the limit has to be a number above 0")
+        names = [member.name for member in config.members]
+        name = asked.get("member")
+        if name is not None and name not in names:
+            raise Refused(f"there is no member {name!r}; members are: {', '.join(names)}")
+        self.member = None if name is None else names.index(name)
+        mobile = asked.get("mobile")
+        self._nai = str(mobile).encode() if mobile is not None and "@" in str(mobile) else None
+        self._address = None
+        if mobile is not None and self._nai is None:
+            try:
+                self._address = int(IPv4Address(str(mobile)))
+            except AddressValueError:
+                raise Refused(f"{mobile!r} is neither an IPv4 address nor an NAI") from None
+
+    def rows(self, table: Table, start: int) -> Any:
+        """Those of a block of a table."""
+        block = table.rows[start : start + BLOCK]
+        chosen = block["kind"] != Kind.FREE
+        if self._address is not None:
+            chosen &= block["home_address"] == self._address
+        if self._nai is not None:
+            chosen &= block["nai"] == table.hash_nai(self._nai)
+        return np.flatnonzero(chosen) + start
+
+
+def _names(flags: RequestFlags | Trait) -> list[str]:
+    return [str(flag.name).lower() for flag in type(flags) if flag in flags]
+
+
+def _tunnel(number: int) -> str:
+    try:
+        return Encapsulation(number).name.lower().replace("_", "-")
+    except ValueError:
+        return str(number)
