@@ -89,7 +89,7 @@ def subscribers(
                 typer.echo(text)
     if report.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
-    if report.registered != (0 if deregister else count):
+    if report.unlike:
         raise typer.Exit(Exit.DEVICE)
 
 
@@ -115,12 +115,12 @@ def _report(
     answered = tally.registered + tally.deregistered
     return Report(
         count=len(population.nodes),
-        agents={str(agent.address): len(agent.visitors) for agent in population.agents},
+        agents=population.through(now),
         seconds=now.steady - began.steady,
         offered=rate,
         achieved=answered / busy if busy > 0 else 0.0,
         registered=population.registered(now),
-        without=population.left(now),
+        unlike=tuple(population.unlike(now)),
         bindings_end=population.bindings_end(now),
         tally=tally,
         interrupted=interrupted,

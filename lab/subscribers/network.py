@@ -128,9 +128,16 @@ def _unplug(lab: Lab, cable: Port) -> None:
 
 
 def _configure(place: Stand, namespace: str) -> None:
+    _run(place, namespace, "ip", "-batch", "-", text="\n".join(place.lines()) + "\n")
+    # It asks for its gateway's MAC address as who it is on the LAN: Linux would ask as who it sends
+    # for, the care-of address, and a router that has no way back there does not answer.
+    _run(place, namespace, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2")
+
+
+def _run(place: Stand, namespace: str, *command: str, text: str = "") -> None:
     done = subprocess.run(
-        ["nsenter", f"--net={namespace}", "--", "ip", "-batch", "-"],
-        input="\n".join(place.lines()) + "\n",
+        ["nsenter", f"--net={namespace}", "--", *command],
+        input=text,
         text=True,
         capture_output=True,
         timeout=30,

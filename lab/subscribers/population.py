@@ -8,10 +8,9 @@ timing wheel, so that a population costs nothing while it is quiet.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from hacc_agent.engine.effects import Moment
 from hacc_agent.wire import AgentAdvertisement, parse_discovery
@@ -19,11 +18,8 @@ from hacc_agent.wire import AgentAdvertisement, parse_discovery
 from .association import Subscription
 from .foreign_agent import Effect, ForeignAgent, ToHomeAgent
 from .mobile_node import Ending, MobileNode, Visited
-from .report import Left, Tally
+from .report import Tally, Unlike
 from .wheel import TimingWheel
-
-NAMED: Final = 10
-"""How many of those who are not registered a report names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +86,19 @@ class Population:
         """Something is going to happen before anybody moves or renews."""
         return not self.all_begun or not all(node.settled for node in self.nodes)
 
-    def left(self, now: Moment) -> tuple[Left, ...]:
-        """The first nodes that are not registered."""
-        found = (node for node in self.nodes if not node.registered(now.steady))
-        return tuple(Left(str(node), node.last_code) for node in islice(found, NAMED))
+    def through(self, now: Moment) -> dict[str, int]:
+        """Foreign Agent -> nodes that are registered through it."""
+        found = {str(agent.address): 0 for agent in self.agents}
+        for node, at in zip(self.nodes, self._at, strict=True):
+            found[str(self.agents[at].address)] += node.registered(now.steady)
+        return found
+
+    def unlike(self, now: Moment) -> Iterator[Unlike]:
+        """The nodes that are not what they want to be: registered, or not any more."""
+        wanted = not self._leaving
+        for node in self.nodes:
+            if node.registered(now.steady) != wanted:
+                yield Unlike(str(node), not wanted, node.last_code)
 
     def bindings_end(self, now: Moment) -> float:
         """Seconds until the last binding has ended by itself."""

@@ -15,6 +15,9 @@ from hacc_agent.wire import ReplyCode
 
 from .mobile_node import Answer, Ending
 
+NAMED: Final = 10
+"""How many of the nodes that are not what they want to be are named."""
+
 _PER_DECADE: Final = 230  # buckets: 10 ** (1 / 230) is 1.01
 _SHORTEST: Final = 1e-6  # s
 
@@ -76,16 +79,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """A mobile node that is not registered, and what it was told last."""
+class Unlike:
+    """A mobile node that is not what it wants to be, and what it was told last."""
 
     node: str
+    registered: bool
     last_code: int | None  # None: it never had an answer
 
     def __str__(self) -> str:
-        if self.last_code is None:
-            return f"{self.node}: no answer"
-        return f"{self.node}: {told(self.last_code)}"
+        state = "still registered" if self.registered else "not registered"
+        why = "no answer" if self.last_code is None else told(self.last_code)
+        return f"{state}: {self.node}: {why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,12 @@ class Report:
     """The end of a run."""
 
     count: int  # mobile nodes
-    agents: dict[str, int]  # Foreign Agent -> visitors at the end
+    agents: dict[str, int]  # Foreign Agent -> nodes registered through it, at the end
     seconds: float
     offered: float  # new registrations a second, asked for
     achieved: float  # accepted a second, from the first request to the last acceptance
     registered: int  # nodes, at the end
-    without: tuple[Left, ...]  # some of the others
+    unlike: tuple[Unlike, ...]  # nodes that are not what they want to be
     bindings_end: float  # s from now until the last binding ends by itself
     tally: Tally
     interrupted: bool = False
@@ -127,7 +131,7 @@ class Report:
                 **{name: round(1e3 * latencies.percentile(part), 3) for name, part in _SHOWN},
                 "max": round(1e3 * latencies.longest, 3),
             },
-            "not_registered": [str(left) for left in self.without],
+            "unlike": [str(one) for one in self.unlike[:NAMED]],
             "bindings_end_s": round(self.bindings_end, 1),
             "interrupted": self.interrupted,
         }
@@ -156,7 +160,9 @@ class Report:
             found.append(f"{tally.unsent} datagrams did not leave this machine")
         if tally.dropped:
             found.append(f"{tally.dropped} datagrams came faster than they were read")
-        found += [f"not registered: {left}" for left in self.without]
+        found += [str(one) for one in self.unlike[:NAMED]]
+        if len(self.unlike) > NAMED:
+            found.append(f"and {len(self.unlike) - NAMED} more")
         if self.registered:
             found.append(f"their bindings end by themselves within {self.bindings_end:.0f} s")
         return found

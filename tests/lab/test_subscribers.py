@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hacc_agent.config import Replay
+from hacc_agent.wire.registry import ACCEPTING
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.subscribers.association import Subscription
@@ -19,7 +20,7 @@ from lab.subscribers.contract import Contract, NobodyMayRegister, chosen
 from lab.subscribers.mobile_node import Ending
 from lab.subscribers.network import stands
 from lab.subscribers.population import Schedule
-from lab.subscribers.report import Latencies, Left, Tally
+from lab.subscribers.report import Latencies, Tally, Unlike
 from lab.subscribers.wheel import TimingWheel
 from tests.hacc_agent.wire.tshark import ICMP, datagram, decode, packet
 from tests.lab.labs import topology
@@ -65,8 +66,8 @@ def agree(made: World) -> None:
         (v.home_address, int(a.address)) for a in made.population.agents for v in a.visitors
     }
     for node in nodes:
-        if not node.registered(now) or node.waiting:
-            continue
+        if not node.registered(now) or node.waiting or node.last_code not in ACCEPTING:
+            continue  # it knows that it does not know
         care_of, expires = bindings[int(node.home_address)]
         assert node.expires is not None
         # To the second, which is what lifetimes and records count in.
@@ -100,6 +101,8 @@ def test_who_moves_has_one_binding_and_it_follows() -> None:
     assert made.population.registered(made.now) == 60
     agree(made)
     assert len(made.bindings) == 60
+    through = made.population.through(made.now)
+    assert (sum(through.values()), len(through)) == (60, 3)
 
 
 def test_short_lifetimes_are_renewed_in_time() -> None:
@@ -159,7 +162,7 @@ def test_a_pool_that_is_empty_is_code_130_and_asked_again() -> None:
     subscriptions = [one for one in CONTRACT.subscriptions(13) if one.nai]
     made = World(subscriptions, CONTRACT.foreign_agents(), Schedule(100), told=told).until(10)
     assert made.population.registered(made.now) == 10
-    left = made.population.left(made.now)
+    left = list(made.population.unlike(made.now))
     assert [one.last_code for one in left] == [130, 130]
     assert str(left[0]).endswith(": code 130, insufficient resources")
     assert made.population.tally.denials[130] == 2 * 4  # at 0, 1, 3 and 7 s
@@ -170,7 +173,7 @@ def test_nobody_answers_until_somebody_does() -> None:
     made = world(5)
     made._lost = lambda _: made.seconds < 20
     made.until(6)
-    assert str(made.population.left(made.now)[0]).endswith(": no answer")
+    assert str(next(made.population.unlike(made.now))).endswith(": no answer")
     made.until(19)
     assert made.population.tally.denials == {78: 5}  # what the Foreign Agent says after 7 s
     assert made.population.tally.requests == 5 * 5  # at 0, 1, 3, 7 and 15 s
@@ -235,8 +238,10 @@ def test_no_times_have_no_percentiles() -> None:
 
 
 def test_a_node_without_an_answer_is_named() -> None:
-    assert str(Left("mn1@example.net", None)) == "mn1@example.net: no answer"
-    assert str(Left("mn1@example.net", 231)) == "mn1@example.net: code 231, which no RFC names"
+    silent = Unlike("mn1@example.net", registered=False, last_code=None)
+    assert str(silent) == "not registered: mn1@example.net: no answer"
+    staying = Unlike("mn1@example.net", registered=True, last_code=231)
+    assert str(staying) == "still registered: mn1@example.net: code 231, which no RFC names"
 
 
 # Who may register --------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_they_register_with_daemons_that_the_pushed_unit_started(served: Lab) ->
         )
         session = Session(population, opened, clock)
         session.run(4, Interrupt())
-        assert population.left(clock()) == ()
+        assert [*population.unlike(clock())] == []
         assert population.tally.moves > 60
         served.up()  # somebody repairs the lab meanwhile: guests keep their cables
         assert len(guests(served)) == 2
