@@ -9,7 +9,10 @@ from anybody else's.
     population     many nodes on a few Foreign Agents, on one clock
     report         what came of it
     network        namespaces behind the cluster's LAN, and their sockets
+    icmp           errors that datagrams met on their way
+    contract       who may register, from what the cluster's routers were told
     session        the loop between the sockets and the population
+    command        `hacc lab subscribers`
 
 The first six are pure: time and chance are arguments, octets go in and out. Nodes and their agents
 live in one process and speak to each other by calls, in the very octets that a link would carry;

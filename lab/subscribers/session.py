@@ -13,6 +13,7 @@ from hacc_agent.daemon import Clock
 from hacc_agent.datagrams import Datagrams
 from hacc_agent.engine.effects import Endpoint, Moment
 
+from .icmp import report_errors, unreachable
 from .population import Datagram, Population
 
 PATIENCE: Final = 35.0
@@ -60,8 +61,9 @@ class Session:
         self._progress = progress
         self._poll = select.poll()
         self._numbers = {one.fileno(): number for number, one in enumerate(sockets)}
-        for descriptor in self._numbers:
+        for descriptor, number in self._numbers.items():
             self._poll.register(descriptor, select.POLLIN)
+            report_errors(sockets[number].socket)
 
     def run(self, duration: float, interrupt: Interrupt) -> None:
         """Until the time is up, or (0) until everybody has an answer; or until interrupted."""
@@ -79,8 +81,12 @@ class Session:
                     break
             deadline = min(self._population.next_deadline(), glance)
             # poll(2) counts milliseconds: it returns a little early rather than late.
-            for descriptor, _ in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
-                self._receive(self._numbers[descriptor])
+            for descriptor, event in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
+                number = self._numbers[descriptor]
+                if event & select.POLLERR:
+                    self._hear_errors(number)
+                if event & select.POLLIN:
+                    self._receive(number)
         self._progress(self._population, self._clock())
         tally = self._population.tally
         tally.unsent = sum(one.traffic.unsent for one in self._sockets)
@@ -96,7 +102,10 @@ class Session:
     def _receive(self, number: int) -> None:
         """One ring of datagrams; what is left over is there at the next poll."""
         ring = self._sockets[number]
-        if not ring.receive():
+        try:
+            if not ring.receive():
+                return
+        except OSError:  # an ICMP error that came this moment: the next poll has it
             return
         now = self._clock()
         batch, out = ring.batch, []
@@ -110,6 +119,11 @@ class Session:
         for payload, source, _ in ring.alone:
             out += self._population.receive(number, payload, source.address, source.port, now)
         self._send(out)
+
+    def _hear_errors(self, number: int) -> None:
+        now = self._clock()
+        for quoted, code in unreachable(self._sockets[number].socket):
+            self._send(self._population.unreachable(number, quoted, code, now))
 
     def _send(self, out: list[Datagram]) -> None:
         if not out:

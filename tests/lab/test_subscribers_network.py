@@ -110,3 +110,18 @@ def test_two_at_once_do_not_share_an_agent(served: Lab) -> None:
             pass
         assert len(guests(served)) == 1
     assert guests(served) == set()
+
+
+def test_3_7_3_a_gateway_that_is_not_there_is_said(served: Lab) -> None:
+    configs = provisioned(served)
+    contract, clock = Contract.of(configs[0]), Clock()
+    (place,) = stands(served, configs, [IPv4Address("198.18.9.1")])
+    place = dataclasses.replace(place, gateway=IPv4Address("198.18.1.99"))
+    with sockets(served, [place], contract.port) as opened:
+        agents = contract.foreign_agents(1)
+        population = Population(
+            contract.subscriptions(3), agents, Schedule(100), seed=1, begin=clock()
+        )
+        # ARP asks three times, a second apart (net.ipv4.neigh.default.mcast_solicit).
+        Session(population, opened, clock).run(5, Interrupt())
+        assert set(population.tally.denials) == {81}
