@@ -195,7 +195,7 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
 disarm() { systemctl stop "$timer.timer" >/dev/null 2>&1; }
 
 lock() { # wait at most $1 seconds for another run's hand to leave the router
-    mkdir -p $base/runs && exec 9>"$base/lock" && flock -w "$1" 9
+    mkdir -p $base/runs && exec 9>"$base/apply.lock" && flock -w "$1" 9
 }
 
 prune() { # keep the newest 20 runs; the way back of older ones is the orchestrator's backup

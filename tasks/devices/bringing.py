@@ -54,7 +54,11 @@ class Bringer:
 # The way back is to what FRR ran, which may be more than its file said; it is put in the
 # file's place for that time, because frr-reload.py given any other file saves what runs into
 # frr.conf.
-# keepalived: SIGHUP keeps running instances and the state of those that did not change.
+# The agent: it reads its file again when it is told to; a unit that has changed needs a restart,
+# which its journal outlives. Its unit is ours, so on the way back it goes, and with it the link
+# that `enable` made, which `disable` no longer finds a unit for.
+# keepalived, last: who takes the virtual Home Agent address must be able to serve it. SIGHUP keeps
+# running instances and the state of those that did not change.
 _RELOAD: Final = (
     "/usr/lib/frr/frr-reload.py --reload --stdout --bindir /usr/bin --confdir /etc/frr "
     "--rundir /run/frr"
@@ -73,6 +77,7 @@ _SNMPD: Final = (
     "systemctl enable --quiet --now snmpd && systemctl is-active --quiet snmpd; "
     "else systemctl disable --quiet --now snmpd; fi"
 )
+_WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent.service"
 BRINGERS: Final = (
     Bringer(
         "/etc/sysctl.d/*.conf",
@@ -101,17 +106,25 @@ BRINGERS: Final = (
         unit="snmpd",
     ),
     Bringer(
+        "/etc/systemd/system/hacc-agent.service",
+        bring="[ -e {path} ] || {{ systemctl stop hacc-agent; rm -f " + _WANTED + "; }}; "
+        "systemctl daemon-reload && {{ [ ! -e {path} ] || systemctl try-restart hacc-agent; }}",
+    ),
+    Bringer(
+        "/etc/hacc/agent.toml",
+        check="command -v hacc-agent >/dev/null || {{ echo hacc-agent is not installed on this "
+        "router; exit 1; }}; hacc-agent check-config {new}",
+        bring="if [ -e {path} ]; then systemctl enable --quiet hacc-agent && "
+        "systemctl reload-or-restart hacc-agent && systemctl is-active --quiet hacc-agent || "
+        "{{ journalctl --no-pager -u hacc-agent -n 5; exit 1; }}; "
+        "else systemctl stop hacc-agent || true; fi",
+        unit="hacc-agent",
+    ),
+    Bringer(
         "/etc/keepalived/keepalived.conf",
         check="keepalived -t -f {new}",
         bring=_SERVICE.format(unit="keepalived", verb="reload-or-restart"),
         unit="keepalived",
-    ),
-    Bringer("/etc/systemd/system/*.service", bring="systemctl daemon-reload"),
-    Bringer(
-        "/etc/hacc/*.toml",
-        check="! command -v hacc-agent >/dev/null || hacc-agent check-config {new}",
-        bring="[ ! -e /etc/systemd/system/hacc-agent.service ] || "
-        "systemctl try-reload-or-restart hacc-agent",
     ),
 )
 
