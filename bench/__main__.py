@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("intent", "render", "diff", "push", "lab_up", "provision", "wire")
+BENCHMARKS = ("intent", "render", "diff", "push", "lab_up", "provision", "wire", "home_agent")
 
 
 def main() -> int:

@@ -25,12 +25,13 @@ _FREE, _TAKEN = 0, 1
 class Pool:
     """The ranges of one realm, in the order of the configuration."""
 
-    __slots__ = ("_at", "_firsts", "_taken", "size")
+    __slots__ = ("_at", "_bounds", "_firsts", "_taken", "size")
 
     def __init__(self, ranges: Iterable[AddressRange]) -> None:
         bounds = [(int(each.first), int(each.last)) for each in ranges]
         self._firsts = [first for first, _ in bounds]
         self._taken = [bytearray(last - first + 1) for first, last in bounds]
+        self._bounds = [(first, last + 1) for first, last in bounds]
         self._at = (0, 0)  # range, and place in it, from which the next free one is looked for
         self.size = sum(map(len, self._taken))
 
@@ -48,9 +49,9 @@ class Pool:
 
     def take(self, address: int) -> bool:
         """Whether the address is one of these; it is somebody's now."""
-        for index, first in enumerate(self._firsts):
-            taken = self._taken[index]
-            if first <= address < first + len(taken):
+        for index, (first, end) in enumerate(self._bounds):
+            if first <= address < end:
+                taken = self._taken[index]
                 if not taken[address - first]:
                     taken[address - first] = _TAKEN
                     self._at = (index, address - first + 1)
@@ -59,9 +60,9 @@ class Pool:
 
     def free(self, address: int) -> bool:
         """Whether the address is one of these; it is nobody's now."""
-        for first, taken in zip(self._firsts, self._taken, strict=True):
-            if first <= address < first + len(taken):
-                taken[address - first] = _FREE
+        for index, (first, end) in enumerate(self._bounds):
+            if first <= address < end:
+                self._taken[index][address - first] = _FREE
                 return True
         return False
 
@@ -72,8 +73,10 @@ class Pool:
             np.frombuffer(octets, np.uint8)[addresses[inside] - np.uint32(first)] = taken
 
     def __contains__(self, address: int) -> bool:
-        pairs = zip(self._firsts, self._taken, strict=True)
-        return any(first <= address < first + len(taken) for first, taken in pairs)
+        for first, end in self._bounds:  # noqa: SIM110  # a generator costs four times as much
+            if first <= address < end:
+                return True
+        return False
 
     @property
     def taken(self) -> int:

@@ -6,6 +6,12 @@ decisions     what is wrong with it: the rules, in order
 acceptance    what changes when nothing is
 replay        whether its Identification is fresh
 associations  keys; who may register
+tunnels       which tunnel
+networks      mobile networks behind routers
+revocation    revocation, both ways
+questions     what the AAA server is asked
+keepalive     pings in UDP tunnels
+state         rows, pools and routes: what records made
 service       the configuration, ready for decisions
 counters      named as in RFC 2006
 """

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
-
-import numpy as np
+from typing import Final
 
 from ...config import AgentConfig
 from ...wire import (
@@ -28,8 +26,8 @@ from ...wire import (
     parse,
 )
 from ...wire.messages import REPLY
-from ..effects import Alarm, Answer, AskAaa, Effect, Endpoint, Log, Moment, Security, Send, Verdict
-from ..record import NETWORK, OCTETS, RECORD, STRUCT, Kind, Network, Row, Trait
+from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Send, Verdict
+from ..record import STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
 from . import keepalive, revocation
 from .acceptance import accept, closed, remember_nonce, remembered, unbound, withdrawn
@@ -37,19 +35,17 @@ from .associations import mobile_association
 from .case import Case
 from .counters import Counters
 from .decisions import NO_ROOM, Rule, Rulebook, Silence
+from .questions import Questions
 from .replay import outstanding_nonce, resynchronized, with_nonce
 from .service import Service
+from .state import State
 
 _REQUEST = int(MessageType.REGISTRATION_REQUEST)
 _REPLY = int(MessageType.REGISTRATION_REPLY)
 _ACCEPTED = int(ReplyCode.ACCEPTED)
 _ONE_BINDING = int(ReplyCode.ACCEPTED_ONE_BINDING)
 _STALE = int(ReplyCode.IDENTIFICATION_MISMATCH)
-_UNPROVEN = int(ReplyCode.MOBILE_NODE_AUTHENTICATION)
-_BINDING, _CLOSED, _UNBOUND = int(Kind.BINDING), int(Kind.CLOSED), int(Kind.UNBOUND)
-_NETWORK = int(Kind.NETWORK)
-_DYNAMIC = int(Trait.DYNAMIC)
-_HOME_AT, _TRAITS_AT = 4, 49  # offsets within a record
+_BINDING = int(Kind.BINDING)
 _pack_reply = REPLY.pack
 
 SCAN_S: Final = 1.0
@@ -57,25 +53,6 @@ SCAN_S: Final = 1.0
 
 AT_ONCE: Final = 256
 """Rows that one call of `handle_timer` ends: some 10 ms, so that requests do not wait longer."""
-
-FEW: Final = 16
-"""Records up to which one at a time is quicker than all as columns."""
-
-QUESTIONS: Final = 10_000
-"""That may wait for the AAA server; a request more is dropped, the mobile node asks again."""
-
-PATIENCE_S: Final = 60.0
-"""After which a question counts as unanswered, whatever became of who had to ask it."""
-
-
-class _Question(NamedTuple):
-    """A request that waits for the AAA server."""
-
-    payload: bytes
-    source: Endpoint
-    destination: int
-    name: bytes
-    until: float  # s, steady
 
 
 class HomeAgent:
@@ -85,11 +62,10 @@ class HomeAgent:
         self._service = Service(config, table, token)
         self._rulebook = Rulebook(self._service)
         self._table = table
-        self._pools = [s.pool for s in self._service.directory.subscribers if s.pool.size]
+        pools = [s.pool for s in self._service.directory.subscribers if s.pool.size]
+        self._state = State(table, pools, self._service.mobile_networks)
         self._next_scan = 0.0
-        self._questions: dict[int, _Question] = {}
-        self._asked: set[bytes] = set()  # requests that wait
-        self._asked_last = 0
+        self._questions = Questions()
         self._revocations = revocation.Outstanding(self._service)
         self.counters = Counters()
 
@@ -118,10 +94,9 @@ class HomeAgent:
 
     def answered(self, number: int, answer: Answer, now: Moment) -> list[Effect]:
         """What the AAA server said to a question (`AskAaa`). The request is judged anew."""
-        question = self._questions.pop(number, None)
+        question = self._questions.close(number)
         if question is None:
             return []
-        self._asked.discard(question.payload)
         service = self._service
         if answer.verdict is Verdict.ACCEPTED and answer.security is not None:
             learned = mobile_association(answer.security, now.steady)
@@ -162,7 +137,7 @@ class HomeAgent:
             return self._refused(case, NO_ROOM)
         effects: list[Effect] = []
         if granted.records:
-            self.apply(granted.records)
+            self._state.apply(granted.records)
             effects.append(Log(granted.records))
         else:
             self.counters.retransmissions += 1
@@ -191,7 +166,7 @@ class HomeAgent:
             code = int(consequence)
             identification, records = self._identification_of_denial(case, code)
             if records:
-                self.apply(records)
+                self._state.apply(records)
                 effects.append(Log(records))
             effects.append(self._reply(case, code, 0, case.home_address, identification))
         else:
@@ -245,21 +220,8 @@ class HomeAgent:
         return Send(message, destination, source)
 
     def _ask(self, case: Case) -> list[Effect]:
-        """The AAA server, once for a request however often it comes."""
-        if case.payload in self._asked:
-            return self._discard("aaa-asked-already")
-        if len(self._questions) >= QUESTIONS:
-            return self._discard("aaa-busy")
-        self._asked_last += 1
-        number = self._asked_last
-        until = case.now.steady + PATIENCE_S
-        self._questions[number] = _Question(
-            case.payload, case.source, case.destination, case.name, until
-        )
-        self._asked.add(case.payload)
-        covered, authenticator, spi = case.for_aaa
-        challenge = case.challenge.challenge if case.challenge is not None else b""
-        return [AskAaa(number, case.name, covered, authenticator, challenge, spi)]
+        question = self._questions.ask(case)
+        return self._discard(question) if isinstance(question, str) else [question]
 
     # ------------------------------------------------------------------ revocation
 
@@ -270,26 +232,25 @@ class HomeAgent:
 
         Who serves the other end is told where that was agreed on.
         """
-        table, service = self._table, self._service
+        service = self._service
         effects: list[Effect] = []
         records = b""
         left = False
-        at = table.find(home_address)
-        while at:
-            row = table.get(at)
-            if row.kind == _BINDING and care_of_address in (0, row.care_of_address):
-                records += closed(service, row, now)
-                other_end = revocation.end_of(service, row, table.nai(at) or None)
-                if row.traits & Trait.REVOCABLE and other_end is not None:
-                    effects += self._revocations.begin(row, other_end, inform, now)
-            elif row.kind == _BINDING:
+        for at, row in self._state.rows(home_address):
+            if row.kind != _BINDING:
+                continue
+            if care_of_address not in (0, row.care_of_address):
                 left = True
-            at = table.following(at)
+                continue
+            records += closed(service, row, now)
+            other_end = revocation.end_of(service, row, self._table.nai(at) or None)
+            if row.traits & Trait.REVOCABLE and other_end is not None:
+                effects += self._revocations.begin(row, other_end, inform, now)
         if not records:
             return []
         if not left:
             records += withdrawn(service, home_address)
-        self.apply(records)
+        self._state.apply(records)
         return [Log(records), *effects]
 
     def _acknowledgement(
@@ -331,25 +292,13 @@ class HomeAgent:
         until = math.ceil(now.steady) + max(2 * service.tolerance, revocation.REMEMBERED_S)
         kept = remembered(row, until)._replace(revocation=message.identifier)
         records = unbound(row.home_address, row.care_of_address, row.nai) + STRUCT.pack(*kept)
-        if not self._bound_elsewhere(row, now):
+        if not self._state.bound_elsewhere(row, now.steady):
             records += withdrawn(service, row.home_address)
-        self.apply(records)
+        self._state.apply(records)
         self._revocations.settle(row.home_address, row.care_of_address)
         answer = association.seal(revocation.acknowledgement(message, row))
         to, own = service.way_back(source, destination)
         return [Log(records), Send(answer, to, own)]
-
-    def _bound_elsewhere(self, row: Row, now: Moment) -> bool:
-        """Whether the mobile node of a binding has another one, with time left."""
-        table = self._table
-        at = table.find(row.home_address)
-        while at:
-            other = table.get(at)
-            another = other.care_of_address != row.care_of_address
-            if other.kind == _BINDING and another and other.expires > now.steady:
-                return True
-            at = table.following(at)
-        return False
 
     # ------------------------------------------------------------------ UDP tunnels
 
@@ -365,17 +314,14 @@ class HomeAgent:
         effects: list[Effect] = []
         if not row.source_port:  # it came through a Foreign Agent: now the port is known
             records = STRUCT.pack(*row._replace(source_port=source.port))
-            self.apply(records)
+            self._state.apply(records)
             effects.append(Log(records))
         own = destination if destination in self._service.addresses else row.home_agent
         effects.append(Send(echo.reply(), source, own))
         return effects
 
     def _tunnel_of(self, home_address: int, source: Endpoint) -> Row | None:
-        table = self._table
-        at = table.find(home_address)
-        while at:
-            row = table.get(at)
+        for _, row in self._state.rows(home_address):
             if (
                 row.kind == _BINDING
                 and row.traits & Trait.UDP_TUNNEL
@@ -383,27 +329,21 @@ class HomeAgent:
                 and row.source_port in (0, source.port)
             ):
                 return row
-            at = table.following(at)
         return None
 
     # ------------------------------------------------------------------ time
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has something to do, s of the steady clock; None: never."""
-        due = self._revocations.next_due()
-        deadlines = [] if due is None else [due]
-        if self._questions:
-            deadlines.append(next(iter(self._questions.values())).until)  # the oldest one
-        if len(self._table):
-            deadlines.append(self._next_scan)
-        return min(deadlines, default=None)
+        scan = self._next_scan if len(self._table) else None
+        due = (scan, self._revocations.next_due(), self._questions.next_end())
+        return min((each for each in due if each is not None), default=None)
 
     def handle_timer(self, now: Moment) -> list[Effect]:
         """Ends what has expired, and what waits too long."""
         effects = self._expire(now) if now.steady >= self._next_scan else []
         effects += self._revocations.repeat(now)
-        late = [number for number, each in self._questions.items() if each.until <= now.steady]
-        for number in late:
+        for number in self._questions.late(now.steady):
             effects += self.answered(number, Answer(Verdict.UNANSWERED), now)
         return effects
 
@@ -419,55 +359,22 @@ class HomeAgent:
         for each in at_once:
             row = table.get(each)
             records += closed(service, row, now)
-            if row.traits & Trait.NETWORKS and not self._bound_elsewhere(row, now):
+            if row.traits & Trait.NETWORKS and not self._state.bound_elsewhere(row, now.steady):
                 records += withdrawn(service, row.home_address)
-        self.apply(records)
+        self._state.apply(records)
         return [Log(records)]
 
     # ------------------------------------------------------------------ state
 
     def apply(self, records: bytes) -> None:
         """Records of ours, of our journal, of a member whose bindings we take over: all one."""
-        self._table.apply(records)
-        if len(records) <= FEW * OCTETS:
-            for at in range(0, len(records), OCTETS):
-                if records[at] == _NETWORK:
-                    self._route(records, at)
-                elif self._pools:
-                    self._tell_pools(records, at)
-        else:
-            self._apply_columns(records)
+        self._state.apply(records)
 
     def snapshot(self) -> Iterator[bytes]:
         """All that there is, as records, in blocks."""
-        yield from self._table.snapshot()
-        yield from self._service.mobile_networks.snapshot()
+        yield from self._state.snapshot()
 
-    def _route(self, records: bytes, at: int) -> None:
-        self._service.mobile_networks.apply(Network._make(NETWORK.unpack_from(records, at)))
-
-    def _tell_pools(self, records: bytes, at: int) -> None:
-        kind = records[at]
-        if kind in (_BINDING, _CLOSED):
-            if records[at + _TRAITS_AT] & _DYNAMIC:
-                home_address = int.from_bytes(records[at + _HOME_AT : at + _HOME_AT + 4], "little")
-                any(pool.take(home_address) for pool in self._pools)
-        elif kind == _UNBOUND:
-            home_address = int.from_bytes(records[at + _HOME_AT : at + _HOME_AT + 4], "little")
-            if home_address and not self._table.find(home_address):
-                any(pool.free(home_address) for pool in self._pools)
-
-    def _apply_columns(self, records: bytes) -> None:
-        rows = np.frombuffer(records, RECORD)
-        kinds = rows["kind"]
-        for at in np.flatnonzero(kinds == _NETWORK).tolist():
-            self._route(records, at * OCTETS)
-        if not self._pools:
-            return
-        held = (kinds == _BINDING) | (kinds == _CLOSED)
-        addresses = rows["home_address"][held & (rows["traits"] & _DYNAMIC != 0)]
-        ended = rows["home_address"][kinds == _UNBOUND]
-        free = ended[self._table.find_addresses(ended) == 0]
-        for pool in self._pools:
-            pool.mark(addresses, taken=True)
-            pool.mark(free, taken=False)
+    @property
+    def assigned(self) -> int:
+        """Home addresses of our slices that mobile nodes have."""
+        return self._state.assigned

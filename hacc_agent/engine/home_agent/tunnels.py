@@ -38,7 +38,7 @@ class Tunnel(NamedTuple):
     """What is granted, or the code of the denial."""
 
     denial: ReplyCode | None = None
-    encapsulation: int = Encapsulation.IP
+    encapsulation: int = int(Encapsulation.IP)
     traits: int = 0
     keepalive: int = 0  # s
     reply: bytes = b""  # the extension of RFC 3519, 3.2

@@ -125,8 +125,7 @@ def check(scene: Scene, accepted: Counter[int], outcome: Outcome | None) -> None
     assert all(row.expires + 1.5 > scene.now.steady for row in rows)
     # An address is taken as long as a row holds it.
     dynamic = {row.home_address for row in rows if row.traits & Trait.DYNAMIC}
-    pools = agent._pools
-    assert sum(pool.taken for pool in pools) == len(dynamic)
+    assert agent.assigned == len(dynamic)
     assert len(table) == len(rows)
 
 
@@ -154,7 +153,7 @@ def test_journal_is_memory(script: list[tuple[Any, ...]]) -> None:
         again = talk.scene.restarted()
         assert again.table.digest() == talk.scene.table.digest()
         assert snapshot(again) == snapshot(talk.scene)
-        assert pools(again) == pools(talk.scene)
+        assert again.agent.assigned == talk.scene.agent.assigned
 
 
 @settings(max_examples=150)
@@ -189,7 +188,7 @@ def test_columns_are_records(script: list[tuple[Any, ...]]) -> None:
     for at in range(0, len(journal), 64):
         one_by_one.agent.apply(journal[at : at + 64])
     assert at_once.table.digest() == one_by_one.table.digest()
-    assert pools(at_once) == pools(one_by_one)
+    assert at_once.agent.assigned == one_by_one.agent.assigned
     twice = talk.scene.restarted()
     twice.agent.apply(b"".join(snapshot(talk.scene)))
     assert twice.table.digest() == talk.scene.table.digest()
@@ -224,7 +223,3 @@ def test_damaged_octets(mobile: Mobile, data: st.DataObject) -> None:
 def snapshot(scene: Scene) -> set[bytes]:
     octets = b"".join(scene.agent.snapshot())
     return {octets[at : at + 64] for at in range(0, len(octets), 64)}
-
-
-def pools(scene: Scene) -> list[int]:
-    return [pool.taken for pool in scene.agent._pools]
