@@ -1,4 +1,4 @@
-"""`make demo`: a cluster from one intent file to verified routers, changed, and returned.
+"""`make demo`: a cluster from one intent file to verified routers, changed, returned, and used.
 
 Every step is a command that a user could type; this module only copies the example inventory to a
 place of its own, invents the keys, runs the steps one after the other, and says how long each took.
@@ -103,6 +103,11 @@ STEPS = (
         "The first intent again: nothing to do",
         ("plan", "--exit-code"),
         before=restore_intent,
+    ),
+    Step(
+        "A thousand mobile nodes register with it",
+        ("lab", "subscribers", "--count", "1000", "--rate", "500"),
+        inside=False,
     ),
 )
 
