@@ -78,6 +78,7 @@ _SNMPD: Final = (
     "else systemctl disable --quiet --now snmpd; fi"
 )
 _WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent.service"
+_WHY: Final = " || {{ journalctl --no-pager -u hacc-agent -n 5; exit 1; }}"
 BRINGERS: Final = (
     Bringer(
         "/etc/sysctl.d/*.conf",
@@ -108,16 +109,18 @@ BRINGERS: Final = (
     Bringer(
         "/etc/systemd/system/hacc-agent.service",
         bring="[ -e {path} ] || {{ systemctl stop hacc-agent; rm -f " + _WANTED + "; }}; "
-        "systemctl daemon-reload && {{ [ ! -e {path} ] || systemctl try-restart hacc-agent; }}",
+        "systemctl daemon-reload && {{ [ ! -e {path} ] || systemctl try-restart hacc-agent"
+        + _WHY
+        + "; }}",
     ),
     Bringer(
         "/etc/hacc/agent.toml",
         check="command -v hacc-agent >/dev/null || {{ echo hacc-agent is not installed on this "
         "router; exit 1; }}; hacc-agent check-config {new}",
         bring="if [ -e {path} ]; then systemctl enable --quiet hacc-agent && "
-        "systemctl reload-or-restart hacc-agent && systemctl is-active --quiet hacc-agent || "
-        "{{ journalctl --no-pager -u hacc-agent -n 5; exit 1; }}; "
-        "else systemctl stop hacc-agent || true; fi",
+        "systemctl reload-or-restart hacc-agent && systemctl is-active --quiet hacc-agent"
+        + _WHY
+        + "; else systemctl stop hacc-agent || true; fi",
         unit="hacc-agent",
     ),
     Bringer(
