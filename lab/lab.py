@@ -151,6 +151,7 @@ class Lab:
         }  # what a crash left: a parent without its child, a cable
         kill_all(m for m in self._members() if _name(m) in names)
         fabric.unplug(outer, [p for r in missing for p in (r.management_port, *r.ports)])
+        router.compile_code()
         programs = router.programs()
         hashes = {name: disk.password_hash(secrets[name]) for name in {r.password for r in missing}}
         for one in missing:

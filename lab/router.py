@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import shlex
 import socket
@@ -40,9 +41,17 @@ def programs() -> dict[str, str]:
         f"import sys; sys.path.insert(0, {str(CODE)!r}); "
         "from hacc_agent.cli import main; sys.exit(main())"
     )
-    # As installed here, with its libraries; a router has it from its package.
-    agent = f'exec {shlex.quote(sys.executable)} -E -s -c {shlex.quote(code)} "$@"'
+    # As installed here, with its libraries; a router has it from its package. numpy starts a thread
+    # of linear algebra for each processor, for which fifty agents on one machine have no use.
+    python = f"OPENBLAS_NUM_THREADS=1 exec {shlex.quote(sys.executable)}"
+    agent = f'{python} -E -s -c {shlex.quote(code)} "$@"'
     return found | {"bin/hacc-agent": f"#!/bin/sh\n{agent}\n"}
+
+
+def compile_code() -> None:
+    """Once for all routers: a router sees this code, but cannot keep what it has compiled of it."""
+    for room in ("hacc_agent", f"{_PACKAGE.replace('.', '/')}/guest"):
+        compileall.compile_dir(CODE / room, quiet=2)
 
 
 def _pid_1(router: Router, disk: Path) -> list[str]:
