@@ -89,7 +89,7 @@ class Index:
     def remove(self, hashed: int, tag: int, number: int) -> None:
         """A key that is in it."""
         place = self._place(hashed, tag, number)
-        self._tags[place] = 0
+        self._tags[place] = self._view[place] = 0
         self._forget_path(hashed * self._buckets >> 32, place // LANES)
 
     def change(self, hashed: int, tag: int, number: int, to: int) -> None:
@@ -184,7 +184,9 @@ class Index:
         homes = self._home(hashes)
         which, places = self._matches(homes, tags)
         right = self._numbers.take(places) == numbers.take(which)
-        self._tags[places[right]] = 0
+        places = places[right]
+        self._tags[places] = 0
+        self._numbers[places] = 0  # so that nothing is found under tag 0, whose lanes are empty
         if np.count_nonzero(right) < len(tags):
             far = np.ones(len(tags), np.bool_)
             far[which[right]] = False

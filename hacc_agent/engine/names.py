@@ -10,9 +10,6 @@ A name lives while rows refer to it, in whichever table of the log. When the las
 kept for a while, for the records under way that still mean it: the oldest such name goes when a
 bounded number of them is reached.
 
-Octets lie in cells of 31, and the name's length in the last octet of a cell: what is compared first
-is one run of 32 octets, which holds most names. A longer name is a chain of cells.
-
 The hash is multilinear over words of 32 bits, modulo 2**64, of which the high half counts; two of
 them side by side make 64 bits. Two given NAIs collide with a probability of 2**-64 over the seeds
 (strongly universal: Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
@@ -27,33 +24,24 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import TEXT, Cells, Full
 from .index import Index
 from .memory import key_stream, zeros
-from .record import NAME_OCTETS, OCTETS, name_records
+from .record import NAME_OCTETS, OCTETS, RECORD, Kind, Records, name_records
+from .texts import Texts
 
-LONGEST: Final = 253  # octets: what an extension holds (RFC 2794, 2: Length is one octet)
+LONGEST: Final = 253  # octets: what an extension holds (RFC 2794, 2: its length is one octet)
 
-_TEXT: Final = 31  # octets of a name in a cell
-_WORDS: Final = Struct("<64I")  # of 32 bits in the longest name, padded with zeros
-_HEAD: Final = Struct("<32s")
-CELL: Final = np.dtype(
-    [
-        ("text", f"V{_TEXT}"),
-        ("length", "u1"),  # octets of the whole name
-        ("number", "<u8"),  # of the first cell
-        ("next", "<u4"),
-        ("state", "<i4"),  # rows that refer to it; below zero: its place among the recent, minus 1
-    ]
+_HALF: Final = 0xFFFFFFFF
+_WORDS: Final = tuple(Struct(f"<{count}I") for count in range(65))  # of 32 bits
+_RECORD: Final = np.dtype(
+    {
+        "names": ["kind", "part", "length", "number", "text"],
+        "formats": ["u1", "u1", "<u2", "<u8", f"V{NAME_OCTETS}"],
+        "offsets": [0, 1, 2, 8, 16],
+        "itemsize": OCTETS,
+    }
 )
-assert CELL.itemsize == 48
-
-
-class Refused(Exception):
-    """The table has no room for a row, and says so."""
-
-
-class Full(Refused):
-    """As many rows, or as many octets of names, as there is room for."""
 
 
 class UnknownName(Exception):
@@ -65,7 +53,11 @@ class NameConflict(Exception):
 
 
 class Names:
-    """At most `cells` cells; of names that nobody refers to, the last `recent` ones stay."""
+    """At most `cells` cells of names; of those that nobody refers to, the last `recent` stay.
+
+    A cell's state is the number of rows that refer to its name; or, when there are none, its place
+    in the ring of recent ones, as -1 - place.
+    """
 
     def __init__(self, cells: int, recent: int, seed: int) -> None:
         keys = key_stream(seed, 2 * 65)
@@ -74,70 +66,48 @@ class Names:
         self._low: Final = np.ascontiguousarray(pairs[:, 0:64:2].T)
         self._high: Final = np.ascontiguousarray(pairs[:, 1:64:2].T)
         self._by_length: Final = pairs[:, 64]
-        masks = np.arange(256)[:, None] > np.arange(256)[None, :]
-        self._masks: Final = (masks * np.uint8(255)).view(np.uint64)
-        self.capacity: Final = cells
-        self._cells: Final = zeros(cells + 1, CELL)  # cell 0 is none
-        self._octets: Final = self._cells.view(np.uint8).data
-        self._heads: Final = self._cells.view(np.uint64).reshape(-1, 6)
-        self.numbers: Final = self._cells["number"]
-        self._next: Final = self._cells["next"]
-        self._state: Final = self._cells["state"]
+        self._cells: Final = Cells(cells)
         self._index: Final = Index(cells)
-        self._free: Final = zeros(cells, "<u4")
-        self._freed = 0  # cells on the stack of free ones
-        self._touched = 0  # cells that were ever used
         self._recent: Final = zeros(recent, "<u4")  # a ring of what went out of use
         self._retired = 0  # names that ever did
         self._oldest = 0  # the first of them that may be in the ring still
         self._begun: tuple[int, bytes] = (0, b"")  # a name of several records, so far
 
     @property
+    def capacity(self) -> int:
+        """Cells: the first one of a name stands for it."""
+        return self._cells.capacity
+
+    @property
     def allocated(self) -> int:
-        arrays = (self._cells, self._free, self._recent)
-        return sum(int(array.nbytes) for array in arrays) + self._index.allocated
+        return self._cells.allocated + self._index.allocated + int(self._recent.nbytes)
 
     # ------------------------------------------------------------------ one name
 
     def hash_nai(self, nai: bytes) -> int:
         """The keyed hash: never 0, nor is its high half."""
-        words = _WORDS.unpack(nai.ljust(256, b"\0"))
-        both: int = sum(
-            map(mul, words[: (len(nai) + 3) // 4], self._keys), self._keys[64] * len(nai)
-        )
-        high = both >> 32 & 0xFFFFFFFF
-        return (high or 1) << 32 | both >> 160 & 0xFFFFFFFF
+        form = _WORDS[(len(nai) + 3) // 4]
+        words = form.unpack(nai.ljust(form.size, b"\0"))
+        both: int = sum(map(mul, words, self._keys), self._keys[64] * len(nai))
+        return (both >> 32 & _HALF or 1) << 32 | both >> 160 & _HALF
 
     def find(self, nai: bytes) -> int:
         """Its cell, 0 without one."""
         return self._find(nai, self.hash_nai(nai))
 
-    def _find(self, nai: bytes, hashed: int) -> int:
-        tag = hashed >> 32
-        for cell in self._index.candidates(tag, tag):
-            if self.octets(cell) == nai:
-                return cell
-        return 0
-
     def numbered(self, number: int) -> int:
         """The cell of the name with this number, 0 without one."""
         tag = number >> 32
         for cell in self._index.candidates(tag, tag):
-            if self.numbers[cell] == number:
+            if self._cells.number[cell] == number:
                 return cell
         return 0
 
+    def number(self, cell: int) -> int:
+        return int(self._cells.number[cell])
+
     def octets(self, cell: int) -> bytes:
-        at = cell * CELL.itemsize
-        length = self._octets[at + _TEXT]
-        if length <= _TEXT:
-            return bytes(self._octets[at : at + length])
-        parts = []
-        while cell:
-            at = cell * CELL.itemsize
-            parts.append(self._octets[at : at + _TEXT])
-            cell = int(self._next[cell])
-        return b"".join(parts)[:length]
+        return self._cells.octets(cell)
 
     def intern(self, nai: bytes) -> int:
         """Its cell, a new one if need be. Who puts a row with it holds it."""
@@ -150,26 +120,42 @@ class Names:
         There are none if a row refers to the name already: then the log has them.
         """
         cell = self.intern(nai)
-        number = int(self.numbers[cell])
-        return number, b"" if self._state[cell] > 0 else name_records(nai, number)
+        number = self.number(cell)
+        return number, b"" if self._cells.state[cell] > 0 else name_records(nai, number)
 
-    def learn(self, records: bytes) -> None:
-        """NAME records, of whole names or of parts that come one after the other."""
-        for at in range(0, len(records), OCTETS):
-            part = records[at + 1]
-            length = int.from_bytes(records[at + 2 : at + 4], "little")
-            number = int.from_bytes(records[at + 8 : at + 16], "little")
-            text = records[at + 16 : at + 16 + NAME_OCTETS]
+    def hold(self, cell: int) -> None:
+        """One row more refers to it."""
+        self._cells.state[cell] = max(int(self._cells.state[cell]), 0) + 1
+
+    def release(self, cell: int) -> None:
+        """One row less."""
+        self._cells.state[cell] -= 1
+        if not self._cells.state[cell]:
+            self._retire(np.array([cell], np.uint32))
+
+    def learn(self, record: bytes) -> None:
+        """A NAME record; the parts of a long name come one after the other."""
+        part = record[1]
+        length = int.from_bytes(record[2:4], "little")
+        number = int.from_bytes(record[8:16], "little")
+        text = record[16:]
+        if part:
             begun, before = self._begun
-            if part:
-                if begun != number or len(before) != part * NAME_OCTETS:
-                    raise NameConflict(f"part {part} of name {number:#x} follows nothing")
-                text = before + text
-            if len(text) < length:
-                self._begun = (number, text)
-            else:
-                self._begun = (0, b"")
-                self._learn(number, text[:length])
+            if begun != number or len(before) != part * NAME_OCTETS:
+                raise NameConflict(f"part {part} of name {number:#x} follows nothing")
+            text = before + text
+        if len(text) < length:
+            self._begun = (number, text)
+        else:
+            self._begun = (0, b"")
+            self._learn(number, text[:length])
+
+    def _find(self, nai: bytes, hashed: int) -> int:
+        tag = hashed >> 32
+        for cell in self._index.candidates(tag, tag):
+            if self.octets(cell) == nai:
+                return cell
+        return 0
 
     def _learn(self, number: int, nai: bytes) -> None:
         hashed = self.hash_nai(nai)
@@ -179,134 +165,197 @@ class Names:
         if same and same == other:
             return
         for cell in {same, other} - {0}:
-            # It went long ago where the record comes from; here it was among the recent ones.
-            if self._state[cell] > 0:
+            # Where the record comes from it is gone; here it is still among the recent ones.
+            if self._cells.state[cell] > 0:
                 raise NameConflict(f"name {number:#x} is in use for other octets")
-            self._remove(cell)
+            self._remove(np.array([cell], np.uint32))
         self._add(nai, number)
-
-    def hold(self, cell: int) -> None:
-        """One row more refers to it."""
-        self._state[cell] = max(int(self._state[cell]), 0) + 1
-
-    def release(self, cell: int) -> None:
-        """One row less."""
-        self._state[cell] -= 1
-        if not self._state[cell]:
-            self._retire(cell)
-
-    # ------------------------------------------------------------------ many names
-
-    def hash_nais(
-        self, octets: NDArray[Any], offset: NDArray[Any], length: NDArray[Any]
-    ) -> NDArray[Any]:
-        """`hash_nai` of the octets at an offset in each row of a matrix."""
-        return self._hash(self._gather(octets, offset, length), length)
-
-    def find_batch(
-        self,
-        hashes: NDArray[Any],
-        octets: NDArray[Any],
-        offset: NDArray[Any],
-        length: NDArray[Any],
-    ) -> NDArray[Any]:
-        """The cell of each, 0 where there is none."""
-        rows = [
-            octets[n, o : o + k].tobytes()
-            for n, (o, k) in enumerate(zip(offset, length, strict=True))
-        ]
-        return np.array(
-            [self._find(nai, int(hashed)) for nai, hashed in zip(rows, hashes, strict=True)],
-            np.uint32,
-        )
-
-    # ------------------------------------------------------------------ cells
 
     def _unused(self, hashed: int) -> int:
         number = hashed
         while self.numbered(number):
-            number = hashed >> 32 << 32 | (number + 1) & 0xFFFFFFFF
+            number = hashed >> 32 << 32 | (number + 1) & _HALF
         return number
 
     def _add(self, nai: bytes, number: int) -> int:
-        parts = [nai[at : at + _TEXT] for at in range(0, max(len(nai), 1), _TEXT)]
-        cells = self._take(len(parts))
-        for cell, following, part in zip(cells, [*cells[1:], 0], parts, strict=True):
-            at = cell * CELL.itemsize
-            _HEAD.pack_into(self._octets, at, part.ljust(_TEXT, b"\0") + bytes([len(nai)]))
-            self.numbers[cell] = number
-            self._next[cell] = following
-        self._index.add(number >> 32, number >> 32, cells[0])
-        self._retire(cells[0])
-        return cells[0]
+        self._make_room(-(-len(nai) // TEXT) or 1)
+        cell = self._cells.store(nai, number)
+        self._index.add(number >> 32, number >> 32, cell)
+        self._retire(np.array([cell], np.uint32))
+        return cell
 
-    def _take(self, count: int) -> list[int]:
-        while self._freed + self.capacity - self._touched < count:
-            if not self._drop_oldest():
-                raise Full(f"no room for another name: {self.capacity} cells are in use")
-        cells = []
-        for _ in range(count):
-            if self._freed:
-                self._freed -= 1
-                cells.append(int(self._free[self._freed]))
-            else:
-                self._touched += 1
-                cells.append(self._touched)
+    # ------------------------------------------------------------------ many names
+
+    def hash_batch(self, texts: Texts) -> NDArray[Any]:
+        """`hash_nai` of each; u8."""
+        count = max(-(-int(texts.length.max(initial=0)) // 8), 1)
+        words = texts.words(0, count)
+        pairs = (words & np.uint64(_HALF)) @ self._low[:count]
+        pairs += (words >> np.uint64(32)) @ self._high[:count]
+        pairs += texts.length.astype(np.uint64)[:, None] * self._by_length
+        high = np.maximum(pairs[:, 0] >> np.uint64(32), np.uint64(1))
+        hashes: NDArray[Any] = (high << np.uint64(32)) | (pairs[:, 1] >> np.uint64(32))
+        return hashes
+
+    def find_batch(self, hashes: NDArray[Any], texts: Texts) -> NDArray[Any]:
+        """The cell of each, 0 where there is none; u4."""
+
+        def equal(which: NDArray[Any], cells: NDArray[Any]) -> NDArray[Any]:
+            return self._cells.equal(cells, texts.take(which))
+
+        tags = _tags(hashes)
+        return self._index.find_batch(tags, tags, equal)
+
+    def numbered_batch(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """The cell of each number, 0 where there is none; u4."""
+
+        def equal(which: NDArray[Any], cells: NDArray[Any]) -> NDArray[Any]:
+            same: NDArray[Any] = self._cells.number.take(cells) == numbers.take(which)
+            return same
+
+        tags = _tags(numbers)
+        return self._index.find_batch(tags, tags, equal)
+
+    def introduce_batch(self, hashes: NDArray[Any], texts: Texts) -> tuple[NDArray[Any], Records]:
+        """`introduce` for many: their numbers (u8), and the NAME records of all."""
+        cells = self.find_batch(hashes, texts)
+        unknown = np.flatnonzero(cells == 0)
+        if len(unknown):
+            wanted, new = hashes[unknown], texts.take(unknown)
+            plain = _distinct(_tags(wanted)) & (self.numbered_batch(wanted) == 0)
+            cells[unknown[plain]] = self._add_batch(new.take(np.flatnonzero(plain)), wanted[plain])
+            for n in unknown[~plain].tolist():
+                cells[n] = self.intern(texts.octets(n))
+        fresh = np.unique(cells[self._cells.state.take(cells) <= 0])
+        return self._cells.number.take(cells), self.records(fresh)
+
+    def records(self, cells: NDArray[Any]) -> Records:
+        """The NAME records of names."""
+        lengths = self._cells.lengths(cells)
+        counts = np.maximum(-(-lengths // NAME_OCTETS), 1)
+        blocks = [np.zeros(0, RECORD)]
+        for count in np.unique(counts).tolist():
+            some = cells[counts == count]
+            parts = -(-count * NAME_OCTETS // TEXT)
+            block = np.zeros((len(some), count), _RECORD)
+            block["kind"] = Kind.NAME
+            block["part"] = np.arange(count)
+            block["length"] = lengths[counts == count, None]
+            block["number"] = self._cells.number.take(some)[:, None]
+            text = self._cells.texts(some, parts, count * NAME_OCTETS)
+            block["text"] = np.ascontiguousarray(text).view(f"V{NAME_OCTETS}")
+            blocks.append(block.reshape(-1).view(RECORD))
+        return np.concatenate(blocks)
+
+    def learn_batch(self, records: Records) -> bool:
+        """`learn` for many NAME records, if each is ordinary; else False, and no name is lost.
+
+        Ordinary are names as they come from a snapshot, or the first time that they are seen: who
+        tells them in advance of the records between them changes nothing.
+        """
+        parts = records.view(_RECORD)
+        first = np.flatnonzero(parts["part"] == 0)
+        counts = np.maximum(-(-parts["length"].take(first).astype(np.int64) // NAME_OCTETS), 1)
+        owner = np.repeat(np.arange(len(first)), counts)
+        number = parts["number"].take(first)
+        whole = (
+            not self._begun[0]
+            and len(owner) == len(parts)
+            and bool((parts["number"] == number.take(owner)).all())
+            and bool((parts["part"] == np.arange(len(parts)) - first.take(owner)).all())
+        )
+        if not whole:
+            return False
+        flat = np.ascontiguousarray(parts["text"]).view(np.uint8)
+        texts = Texts(flat, first * NAME_OCTETS, parts["length"].take(first).astype(np.int64))
+        cells = self.numbered_batch(number)
+        known = np.flatnonzero(cells)
+        if not self._cells.equal(cells[known], texts.take(known)).all():
+            return False
+        new = np.flatnonzero(cells == 0)
+        numbers = number[new]
+        once = np.sort(np.unique(numbers, return_index=True)[1])  # a name may be told twice
+        new, numbers, again = new[once], numbers[once], np.delete(new, once)
+        added = texts.take(new)
+        hashes = self.hash_batch(added)
+        ordinary = (
+            bool((_tags(hashes) == _tags(numbers)).all())
+            and bool(_distinct(_tags(numbers)).all())
+            and not self.find_batch(hashes, added).any()
+        )
+        if ordinary:
+            self._add_batch(added, numbers)
+            cells = self.numbered_batch(number.take(again))
+            ordinary = bool(self._cells.equal(cells, texts.take(again)).all())
+        return ordinary
+
+    def hold_batch(self, cells: NDArray[Any]) -> None:
+        """`hold` for each; a cell may stand there several times."""
+        state = self._cells.state
+        state[cells] = np.maximum(state.take(cells), 0)
+        np.add.at(state, cells, 1)
+
+    def release_batch(self, cells: NDArray[Any]) -> None:
+        """`release` for each; a cell may stand there several times."""
+        state = self._cells.state
+        np.subtract.at(state, cells, 1)
+        gone = cells[state.take(cells) == 0]
+        if len(gone):
+            self._retire(np.unique(gone))
+
+    def _add_batch(self, texts: Texts, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Names that are new, with numbers whose high halves differ."""
+        self._make_room(int(np.maximum(-(-texts.length // TEXT), 1).sum()))
+        cells = self._cells.store_batch(texts, numbers)
+        tags = _tags(numbers)
+        self._index.add_batch(tags, tags, cells)
+        self._retire(cells)
         return cells
 
-    def _retire(self, cell: int) -> None:
-        """Nobody refers to it: it stays until as many other names as the ring has places follow."""
-        if self._retired - self._oldest == len(self._recent):
-            self._drop_oldest_place()
-        place = self._retired % len(self._recent)
-        self._recent[place] = cell
-        self._state[cell] = -1 - place
-        self._retired += 1
+    # ------------------------------------------------------------------ the end of names
 
-    def _drop_oldest(self) -> bool:
-        while self._oldest < self._retired:
-            if self._drop_oldest_place():
-                return True
-        return False
+    def _make_room(self, cells: int) -> None:
+        while self._cells.room < cells:
+            if self._oldest == self._retired:
+                raise Full(f"no room for another name: all {self.capacity} cells are in use")
+            self._drop_oldest(1)
 
-    def _drop_oldest_place(self) -> bool:
-        place = self._oldest % len(self._recent)
-        self._oldest += 1
-        cell = int(self._recent[place])
-        idle = bool(self._state[cell] == -1 - place)  # it may be in use again
-        if idle:
-            self._remove(cell)
-        return idle
+    def _retire(self, cells: NDArray[Any]) -> None:
+        """Nobody refers to them: they stay until as many others as the ring has places follow."""
+        size = len(self._recent)
+        for some in np.split(cells, range(size, len(cells), size)):
+            self._drop_oldest(self._retired + len(some) - size - self._oldest)
+            places = (self._retired + np.arange(len(some))) % size
+            self._recent[places] = some
+            self._cells.state[some] = -1 - places
+            self._retired += len(some)
 
-    def _remove(self, cell: int) -> None:
-        number = int(self.numbers[cell])
-        self._index.remove(number >> 32, number >> 32, cell)
-        while cell:
-            following = int(self._next[cell])
-            self._cells[cell] = 0
-            self._free[self._freed] = cell
-            self._freed += 1
-            cell = following
+    def _drop_oldest(self, count: int) -> None:
+        """The names in the oldest places of the ring go, unless they are in use again."""
+        if count <= 0:
+            return
+        places = (self._oldest + np.arange(count)) % len(self._recent)
+        self._oldest += count
+        cells = self._recent.take(places)
+        self._remove(cells[self._cells.state.take(cells) == -1 - places])
 
-    def _gather(
-        self, octets: NDArray[Any], offset: NDArray[Any], length: NDArray[Any]
-    ) -> NDArray[Any]:
-        """The octets of each as words of 64 bits, padded with zeros to the longest."""
-        width = max(-(-int(length.max(initial=0)) // 8) * 8, 32)
-        flat = octets.reshape(-1)
-        at = np.arange(len(offset)) * octets.shape[1] + offset
-        if len(flat) < int(at.max(initial=0)) + width:
-            flat = np.concatenate([flat, np.zeros(width, np.uint8)])
-        windows = np.ndarray((len(flat) - width + 1,), f"V{width}", flat, strides=(1,))
-        words: NDArray[Any] = windows.take(at).view(np.uint64).reshape(-1, width // 8)
-        words &= self._masks[:, : width // 8].take(length, axis=0)
-        return words
+    def _remove(self, cells: NDArray[Any]) -> None:
+        tags = _tags(self._cells.number.take(cells))
+        self._index.remove_batch(tags, tags, cells)
+        self._cells.free(cells)
 
-    def _hash(self, words: NDArray[Any], length: NDArray[Any]) -> NDArray[Any]:
-        count = words.shape[1]
-        pairs = (words & np.uint64(0xFFFFFFFF)) @ self._low[:count]
-        pairs += (words >> np.uint64(32)) @ self._high[:count]
-        pairs += length.astype(np.uint64)[:, None] * self._by_length
-        high = pairs[:, 0] >> np.uint64(32)
-        np.maximum(high, np.uint64(1), out=high)
-        return (high << np.uint64(32)) | (pairs[:, 1] >> np.uint64(32))
+
+def _tags(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The high half: a bucket and a tag, the same for all numbers that one hash can become."""
+    return (numbers >> np.uint64(32)).astype(np.uint32)
+
+
+def _distinct(keys: NDArray[Any]) -> NDArray[Any]:
+    """Which keys stand there only once."""
+    order = np.argsort(keys)
+    ordered = keys.take(order)
+    same = ordered[1:] == ordered[:-1]
+    alone = np.ones(len(keys), np.bool_)
+    alone[order[1:][same]] = False
+    alone[order[:-1][same]] = False
+    return alone

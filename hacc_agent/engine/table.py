@@ -22,15 +22,18 @@ its NAI. Others are taken one by one, through the same rules.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import Full, Refused
 from .index import Index
+from .ledger import Ledger
 from .memory import key_stream, zeros
-from .names import Full, NameConflict, Names, Refused, UnknownName
-from .record import OCTETS, RECORD, STRUCT, Kind, Records, Row, name_records
+from .names import NameConflict, Names, UnknownName
+from .record import OCTETS, RECORD, STRUCT, Kind, Records, Row
+from .texts import Texts
 
 __all__ = ["Crowded", "Full", "NameConflict", "Names", "Refused", "Table", "UnknownName"]
 
@@ -38,11 +41,23 @@ CROWD: Final = 64  # rows of one home address, or of a NAI without one; a mobile
 RECENT_NAMES: Final = 65_536  # unreferenced, kept for records under way: a second at line rate
 BLOCK: Final = 16_384  # rows in one step of what goes over the whole table
 
-_DIGEST_KEYS: Final = np.array([key | 1 for key in key_stream(64, 8)], np.uint64)
+_NEVER: Final = 0xFFFFFFFF
+_NOTHING: Final = bytes(OCTETS)
 
 
 class Crowded(Refused):
     """One home address, or one NAI without an address, has as many rows as anybody may have."""
+
+
+class Found(NamedTuple):
+    """What a table holds for the identities of a batch of records, one column each."""
+
+    cell: NDArray[Any]  # of the NAI; 0 without one, or of one that is not known
+    by_address: NDArray[Any]  # the first row of the home address
+    by_name: NDArray[Any]  # the first row of the NAI
+
+    def take(self, which: NDArray[Any]) -> Found:
+        return Found._make(column[which] for column in self)
 
 
 class Table:
@@ -51,18 +66,19 @@ class Table:
     def __init__(self, capacity: int, seed: int, names: Names | None = None) -> None:
         self.capacity: Final = capacity
         self._seed: Final = seed
-        # 62 octets of NAI for each row; pages that nothing is written to are no memory.
+        # 94 octets of NAI for each row; pages that nothing is written to are no memory.
         self.names: Final = names or Names(2 * capacity + RECENT_NAMES, RECENT_NAMES, seed)
         self._rows: Final = zeros(capacity + 1, RECORD)
         self._octets: Final = self._rows.view(np.uint8).data
+        self._lines: Final = self._rows.view(f"V{OCTETS}")
         self.rows: Final = self._rows.view()
         """The records themselves, to be read: row 0 is none, a row of kind FREE is nobody's."""
         self.rows.flags.writeable = False
         self._home: Final = self._rows["home_address"]
-        self._nai: Final = self._rows["nai"]
         self._care_of: Final = self._rows["care_of_address"]
+        self._left: Final = zeros(capacity + 1, "<u4")  # `expires` from the other end; 0: never
         self._by_address: Final = Index(capacity)
-        self._multiplier, self._addend = key_stream(seed ^ capacity, 2)
+        self._multiplier, self._addend = key_stream(seed + 1, 2)
         # Rows of one address, and of one name, are rings: both links 0 for a row that is alone.
         self._next_by_address: Final = zeros(capacity + 1, "<u4")
         self._previous_by_address: Final = zeros(capacity + 1, "<u4")
@@ -71,8 +87,9 @@ class Table:
         self._first_by_name: Final = zeros(self.names.capacity + 1, "<u4")
         self._cell: Final = zeros(capacity + 1, "<u4")  # of the row's name
         self._free: Final = zeros(capacity, "<u4")
-        self._freed = 0
-        self._touched = 0
+        self._freed = 0  # rows on that stack
+        self._touched = 0  # rows that were ever used
+        self._ledger: Final = Ledger()
 
     def beside(self, capacity: int) -> Table:
         """A table of the same log: it shares the names, so that one NAME record serves both."""
@@ -106,12 +123,20 @@ class Table:
         return self._head(home_address) if home_address else 0
 
     def following(self, row: int) -> int:
-        """The next row of the same mobile node: another care-of address; 0 after the last one."""
-        cell = int(self._cell[row])
-        rows = self._of(int(self._home[row]), cell, nai_given=bool(cell))
-        for each in rows:
-            if each == row:
-                return next(rows, 0)
+        """The next row whose identity agrees with this one's, another care-of address; 0: none.
+
+        From `find` on it comes past all rows of a home address; those of an NAI that have no
+        address yet are rows of their own. It only ever goes on, so that a walk ends.
+        """
+        home, cell = int(self._home[row]), int(self._cell[row])
+        if not home:
+            after = int(self._next_by_name[row])
+            return 0 if after == self._first_by_name[cell] or self._home[after] else after
+        head, after = self._head(home), int(self._next_by_address[row])
+        while after and after != head:
+            if not cell or self._cell[after] in (0, cell):
+                return after
+            after = int(self._next_by_address[after])
         return 0
 
     def get(self, row: int) -> Row:
@@ -134,7 +159,7 @@ class Table:
         """
         if nai is not None:
             cell = self.names.intern(nai)
-            values = values._replace(nai=int(self.names.numbers[cell]))
+            values = values._replace(nai=self.names.number(cell))
         elif values.nai:
             cell = self.names.numbered(values.nai)
             if not cell:
@@ -145,20 +170,28 @@ class Table:
         if not home and not cell:
             raise ValueError("a row belongs to a home address, to an NAI or to both")
         row = self._same(home, cell, values.care_of_address)
-        if not row:
+        known = bool(row)
+        if not known:
             self._refuse_crowds(home, cell)
             row = self._take()
             self._link(row, home, cell)
         elif (home, cell) != (self._home[row], self._cell[row]):
             self._unlink(row)
             self._link(row, home, cell)
-        STRUCT.pack_into(self._octets, row * OCTETS, *values)
+        at = row * OCTETS
+        before = bytes(self._octets[at : at + OCTETS]) if known else b""
+        STRUCT.pack_into(self._octets, at, *values)
+        self._left[row] = _NEVER - values.expires
+        self._ledger.note(before, self._octets[at : at + OCTETS])
         return row
 
     def remove(self, row: int) -> None:
         """The row is nobody's any more."""
         self._unlink(row)
-        self._rows[row] = np.zeros((), RECORD)
+        at = row * OCTETS
+        self._ledger.note(self._octets[at : at + OCTETS], b"")
+        self._octets[at : at + OCTETS] = _NOTHING
+        self._left[row] = 0
         self._free[self._freed] = row
         self._freed += 1
 
@@ -172,7 +205,7 @@ class Table:
         self, octets: NDArray[Any], offset: NDArray[Any], length: NDArray[Any]
     ) -> NDArray[Any]:
         """`hash_nai` of the octets at an offset in each row of a matrix; u8."""
-        return self.names.hash_nais(octets, offset, length)
+        return self.names.hash_batch(Texts.of_rows(octets, offset, length))
 
     def find_nais(
         self,
@@ -182,27 +215,107 @@ class Table:
         length: NDArray[Any],
     ) -> NDArray[Any]:
         """The first row of each NAI, 0 where there is none. One without an address comes first."""
-        cells = self.names.find_batch(hashes, octets, offset, length)
+        cells = self.names.find_batch(hashes, Texts.of_rows(octets, offset, length))
         return self._first_by_name.take(cells)
 
-    def put_rows(self, records: Records) -> NDArray[Any]:
+    def look_up(self, records: Records) -> Found:
+        """What the table holds for the mobile nodes of records."""
+        numbers = records["nai"]
+        if numbers.any():
+            cell = self.names.numbered_batch(numbers)
+            by_name = self._first_by_name.take(cell)
+        else:
+            cell = by_name = np.zeros(len(records), np.uint32)
+        return Found(cell, self.find_addresses(records["home_address"]), by_name)
+
+    def put_rows(self, records: Records, found: Found | None = None) -> NDArray[Any]:
         """`put` for many rows, no two of the same mobile node and care-of address; their rows.
 
-        0 stands for a row that was refused.
+        0 stands for a row that was refused. `found` is what `look_up` says of them, if it was
+        asked since the last change.
         """
-        rows = np.zeros(len(records), np.uint32)
-        for n, record in enumerate(records):
+        cell, by_address, by_name = found = found or self.look_up(records)
+        if (cell == 0)[records["nai"] != 0].any():
+            raise UnknownName("no octets are known of the NAI that a record refers to")
+        home = records["home_address"]
+        rows = np.where(home != 0, by_address, by_name)
+        same = self.ordinary(records, found) & (rows != 0)
+        same &= self._care_of.take(rows) == records["care_of_address"]
+        new = (by_address | by_name) == 0
+        new &= _alone(home, new) & _alone(cell, new)
+        new &= (home != 0) | (cell != 0)
+        added = np.flatnonzero(new)
+        if len(added) > self.room:
+            new[added[self.room :]] = False
+            added = added[: self.room]
+        self._ledger.note(self._lines.take(rows[same]).view(np.uint8).data, b"")
+        if len(added):
+            rows[added] = self._add(home[added], cell[added])
+        written = same | new
+        self._write(rows[written], records[written])
+        for n in np.flatnonzero(~written).tolist():
             try:
-                rows[n] = self.put(Row._make(record.item()))
+                rows[n] = self.put(Row._make(records[n].item()))
             except Refused:
-                continue
+                rows[n] = 0
         return rows
+
+    def ordinary(self, records: Records, found: Found) -> NDArray[Any]:
+        """Which of them meet no other row than one of the very same identity, if any at all."""
+        home, (cell, by_address, by_name) = records["home_address"], found
+        row = by_address | by_name
+        ordinary: NDArray[Any] = (
+            ((by_address == row) | (home == 0))
+            & ((by_name == row) | (cell == 0))
+            & ((row == 0) | (self._home.take(row) == home) & (self._cell.take(row) == cell))
+            & ((self._next_by_address.take(row) | self._next_by_name.take(row)) == 0)
+            & ((cell != 0) | (records["nai"] == 0))
+        )
+        return ordinary
 
     def remove_rows(self, rows: NDArray[Any]) -> None:
         """`remove` for many rows, each named once; 0 is passed over."""
-        for row in rows.tolist():
-            if row:
-                self.remove(row)
+        alone = (self._next_by_address.take(rows) | self._next_by_name.take(rows)) == 0
+        for row in rows[~alone].tolist():
+            self.remove(row)
+        rows = rows[alone & (rows != 0)]
+        self._ledger.note(self._lines.take(rows).view(np.uint8).data, b"")
+        home, cell = self._home.take(rows), self._cell.take(rows)
+        known = home != 0
+        if not known.all():
+            home = home[known]
+        self._by_address.remove_batch(self._hash(home), home, rows[known])
+        named = cell[cell != 0]
+        if len(named):
+            self._first_by_name[named] = 0
+            self._cell[rows] = 0
+            self.names.release_batch(named)
+        self._rows.view(np.uint64).reshape(-1, OCTETS // 8)[rows] = 0
+        self._left[rows] = 0
+        self._free[self._freed : self._freed + len(rows)] = rows
+        self._freed += len(rows)
+
+    def _add(self, home: NDArray[Any], cell: NDArray[Any]) -> NDArray[Any]:
+        """Rows for identities that are new: none shares its address or its name with another."""
+        count = len(home)
+        again = min(count, self._freed)
+        self._freed -= again
+        fresh = np.arange(self._touched + 1, self._touched + 1 + count - again, dtype=np.uint32)
+        self._touched += count - again
+        rows = np.concatenate([self._free[self._freed : self._freed + again], fresh])
+        known = home != 0
+        self._by_address.add_batch(self._hash(home[known]), home[known], rows[known])
+        named = cell != 0
+        if named.any():
+            self._cell[rows] = cell
+            self._first_by_name[cell[named]] = rows[named]
+            self.names.hold_batch(cell[named])
+        return rows
+
+    def _write(self, rows: NDArray[Any], records: Records) -> None:
+        self._lines[rows] = records.view(f"V{OCTETS}")
+        self._left[rows] = np.uint32(_NEVER) - records["expires"]
+        self._ledger.note(b"", records.view(np.uint8).data)
 
     # ------------------------------------------------------------------ the whole
 
@@ -222,35 +335,49 @@ class Table:
             elif kind in (Kind.BINDING, Kind.PENDING, Kind.CLOSED):
                 self.put(Row._make(STRUCT.unpack_from(records, at)))
             elif kind in (Kind.UNBOUND, Kind.SETTLED):
-                self._end(Row._make(STRUCT.unpack_from(records, at)))
+                self.end(Row._make(STRUCT.unpack_from(records, at)))
 
     def expired(self, now: int) -> NDArray[Any]:
-        """Rows whose time has come: `expires` is not after `now`."""
-        used = self._rows[: self._touched + 1]
-        due = (used["expires"] <= now) & (used["kind"] != Kind.FREE)
-        return np.flatnonzero(due).astype(np.uint32)
+        """Rows whose time has come: `expires` is not after `now`. u4."""
+        bound = np.uint32(_NEVER - now)
+        due = [
+            np.flatnonzero(self._left[first : min(first + BLOCK, self._touched + 1)] >= bound)
+            + first
+            for first in range(0, self._touched + 1, BLOCK)
+        ]
+        return np.concatenate(due).astype(np.uint32)
 
     def digest(self) -> int:
-        """The same number for the same rows, in whatever order they came."""
-        return int(mix(self._rows[: self._touched + 1]).sum())
+        """The same number for the same rows, in whatever order they came; 0 of an empty table."""
+        return self._ledger.digest
 
     def snapshot(self) -> Iterator[bytes]:
-        """All rows as records, in blocks, each block with the NAME records that it needs."""
+        """All rows as records, in blocks, each block with the NAME records that it needs.
+
+        Rows may change between two blocks: then the log of what changed since the first block,
+        applied after the last one, makes it right.
+        """
         for first in range(1, self._touched + 1, BLOCK):
             block = self._rows[first : first + BLOCK]
             live = block["kind"] != Kind.FREE
             cells = self._cell[first : first + BLOCK][live]
-            named = (
-                name_records(self.names.octets(cell), int(self.names.numbers[cell]))
-                for cell in np.unique(cells[cells > 0]).tolist()
-            )
-            yield b"".join((*named, block[live].tobytes()))
+            cells = np.unique(cells)
+            names = self.names.records(cells[cells > 0])
+            yield names.tobytes() + block[live].tobytes()
 
     def count_by_slot(self) -> NDArray[Any]:
-        """Rows of each slot, but for CLOSED ones: they hold no binding."""
-        used = self._rows[: self._touched + 1]
-        bound = (used["kind"] != Kind.FREE) & (used["kind"] != Kind.CLOSED)
-        return np.bincount(used["slot"][bound], minlength=65_536)
+        """Rows of each slot, but for CLOSED ones: they hold no binding. To be read only."""
+        return self._ledger.count_by_slot()
+
+    @property
+    def allocated(self) -> int:
+        """Octets of address space, without the names; those that were ever touched are memory."""
+        columns = (
+            *(self._rows, self._left, self._cell, self._free, self._first_by_name),
+            *(self._next_by_address, self._previous_by_address),
+            *(self._next_by_name, self._previous_by_name),
+        )
+        return sum(int(column.nbytes) for column in columns) + self._by_address.allocated
 
     # ------------------------------------------------------------------ whose row
 
@@ -277,7 +404,7 @@ class Table:
                 lesser = lesser or row
         return lesser
 
-    def _end(self, values: Row) -> None:
+    def end(self, values: Row) -> None:
         cell = self.names.numbered(values.nai) if values.nai else 0
         given = bool(values.nai)
         if values.care_of_address:
@@ -381,11 +508,12 @@ class Table:
         return heir
 
 
-def mix(records: Records) -> NDArray[Any]:
-    """A number for each record, in which every octet counts; 0 for a row of zeros. u8."""
-    words = records.view(np.uint64).reshape(-1, OCTETS // 8)
-    mixed: NDArray[Any] = (words ^ words >> np.uint64(32)) @ _DIGEST_KEYS
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= _DIGEST_KEYS[0]
-    mixed ^= mixed >> np.uint64(32)
-    return mixed
+def _alone(keys: NDArray[Any], among: NDArray[Any]) -> NDArray[Any]:
+    """Which keys but 0 no other one is equal to, of those that count; 0 is alone always."""
+    counted = np.flatnonzero(among & (keys != 0))
+    order = counted[np.argsort(keys[counted])]
+    ordered = keys.take(order)
+    alone = np.ones(len(keys), np.bool_)
+    if len(twice := np.flatnonzero(ordered[1:] == ordered[:-1])):
+        alone[order[twice]] = alone[order[twice + 1]] = False
+    return alone
