@@ -112,6 +112,8 @@ def _common(
         assignment=intent.assignment,
         admission=config.Admission(**intent.admission.model_dump()),
         readings=config.Readings(**intent.readings.model_dump()),
+        tunnels=config.Tunnels(**intent.tunnels.model_dump()),
+        durability=intent.durability,
         simultaneous_bindings=home.simultaneous_bindings,
     )
 
@@ -146,6 +148,7 @@ def _places(
         "health": intent.health,
         "admission": intent.admission,
         "readings": intent.readings,
+        "tunnels": intent.tunnels,
         "radius": intent.radius,
     }
     return (

@@ -58,6 +58,7 @@ NOWHERE = Place("intent", 0)  # of what no file says: a default
 # What the daemon does by itself where nobody says otherwise.
 _ADMISSION = config.Admission()
 _READINGS = config.Readings()
+_TUNNELS = config.Tunnels()
 
 
 class Node(BaseModel):
@@ -329,11 +330,46 @@ class Readings(Node):
         default=_READINGS.foreign_authentication_of_deregistrations,
         description="RFC 5944 section 3.8.1 lets a Home Agent skip it, 3.8.2.1 does not.",
     )
+    any_home_agent: Annotated[
+        config.AnyHomeAgent, BeforeValidator(one_of(*config.AnyHomeAgent))
+    ] = Field(
+        default=_READINGS.any_home_agent,
+        description="A request for any Home Agent, sent to a member: assigned (RFC 4433 section "
+        "5.3.1), or code 136 (RFC 5944 section 3.8.3.2).",
+    )
+    udp_tunnel_reserved: Annotated[
+        config.UdpTunnelReserved, BeforeValidator(one_of(*config.UdpTunnelReserved))
+    ] = Field(
+        default=_READINGS.udp_tunnel_reserved,
+        description="A UDP Tunnel Request with reserved bits: not understood (RFC 3519 section "
+        "3.1.3), or code 134 (section 4.6.1).",
+    )
     dynamic_layout: Annotated[
         config.DynamicLayoutForm, BeforeValidator(one_of(*config.DynamicLayoutForm))
     ] = Field(
         default=_READINGS.dynamic_layout,
         description="Extension 139 as RFC 4433 has it, or as decoders in use expect it.",
+    )
+
+
+class Tunnels(Node):
+    """Which tunnels Linux Home Agents grant beside IP in IP, which is always there."""
+
+    reverse: Annotated[config.ReverseTunnels, BeforeValidator(one_of(*config.ReverseTunnels))] = (
+        Field(default=_TUNNELS.reverse, description="Reverse tunnels, RFC 3024.")
+    )
+    gre: Annotated[bool, Field(strict=True)] = _TUNNELS.gre
+    minimal: Annotated[bool, Field(strict=True)] = Field(
+        default=_TUNNELS.minimal, description="Minimal encapsulation, RFC 2004."
+    )
+    udp: Annotated[bool, Field(strict=True)] = Field(
+        default=_TUNNELS.udp, description="Through address translators, RFC 3519."
+    )
+    forced_udp: Annotated[bool, Field(strict=True)] = Field(
+        default=_TUNNELS.forced_udp, description="Also without one, for who asks for it."
+    )
+    keepalive_s: Annotated[int, Between(1, 65535)] = Field(
+        default=_TUNNELS.keepalive_s, description="Of UDP tunnels, RFC 3519 section 4.9."
     )
 
 
@@ -485,6 +521,12 @@ class ClusterIntent(Node):
     )
     admission: Admission = Admission()
     readings: Readings = Readings()
+    tunnels: Tunnels = Tunnels()
+    durability: Annotated[config.Durability, BeforeValidator(one_of(*config.Durability))] = Field(
+        default=config.Durability.MACHINE,
+        description="What a binding survives before it is answered: a power failure of the "
+        "machine, or only the death of the process, which is a third faster.",
+    )
     radius: RadiusServer | None = None
     mobile_nodes: tuple[MobileNodes, ...] = ()
     foreign_agents: tuple[ForeignAgent, ...] = ()

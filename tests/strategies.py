@@ -208,6 +208,8 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
     some(st.sampled_from(["relay", "assign", "redirect"]), "assignment", cluster)
     some(_rates(), "admission", cluster)
     some(_readings(), "readings", cluster)
+    some(_tunnels(), "tunnels", cluster)
+    some(st.sampled_from(["machine", "process"]), "durability", cluster)
     some(st.integers(1, 16), "simultaneous_bindings", cluster["home_agent"])
     some(st.integers(5, 65535), "lifetime", cluster["home_agent"])
     some(
@@ -255,9 +257,20 @@ def _readings() -> st.SearchStrategy[dict[str, Any]]:
             "duplicate": st.sampled_from(["answer", "deny"]),
             "bad_authenticator": st.sampled_from(["deny", "deny-proven"]),
             "foreign_authentication_of_deregistrations": st.booleans(),
+            "any_home_agent": st.sampled_from(["assign", "deny"]),
+            "udp_tunnel_reserved": st.sampled_from(["skip", "deny"]),
             "dynamic_layout": st.sampled_from(["rfc", "short"]),
         },
     )
+
+
+def _tunnels() -> st.SearchStrategy[dict[str, Any]]:
+    optional: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(
+        ("gre", "minimal", "udp", "forced_udp"), st.booleans()
+    )
+    optional["reverse"] = st.sampled_from(["allowed", "refused", "mandatory"])
+    optional["keepalive_s"] = st.integers(1, 65535)
+    return st.fixed_dictionaries({}, optional=optional)
 
 
 @st.composite

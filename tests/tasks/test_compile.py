@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+from hacc_agent import config
 from hacc_agent.config import to_toml
+from tasks import schema
 from tasks.compile import CompileError, compile_site
 from tasks.errors import Place
 from tasks.intent import load_site, parse_site
@@ -185,6 +188,22 @@ def test_what_the_radius_server_holds_no_router_is_told() -> None:
         text = to_toml(agent)
         assert not any(name in text for name in ("HELD_KEY", "HELD_AAA", "MN7_KEY", "MN7_AAA"))
         assert ("RADIUS_SECRET" in text) is (device.role is not Role.CONTROLLER)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (schema.Admission, config.Admission),
+        (schema.Readings, config.Readings),
+        (schema.Tunnels, config.Tunnels),
+    ],
+    ids=lambda kind: kind.__name__,
+)
+def test_what_the_daemon_can_be_told_the_intent_can_say(
+    said: type[BaseModel], told: type[config.Admission]
+) -> None:
+    assert list(said.model_fields) == [field.name for field in dataclasses.fields(told)]
+    assert told(**said().model_dump()) == told(), "and means the same where it says nothing"
 
 
 def test_with_several_lans_one_group_carries_the_home_agent_address() -> None:
