@@ -8,7 +8,6 @@ answers, if it comes from the member that was asked.
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from struct import Struct
 from typing import Final
 
 from ...config import Assignment, DynamicLayoutForm
@@ -16,31 +15,24 @@ from ...wire import (
     DynamicHomeAgent,
     DynamicHomeAgentSubtype,
     DynamicLayout,
-    Encapsulation,
     MessageType,
     ReplyCode,
     RequestFlags,
     WireError,
 )
-from ...wire.messages import ACKNOWLEDGEMENT, REVOCATION, TUNNEL_DATA
+from ...wire.messages import ACKNOWLEDGEMENT, REVOCATION
 from ...wire.registry import ACCEPTING, INFINITE_LIFETIME
 from ...wire.tlv import extensions
 from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Security, Send
 from ..record import STRUCT, Kind, Row, Trait
 from . import ledger as ledgers
 from .answers import name
-from .reading import Reply, Request, encapsulation, read_reply, read_request
+from .reading import Reply, Request, encapsulation, inner_source, read_reply, read_request
 from .revocation import KEPT, Revocation
 from .state import FOREVER, TIMEOUT, State
 
 ANY_HOME_AGENT: Final = (0, 0xFFFF_FFFF)
 """Home Agent fields of who wants one assigned (RFC 4433, 3.1)."""
-
-_IP_SOURCE: Final = 12  # offset of the source address in an IPv4 header
-_MINIMAL_SOURCE: Final = 8  # and in a minimal forwarding header, if its S bit is set (RFC 2004, 3)
-_MINIMAL_HAS_SOURCE: Final = 0x80
-_GRE: Final = bytes((0, 0, 0x08, 0x00))  # without options, IPv4 inside (RFC 2784, 2)
-_ADDRESS: Final = Struct("!I")
 
 
 class Alone:
@@ -418,20 +410,3 @@ class Alone:
         self._counters.tunnel_data += 1
         slot = int(self._ledger.table.rows["slot"][rows[0]])
         return [Relay(data, source, self._members.of_slot(slot))]
-
-
-def inner_source(data: bytes) -> int:
-    """Source address of the packet in a UDP tunnel (RFC 3519, 3.3), 0 if there is none."""
-    if len(data) < TUNNEL_DATA.size:
-        return 0
-    at = TUNNEL_DATA.size
-    match data[1]:
-        case Encapsulation.IP:
-            at += _IP_SOURCE
-        case Encapsulation.GRE if data[at : at + 4] == _GRE:
-            at += len(_GRE) + _IP_SOURCE
-        case Encapsulation.MINIMAL if len(data) > at + 1 and data[at + 1] & _MINIMAL_HAS_SOURCE:
-            at += _MINIMAL_SOURCE
-        case _:
-            return 0
-    return int(_ADDRESS.unpack_from(data, at)[0]) if len(data) >= at + _ADDRESS.size else 0

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...wire import LOW_32
 from ..record import OCTETS, STRUCT, Kind, Row
@@ -54,6 +55,7 @@ class Ledger:
         self.slots = slots
         rows = len(pending.rows)
         self.octets = np.zeros((rows, ROOM), np.uint8)
+        self._words = self.octets.view(np.uint64)
         self.lengths = np.zeros(rows, np.uint16)  # of octets; 0: none, or in `longer`
         self.longer: dict[int, bytes] = {}
         self.links = np.zeros(rows, np.uint64)
@@ -198,6 +200,25 @@ class Ledger:
         elif request.octets:
             self.lengths[row] = len(request.octets)
             self.octets[row, : len(request.octets)] = np.frombuffer(request.octets, np.uint8)
+
+    def keep_rows(
+        self,
+        rows: NDArray[Any],
+        links: NDArray[Any],
+        octets: NDArray[Any],
+        which: NDArray[Any],
+        lengths: NDArray[Any],
+    ) -> None:
+        """`keep` for first attempts: `which` rows of a matrix of octets, of these lengths."""
+        if self.longer:
+            for row in rows.tolist():
+                self.longer.pop(row, None)
+        self.links[rows] = links
+        self.attempts[rows] = 1
+        self.crowded[rows] = False
+        self.lengths[rows] = lengths
+        width = min(octets.shape[1], ROOM) // 8
+        self._words[rows, :width] = octets.view(np.uint64)[which, :width]
 
 
 def rows_of(table: Table, home_address: int, nai: bytes | None) -> list[int]:

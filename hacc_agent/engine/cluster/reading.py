@@ -13,12 +13,16 @@ from ...wire import (
     DynamicHomeAgentSubtype,
     Encapsulation,
     ExtensionType,
+    MessageType,
     MobileNetworkCode,
     RequestFlags,
     RevocationSupportFlags,
     Truncated,
+    peek_nai,
+    peek_reply,
+    peek_request,
 )
-from ...wire.messages import REPLY, REQUEST
+from ...wire.messages import REPLY, REQUEST, TUNNEL_DATA
 from ...wire.tlv import extensions
 from ..record import Trait
 
@@ -26,6 +30,11 @@ _SPI: Final = Struct("!I")
 _REVOCATION_SUPPORT: Final = Struct("!HI")
 _TUNNEL_REPLY: Final = Struct("!BBHH")
 _DECLINED: Final = 64  # of the UDP Tunnel Reply Extension: assent is below (RFC 3519, 3.2.1)
+_IP_SOURCE: Final = 12  # offset of the source address in an IPv4 header
+_MINIMAL_SOURCE: Final = 8  # and in a minimal forwarding header, if its S bit is set (RFC 2004, 3)
+_MINIMAL_HAS_SOURCE: Final = 0x80
+_GRE: Final = bytes((0, 0, 0x08, 0x00))  # without options, IPv4 inside (RFC 2784, 2)
+_ADDRESS: Final = Struct("!I")
 _NETWORK_ACKNOWLEDGED: Final = (1, 2)  # sub-types of extension 148 (RFC 5177, 3)
 
 MOBILE_HOME: Final = int(ExtensionType.MOBILE_HOME_AUTHENTICATION)
@@ -151,3 +160,27 @@ def encapsulation(flags: int) -> int:
     if flags & RequestFlags.GRE:
         return Encapsulation.GRE
     return Encapsulation.MINIMAL if flags & RequestFlags.MINIMAL else Encapsulation.IP
+
+
+def read_nai(data: bytes) -> bytes | None:
+    """Of a request or a reply. Raises `WireError`."""
+    peek = peek_request if data[:1] == bytes((MessageType.REGISTRATION_REQUEST,)) else peek_reply
+    _, at, _ = peek(data, 0, len(data))
+    return peek_nai(data, at) if at else None
+
+
+def inner_source(data: bytes) -> int:
+    """Source address of the packet in a UDP tunnel (RFC 3519, 3.3), 0 if there is none."""
+    if len(data) < TUNNEL_DATA.size:
+        return 0
+    at = TUNNEL_DATA.size
+    match data[1]:
+        case Encapsulation.IP:
+            at += _IP_SOURCE
+        case Encapsulation.GRE if data[at : at + 4] == _GRE:
+            at += len(_GRE) + _IP_SOURCE
+        case Encapsulation.MINIMAL if len(data) > at + 1 and data[at + 1] & _MINIMAL_HAS_SOURCE:
+            at += _MINIMAL_SOURCE
+        case _:
+            return 0
+    return int(_ADDRESS.unpack_from(data, at)[0]) if len(data) >= at + _ADDRESS.size else 0
