@@ -98,11 +98,18 @@ def _common(
                 realm.network,
                 realm.lifetime_s,
                 security=_security(realm.told),
+                mobile_networks=realm.mobile_networks,
             )
             for realm in served.realms
         ),
         nodes=tuple(
-            config.Node(node.address, node.network, node.lifetime_s, _security(node.told))
+            config.Node(
+                node.address,
+                node.network,
+                node.lifetime_s,
+                security=_security(node.told),
+                mobile_networks=node.mobile_networks,
+            )
             for node in served.nodes
         ),
         foreign_agents=tuple(
@@ -200,6 +207,7 @@ def _realm(realm: Realm) -> config.Realm:
         lifetime_s=realm.lifetime_s,
         assigns=tuple(config.AddressRange(*ends) for ends in ranges),
         security=_security(realm.told),
+        mobile_networks=realm.mobile_networks,
     )
 
 

@@ -136,6 +136,7 @@ class Subscriber:
     security: SecurityAssociation | None  # None: the AAA server knows it, and we do not
     aaa: SecretRef | None  # its secret with the AAA server, which then holds `security` too
     lifetime_s: int
+    mobile_networks: tuple[IPv4Network, ...]  # behind mobile routers (RFC 5177)
     place: Place
 
     @property

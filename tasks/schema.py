@@ -399,6 +399,9 @@ class RealmNodes(Node):
         "their security association too: routers are told neither.",
     )
     lifetime: Lifetime | None = None
+    mobile_networks: tuple[Prefix, ...] = Field(
+        default=(), description="In which mobile routers may register theirs (RFC 5177)."
+    )
 
 
 class SingleNode(Node):
@@ -412,6 +415,9 @@ class SingleNode(Node):
         default=None, description="Its secret with the RADIUS server, as for a realm."
     )
     lifetime: Lifetime | None = None
+    mobile_networks: tuple[Prefix, ...] = Field(
+        default=(), description="Behind it, where it is a mobile router (RFC 5177)."
+    )
 
 
 class ForeignAgent(Node):

@@ -174,7 +174,8 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
     if draw(st.booleans()):  # on the first LAN, where a physical home network wants every member
         backups = [host(draw(st.sampled_from(["linux", "ios"])), lans[:1])]
     if radius and all_linux and not any(backup.startswith("i") for backup in backups):
-        for node in nodes:
+        for n, node in enumerate(nodes):
+            some(st.just([f"198.19.{64 * number + 63}.{8 * n}/29"]), "mobile_networks", node)
             match draw(st.sampled_from(["told", "held", "known"])):
                 case "held":
                     node["aaa"] = "env:MN_AAA"

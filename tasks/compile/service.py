@@ -107,6 +107,7 @@ def _realms(cluster: Cluster, member: Member) -> Iterator[Realm]:
             security=cluster.security(nodes.security) if nodes.security else None,
             aaa=nodes.aaa,
             lifetime_s=nodes.lifetime or cluster.home.lifetime,
+            mobile_networks=nodes.mobile_networks,
             place=nodes.place,
         )
 
@@ -125,6 +126,7 @@ def _nodes(cluster: Cluster) -> Iterator[MobileNode]:
             security=cluster.security(node.security) if node.security else None,
             aaa=node.aaa,
             lifetime_s=node.lifetime or cluster.home.lifetime,
+            mobile_networks=node.mobile_networks,
             place=node.place,
         )
 

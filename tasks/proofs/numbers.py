@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from ..errors import Place, Problem
-from ..model import ClusterModel, MobileNode, Role
+from ..model import ClusterModel, MobileNode, Role, Subscriber
+from ..rendered import Platform
 from .fleet import (
     Claim,
     Held,
@@ -159,6 +160,34 @@ def pools_disjoint(site: Site) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def mobile_networks(site: Site) -> Iterator[Problem]:
+    mobile: dict[tuple[str, str, IPv4Network], Held] = {}
+    held = _pools(site)
+    lans = {port.address.network: port for device in devices(site) for port in device.ports}
+    held += [Held(lan, f"the LAN {lan}", port.place) for lan, port in lans.items()]
+    told = set()
+    for device, service in services(site):
+        known: list[tuple[str, Subscriber]] = [(realm.realm, realm) for realm in service.realms]
+        known += [(str(node.address), node) for node in service.nodes]
+        for name, nodes in known:
+            for prefix in nodes.mobile_networks:
+                words = f"the mobile network {prefix} of {name}"
+                mobile[device.cluster, name, prefix] = Held(prefix, words, nodes.place)
+            if nodes.mobile_networks and device.platform is Platform.IOS:
+                if (device.host, nodes.place) not in told:
+                    yield Problem(
+                        nodes.place, name, f"mobile networks, and {device.host} is an IOS router",
+                        allowed="Linux Home Agents alone", also=(device.place,),
+                    )  # fmt: skip
+                told.add((device.host, nodes.place))
+    for first, second in overlaps([*held, *mobile.values()]):
+        if first in mobile.values() or second in mobile.values():
+            yield Problem(
+                second.place, str(second.prefix),
+                f"{second.holder} overlaps {first.holder}", also=(first.place,),
+            )  # fmt: skip
+
+
 def inside_networks(site: Site) -> Iterator[Problem]:
     told = set()
     for device, service in services(site):
@@ -286,6 +315,9 @@ NUMBERS = (
               "a packet for a mobile node would have two ways", networks),
     Invariant("pools-disjoint", "Pools do not overlap, over all clusters.",
               "one address would be given to two mobile nodes", pools_disjoint),
+    Invariant("mobile-networks", "Mobile networks overlap no pool, no LAN and not one another, "
+              "and Linux Home Agents serve them.",
+              "a packet would be tunnelled to a router that it is not for", mobile_networks),
     Invariant("inside-networks", "Every pool and every home address lies in a home network that "
               "each Home Agent serves.",
               "a Home Agent refuses a home address of no home network (RFC 5944 section 3.8.2)",

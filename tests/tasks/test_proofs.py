@@ -221,6 +221,28 @@ def node_of(address: Callable[[DeviceModel], IPv4Address]) -> Callable[[Models],
     return mistake
 
 
+ELSEWHERE = IPv4Network("203.0.113.0/28")
+
+
+def routing_nodes(
+    networks: Callable[[DeviceModel], tuple[IPv4Network, ...]],
+) -> Callable[[Models], Models]:
+    """The mobile networks of a Home Agent's nodes, realms as well as single ones."""
+
+    def mistake(site: Models) -> Models:
+        device = pick(site, lambda d: d.service and d.service.nodes and d.service.realms)
+        assert device.service is not None
+        changes = {"mobile_networks": networks(device)}
+        service = replace(
+            device.service,
+            nodes=nodes(**changes)(device.service),
+            realms=realms(**changes)(device.service),
+        )
+        return put(site, device, service=service)
+
+    return mistake
+
+
 def node_in_pool(site: Models) -> Models:
     device = pick(site, lambda d: d.service and d.service.nodes and d.service.realms)
     assert device.service is not None
@@ -433,6 +455,12 @@ MISTAKES = [
         pick(site[:1], lambda d: d.service and d.service.realms), copied_cluster()(site))[1]),
     Mistake("inside-networks", "unserved", in_service(
         has_nodes, virtual_networks=(), physical_networks=())),
+    Mistake("mobile-networks", "on-ios", in_service(
+        lambda d, s: ios(d) and s.nodes, nodes=nodes(mobile_networks=(ELSEWHERE,)))),
+    Mistake("mobile-networks", "in-a-pool", in_service(
+        has_realm, realms=lambda s: realms(mobile_networks=(s.realms[0].pool,))(s))),
+    Mistake("mobile-networks", "a-lan", routing_nodes(lambda d: (d.ports[0].address.network,))),
+    Mistake("mobile-networks", "twice", routing_nodes(lambda _: (ELSEWHERE,))),
     Mistake("inside-networks", "node-outside", in_service(
         has_node, nodes=nodes(address=IPv4Address("203.0.113.9"), place=HERE))),
     Mistake("slices-owned", "elsewhere", in_service(has_realm, realms=sliced)),
