@@ -84,7 +84,8 @@ def verify(
             for check, result in judge(View(cluster, seen)):
                 if matters and not matters(cluster, result):
                     continue
-                if result.status is Status.FAILED and check.converges and not final:
+                may_come = check.converges and not (result.lasting or final)
+                if result.status is Status.FAILED and may_come:
                     result = dataclasses.replace(result, status=Status.WAITING)
                     hoping = True
                 results.append(result)

@@ -220,4 +220,6 @@ def services(view: View) -> Iterator[Result]:
                 yield claim.passed("active")
             else:
                 hint = f"on {device.host}: systemctl status {name}"
-                yield claim.failed(unit.state if unit else "unknown", hint)
+                state = unit.state if unit else "unknown"
+                # systemd has given it up: it stays so until somebody starts it.
+                yield claim.failed(state, hint, lasting=state == "failed")

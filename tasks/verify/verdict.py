@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections import Counter
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ class Result:
     observed: str
     place: Place | None = None  # the intent that wants it so
     hint: str = ""
+    lasting: bool = False  # failed, and will not come right by itself whatever its check may do
 
     @property
     def told(self) -> str:
@@ -75,8 +77,9 @@ class Claim:
     def passed(self, observed: str) -> Result:
         return self._result(Status.PASSED, observed)
 
-    def failed(self, observed: str, hint: str = "") -> Result:
-        return self._result(Status.FAILED, observed, hint)
+    def failed(self, observed: str, hint: str = "", *, lasting: bool = False) -> Result:
+        result = self._result(Status.FAILED, observed, hint)
+        return dataclasses.replace(result, lasting=lasting)
 
     def skipped(self, reason: str) -> Result:
         return self._result(Status.SKIPPED, reason)

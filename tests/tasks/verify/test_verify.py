@@ -85,6 +85,21 @@ def test_what_never_converges_fails_at_the_deadline(
     assert patience - 1.0 <= sum(world.slept) <= patience
 
 
+def test_a_daemon_that_was_given_up_is_not_waited_for(
+    cluster: ClusterModel, healthy: dict[str, Observation]
+) -> None:
+    def with_snmpd(state: str) -> Seen:
+        others = tuple(unit for unit in healthy["ha1"].units if unit.name != "snmpd")
+        return with_(healthy, "ha1", units=(*others, Unit("snmpd", state, None)))
+
+    world = World(with_snmpd("failed"), healthy)
+    verdict = world.verify(cluster)
+    assert (verdict.ok, verdict.rounds, world.slept) == (False, 1, [])
+    assert [result.check for result in verdict.of(Status.FAILED)] == ["services"]
+    for state in ("activating", "inactive"):  # it starts again, or is about to be started
+        assert World(with_snmpd(state), healthy).verify(cluster).settled
+
+
 def test_slow_ospf_timers_are_given_their_time(cluster: ClusterModel) -> None:
     slow = dataclasses.replace(
         cluster,
