@@ -361,16 +361,12 @@ class Lab:
         self, name: str, *argv: str, text_in: str | None = None, seconds: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside a Linux router, to its end."""
-        return subprocess.run(
-            [*router.enter(self.pid(name)), *argv],
-            env=router.SHELL_ENVIRONMENT,
-            cwd="/",
-            input=text_in,
-            stdin=subprocess.DEVNULL if text_in is None else None,
-            text=True,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
+        return run_inside(
+            self.pid(name),
+            [*router.CONFINED, *argv],
+            environment=router.SHELL_ENVIRONMENT,
+            text_in=text_in,
+            seconds=seconds,
         )
 
     def popen(self, name: str, *argv: str) -> subprocess.Popen[bytes]:
