@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nornir.plugins.inventory.simple import SimpleInventory
 
+from bench.machine import machine
 from tasks.compile import compile_site
 from tasks.intent import load_site
 
@@ -79,6 +80,7 @@ def main() -> int:
     print(f"load     {took:6.2f} s  {hosts} hosts, {CLUSTERS} clusters (limit {LIMIT_SECONDS} s)")
     print(f"compile  {proven - loaded:6.2f} s  {devices} models, proven; peak {memory:.0f} MiB")
     print(f"peer     {peer:6.2f} s  Nornir's SimpleInventory, hosts.yaml alone, from a tenth of it")
+    print(machine())
     return 0 if took <= LIMIT_SECONDS else 1
 
 

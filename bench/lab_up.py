@@ -8,13 +8,13 @@ The limit is the issue's: 20 seconds on a machine with two cores.
 from __future__ import annotations
 
 import os
-import platform
 import statistics
 import sys
 import time
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
+from bench.machine import machine
 from lab.errors import LabError
 from lab.faults import processes
 from lab.lab import Lab
@@ -69,15 +69,14 @@ def main() -> int:
     took = statistics.median(up)
     ratio = LIMIT_SECONDS / took
     verdict = "ok" if took <= LIMIT_SECONDS else "TOO SLOW"
-    print(f"machine: {os.cpu_count()} cores, Linux {platform.release()}, Python "
-          f"{platform.python_version()}; median of {ROUNDS} rounds")  # fmt: skip
-    print(f"{'what':<44}{'measured':>12}{'limit':>10}{'ratio':>8}")
+    print(f"{f'medians of {ROUNDS} rounds':<44}{'measured':>12}{'limit':>10}{'ratio':>8}")
     print(f"{ROUTERS} routers up (sshd + FRR)".ljust(44)
           + f"{took:>10.2f} s{LIMIT_SECONDS:>8.0f} s{ratio:>7.1f}x  {verdict}")  # fmt: skip
     print(f"{'the same, nothing to do'.ljust(44)}{statistics.median(again):>10.2f} s")
     print(f"{'down'.ljust(44)}{statistics.median(down):>10.2f} s")
     print(f"{'memory of a router (PSS, all its processes)'.ljust(44)}"
           f"{statistics.median(memory):>8.1f} MiB")  # fmt: skip
+    print(machine())
     return 0 if took <= LIMIT_SECONDS else 1
 
 
