@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...wire import LOW_32, RequestFlags, RevocationSupport, RevocationSupportFlags
 from ...wire.registry import INFINITE_LIFETIME
@@ -50,6 +50,12 @@ def accept(case: Case, nonce: int) -> Acceptance:
     return _registered(case, nonce) if case.lifetime else _deregistered(case, nonce)
 
 
+NONCE_MEMORY_S: Final = 120
+"""Seconds that a nonce which was told is waited for. Who was denied may wait before the next
+attempt, each time twice as long (RFC 5944, 3.6.3); with a nonce that is forgotten meanwhile nobody
+would ever come in."""
+
+
 def remember_nonce(case: Case, nonce: int) -> bytes:
     """Records of a nonce that a denial hands out, in every row of its mobile node or a new one."""
     association = case.association
@@ -59,7 +65,10 @@ def remember_nonce(case: Case, nonce: int) -> bytes:
         return b""
     if case.rows:
         rows = [row._replace(traits=row.traits | _NONCE, **told) for row in case.rows]
-        return b"".join(_pack(*row) for row in rows)
+        until = math.ceil(case.now.steady) + _memory(association.tolerance, _NONCE)
+        return b"".join(
+            _pack(*row if row.kind == _BINDING else row._replace(expires=until)) for row in rows
+        )
     hashed, records = _identity(case)
     return records + _pack(*_memory_of(case, case.home_address, hashed, _NONCE, nonce))
 
@@ -75,7 +84,7 @@ def closed(service: Service, row: Row, now: Moment) -> bytes:
         return ended
     tolerance = service.tolerance
     if row.traits & _NONCE or is_near(row.identification, now.wall, tolerance):
-        ended += _pack(*remembered(row, math.ceil(now.steady) + _memory(tolerance)))
+        ended += _pack(*remembered(row, math.ceil(now.steady) + _memory(tolerance, row.traits)))
     return ended
 
 
@@ -88,9 +97,12 @@ def unbound(home_address: int, care_of_address: int, nai: int) -> bytes:
     return _pack(*Row(_UNBOUND, 0, 0, home_address, care_of_address, nai=nai))
 
 
-def _memory(tolerance: int) -> int:
-    """Seconds that a used Identification counts: it may be ahead of our clock by the tolerance."""
-    return 2 * tolerance
+def _memory(tolerance: int, traits: int) -> int:
+    """Seconds that a used Identification counts, or that a nonce can still come.
+
+    A timestamp may be ahead of our clock by the tolerance.
+    """
+    return max(2 * tolerance, NONCE_MEMORY_S if traits & _NONCE else 0)
 
 
 def _repeated(case: Case) -> Acceptance:
@@ -262,7 +274,7 @@ def _memory_of(case: Case, home_address: int, hashed: int, traits: int, nonce: i
         care_of_address=case.care_of_address,
         source_address=case.source.address,
         source_port=case.source.port,
-        expires=math.ceil(case.now.steady) + _memory(association.tolerance),
+        expires=math.ceil(case.now.steady) + _memory(association.tolerance, traits),
         identification=case.identification,
         nai=hashed,
         spi=association.spi,
