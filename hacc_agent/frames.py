@@ -28,7 +28,7 @@ from . import bpf
 from .config import AgentConfig, Role
 from .datagrams import Sender, Traffic, open_socket
 from .engine.effects import Endpoint
-from .headers import CHECKSUM_TO_BE_MADE, TIME_TO_LIVE, changing_sum, ip_checksum, mend, pseudo_sum
+from .headers import CHECKSUM_TO_BE_MADE, address_sum, fold, mend, mend_udp
 from .lan import LanRing, Made
 from .logs import address_text
 from .neighbours import Neighbours
@@ -37,6 +37,8 @@ from .transport import Ring, about, place_of
 Columns = NDArray[Any]
 
 LAN: Final = np.uint64(0xFFFF)  # of a link: the index of the LAN; the MAC address stands above
+_SIXTEEN: Final = np.uint64(16)
+_NO_CHANGE: Final = 4 * 0xFFFF  # of a sum: keeps a difference of addresses positive
 ASK_AGAIN_S: Final = 30.0
 """s after which the kernel is made to see whether a neighbour is still where it was: as long as it
 trusts an address that it uses itself (base_reachable_time_ms)."""
@@ -49,6 +51,7 @@ class Frames:
         """Opens the sockets. Raises OSError: PermissionError without CAP_NET_RAW."""
         self._port = config.port
         self._virtual = int(config.home_agent_address)
+        self._virtual_sum = (self._virtual & 0xFFFF) + (self._virtual >> 16)
         controller = config.role is Role.CONTROLLER
         own = list(dict.fromkeys([self._virtual, *(int(lan.address.ip) for lan in config.lans)]))
         steps = bpf.messages(config.port, own, self._virtual if controller else None)
@@ -122,8 +125,7 @@ class Frames:
             known = np.flatnonzero(mac)
             self.unknown += len(rows) - len(known)
             rows, member, mac = rows[known], member[known], mac[known]
-        front = ring.front[rows]
-        self._send_rows(ring, rows, front, mac, self._lan_of[member])
+        self._send_rows(ring, rows, mac, self._lan_of[member])
 
     def answer_rows(
         self, ring: Ring, rows: Columns, address: Columns, port: Columns, link: Columns
@@ -137,34 +139,34 @@ class Frames:
             )
             known = np.flatnonzero(link)
             rows, address, port, link = rows[known], address[known], port[known], link[known]
-        front = ring.front[rows]
-        before = changing_sum(front)
-        front["source"] = self._virtual
-        front["destination"] = address
-        front["source_port"] = self._port
-        front["destination_port"] = port
-        mended = mend(front["udp_checksum"], before, changing_sum(front))
-        unmade = ring.virtio["flags"][rows] & CHECKSUM_TO_BE_MADE != 0
-        if unmade.any():
-            begun = pseudo_sum(front["source"], front["destination"], front["udp_length"])
-            mended = np.where(unmade, begun, mended)
-        front["udp_checksum"] = mended
-        front["time_to_live"] = TIME_TO_LIVE
-        front["checksum"] = ip_checksum(front)
-        self._send_rows(ring, rows, front, link >> np.uint64(16), link & LAN)
+        field = ring.field
+        addresses = address_sum(address) + self._virtual_sum
+        addresses -= address_sum(ring.batch.address[rows])
+        addresses -= address_sum(ring.destination[rows])
+        ports = port.astype(np.int64) + self._port - ring.batch.port[rows]
+        ports -= field["destination_port"][rows]
+        before = field["udp_checksum"][rows]
+        after = mend_udp(before, addresses + ports)
+        unmade = np.flatnonzero(field["hints"][rows] & CHECKSUM_TO_BE_MADE)
+        if len(unmade):
+            begun = before[unmade].astype(np.int64) + addresses[unmade] + _NO_CHANGE
+            after[unmade] = fold(begun)
+        field["udp_checksum"][rows] = after
+        field["source"][rows] = self._virtual
+        field["destination"][rows] = address
+        field["source_port"][rows] = self._port
+        field["destination_port"][rows] = port
+        field["checksum"][rows] = mend(field["checksum"][rows], addresses)
+        self._send_rows(ring, rows, link >> _SIXTEEN, link & LAN)
 
-    def _send_rows(
-        self, ring: LanRing, rows: Columns, front: Columns, mac: Columns, lan: Columns
-    ) -> None:
-        front["to_high"] = mac >> np.uint64(16)
-        front["to_low"] = mac & np.uint64(0xFFFF)
+    def _send_rows(self, ring: LanRing, rows: Columns, mac: Columns, lan: Columns) -> None:
         if len(self._lans) == 1:
-            self._lans[0].send_rows(ring, rows, front)
+            self._lans[0].send_rows(ring, rows, mac)
             return
         for index, through in enumerate(self._lans):
             chosen = np.flatnonzero(lan == index)
             if len(chosen):
-                through.send_rows(ring, rows[chosen], front[chosen])
+                through.send_rows(ring, rows[chosen], mac[chosen])
 
     # ------------------------------------------------------------------ one by one
 

@@ -1,8 +1,8 @@
 """One LAN: a packet socket whose frames are the rows of a ring, and leave from rings.
 
-A frame is read as three pieces: its virtio header, which says whether the UDP checksum was already
-verified, or not made yet since sender and receiver share a machine; headers and payload up to the
-width of a batch's row; and the rest, which only frames that go to the engine alone have.
+A frame is read as two pieces: the virtio header, which says whether the UDP checksum was verified
+already, or not made yet since sender and receiver share a machine, with headers and payload up to
+the width of a batch's row; and the rest, which only frames that go to the engine alone have.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from .headers import (
 Columns = NDArray[Any]
 
 SOL_PACKET: Final = 263
-PACKET_VNET_HDR: Final = 15  # linux/if_packet.h
+PACKET_STATISTICS: Final = 6  # linux/if_packet.h
+PACKET_VNET_HDR: Final = 15
 LARGEST: Final = 66_000  # octets of a frame that the kernel has not cut yet, and more
-PACKET_STATISTICS: Final = 6
-_STATISTICS: Final = Struct("=II")  # packets, drops: since they were asked for last
 
+_STATISTICS: Final = Struct("=II")  # packets, drops: since they were asked for last
 _IP: Final = Struct("!BxHxxHxBxxII")  # version, length, fragment, protocol, source, destination
 _UDP: Final = Struct("!HHHH")
 
@@ -83,25 +83,25 @@ class LanRing:
         self._room(RING)
 
     def _make_ring(self, ring: int) -> None:
-        rows = np.zeros((ring, FRONT.itemsize + WIDTH), np.uint8)
-        self._rest = np.zeros((ring, LARGEST - WIDTH), np.uint8)  # memory that is touched by few
-        self.front = rows[:, : FRONT.itemsize].view(FRONT)[:, 0]
-        self.virtio = np.zeros(ring, VIRTIO)
-        self.frame_at = mmsg.addresses_of(rows) + np.uint64(PAD)
-        self.payload_at = mmsg.addresses_of(rows) + np.uint64(FRONT.itemsize)
-        self.virtio_at = mmsg.addresses_of(self.virtio)
-        pieces = self._received_pieces = np.zeros((ring, 3), mmsg.PIECE)
-        pieces["base"] = np.stack(
-            (self.virtio_at, self.frame_at, mmsg.addresses_of(self._rest)), axis=1
-        )
-        pieces["length"] = VIRTIO.itemsize, FRONT.itemsize + WIDTH - PAD, self._rest.shape[1]
+        self._rows = np.zeros((ring, FRONT.itemsize + WIDTH), np.uint8)
+        self._rest = np.zeros((ring, LARGEST - WIDTH), np.uint8)  # memory that few ever touch
+        self.front = self._rows[:, : FRONT.itemsize].view(FRONT)[:, 0]
+        # Taking the view of a field costs as much as working on a small batch of it.
+        self.field = {name: self.front[name] for name in FRONT.names or ()}
+        at = mmsg.addresses_of(self._rows)
+        self.frame_at = at + np.uint64(PAD)
+        self.payload_at = at + np.uint64(FRONT.itemsize)
+        pieces = self._received_pieces = np.zeros((ring, 2), mmsg.PIECE)
+        pieces["base"] = np.stack((self.frame_at, mmsg.addresses_of(self._rest)), axis=1)
+        pieces["length"] = FRONT.itemsize + WIDTH - PAD, self._rest.shape[1]
         self._headers = np.zeros(ring, mmsg.HEADER)
         self._headers["pieces"] = mmsg.addresses_of(pieces)
-        self._headers["piece_count"] = 3
+        self._headers["piece_count"] = 2
+        self._headers_at = mmsg.address_of(self._headers)
+        self._received = self._headers["length"]
         self.destination = np.zeros(ring, np.uint32)
-        self._rows = rows
         self.batch = Batch(
-            octets=rows[:, FRONT.itemsize :],
+            octets=self._rows[:, FRONT.itemsize :],
             length=np.zeros(ring, np.int64),
             address=np.zeros(ring, np.uint32),
             port=np.zeros(ring, np.uint16),
@@ -109,10 +109,13 @@ class LanRing:
         )
 
     def _room(self, count: int) -> None:
-        """Memory to send this many frames."""
-        self._pieces = np.zeros((count, 3), mmsg.PIECE)
+        """Memory to send this many frames, of two pieces at most."""
+        pieces = self._pieces = np.zeros((count, 2), mmsg.PIECE)
+        self._base, self._length = pieces["base"], pieces["length"]
         self._sent_headers = np.zeros(count, mmsg.HEADER)
-        self._sent_headers["pieces"] = mmsg.addresses_of(self._pieces)
+        self._sent_headers["pieces"] = mmsg.addresses_of(pieces)
+        self._piece_count = self._sent_headers["piece_count"]
+        self._sent_at = mmsg.address_of(self._sent_headers)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -131,32 +134,39 @@ class LanRing:
         """Reads what waits, a ring of it at most; whether anything came."""
         self.alone = []
         batch = self.batch
-        batch.count = count = mmsg.receive(self.socket.fileno(), self._headers)
+        count = mmsg.receive(self.socket.fileno(), self._headers_at, len(self._headers))
+        batch.count = count
         if not count:
             return False
         self.traffic.received += count
-        front, virtio = self.front[:count], self.virtio[:count]
-        size = self._headers["length"][:count].astype(np.int64) - VIRTIO.itemsize
-        payload = front["udp_length"].astype(np.int64) - 8
-        ordinary = front["version"] == 0x45
-        ordinary &= front["fragment"] & ~np.uint16(MAY_NOT_FRAGMENT) == 0
-        ordinary &= front["length"] == payload + LAYERS
-        ordinary &= (payload >= 0) & (payload <= WIDTH) & (size >= payload + LAYERS + ETHERNET)
-        ordinary &= virtio["segmentation"] == 0
+        field = self.field
+        size = self._received[:count].astype(np.int64)
+        size -= VIRTIO + ETHERNET
+        length = field["length"][:count].astype(np.int64)
+        payload = field["udp_length"][:count].astype(np.int64)
+        payload -= 8
+        ordinary = field["version"][:count] == 0x45
+        ordinary &= field["fragment"][:count] & _FRAGMENT == 0
+        ordinary &= length == payload + LAYERS
+        ordinary &= (payload >= 0) & (payload <= WIDTH) & (size >= length)
+        ordinary &= field["segmentation"][:count] == 0
         batch.length[:count] = payload
-        batch.address[:count] = front["source"]
-        batch.port[:count] = front["source_port"]
-        self.destination[:count] = front["destination"]
-        link = front["from_high"].astype(np.uint64) << np.uint64(32)
-        link |= front["from_low"].astype(np.uint64) << np.uint64(16)
-        batch.link[:count] = link | np.uint64(self._lan)
-        unproven = ordinary & (virtio["flags"] & (CHECKSUM_TO_BE_MADE | CHECKSUM_HELD) == 0)
+        batch.address[:count] = field["source"][:count]
+        batch.port[:count] = field["source_port"][:count]
+        self.destination[:count] = field["destination"][:count]
+        link = field["from_high"][:count].astype(np.uint64)
+        link <<= _SIXTEEN
+        link |= field["from_low"][:count]
+        link <<= _SIXTEEN
+        link |= np.uint64(self._lan)
+        batch.link[:count] = link
+        unproven = ordinary & (field["hints"][:count] & _PROVEN == 0)
         if unproven.any():
             rows = np.flatnonzero(unproven)
             held = holds(self.front[rows], batch.octets[rows], batch.length[rows])
             ordinary[rows] = held
         if not ordinary.all():
-            self._set_apart(ordinary, size)
+            self._set_apart(ordinary, size + ETHERNET)
         return True
 
     def _set_apart(self, ordinary: Columns, size: Columns) -> None:
@@ -168,7 +178,6 @@ class LanRing:
         batch.count = len(kept)
         for column in (
             self._rows,
-            self.virtio,
             self.destination,
             batch.length,
             batch.address,
@@ -179,15 +188,16 @@ class LanRing:
 
     def _parts(self, row: int, size: int) -> list[Alone]:
         """The datagrams in a frame with options, a long one, or one that is still to be cut."""
-        first = self._rows[row, PAD:].tobytes()
+        first = self._rows[row, PAD + VIRTIO :].tobytes()
         frame = (first + self._rest[row, : max(0, size - len(first))].tobytes())[:size]
-        flags, segmentation, _, segment, _, _ = self.virtio[row].item()
-        found = _payload(frame, proven=bool(flags & (CHECKSUM_TO_BE_MADE | CHECKSUM_HELD)))
+        front = self.front[row]
+        found = _payload(frame, proven=bool(front["hints"] & _PROVEN))
         if found is None:
             self.traffic.odd += 1
             return []
         payload, address, port, destination = found
-        step = segment if segmentation & 0x7F == SEGMENTED_UDP and segment else len(payload) or 1
+        cut = front["segmentation"] & 0x7F == SEGMENTED_UDP and front["segment"]
+        step = int(front["segment"]) if cut else max(len(payload), 1)
         parts = [payload[at : at + step] for at in range(0, max(len(payload), 1), step)]
         self.traffic.oversized += sum(len(part) > LONGEST for part in parts)
         source = Endpoint(address, port, int.from_bytes(frame[6:12], "big") << 16 | self._lan)
@@ -195,54 +205,31 @@ class LanRing:
 
     # ------------------------------------------------------------------ out
 
-    def send_frames(
-        self,
-        virtio_at: Columns,
-        frame_at: Columns,
-        frame_length: Columns,
-        payload_at: Columns | None = None,
-        payload_length: Columns | None = None,
-    ) -> None:
-        """Frames as columns: where each one's virtio header and octets are, in one piece or two."""
-        count = len(frame_at)
-        if count > len(self._pieces):
-            self._room(count)
-        pieces = self._pieces[:count]
-        pieces["base"][:, 0] = virtio_at
-        pieces["length"][:, 0] = VIRTIO.itemsize
-        pieces["base"][:, 1] = frame_at
-        pieces["length"][:, 1] = frame_length
-        if payload_at is not None:
-            pieces["base"][:, 2] = payload_at
-            pieces["length"][:, 2] = payload_length
-        headers = self._sent_headers[:count]
-        headers["piece_count"] = 2 if payload_at is None else 3
-        at = 0
-        while at < count:
-            gone, code = mmsg.send(self.socket.fileno(), headers[at:])
-            self.traffic.sent += gone
-            at += gone
-            if code:
-                self.traffic.unsent += 1
-                self.traffic.last_error = code
-                at += 1
-
-    def send_rows(self, ring: LanRing, rows: Columns, front: Columns) -> None:
-        """Rows of a ring, with these headers in place of theirs."""
-        front["from_high"] = self.mac >> 16
-        front["from_low"] = self.mac & 0xFFFF
-        ring.front[rows] = front
-        length = front["length"].astype(np.uint64) + np.uint64(ETHERNET)
-        self.send_frames(ring.virtio_at[rows], ring.frame_at[rows], length)
+    def send_rows(self, ring: LanRing, rows: Columns, mac: Columns) -> None:
+        """Rows of a ring, as they stand there, to these neighbours."""
+        field = ring.field
+        field["to_high"][rows] = mac >> _SIXTEEN
+        field["to_low"][rows] = mac & _LOW_16
+        field["from_high"][rows] = self.mac >> 16
+        field["from_low"][rows] = self.mac & 0xFFFF
+        count = len(rows)
+        self._base[:count, 0] = ring.frame_at[rows]
+        self._length[:count, 0] = ring.batch.length[rows] + (VIRTIO + ETHERNET + LAYERS)
+        self._send(count, 1)
 
     def send_made(self, made: list[Made]) -> None:
         """Datagrams of our own: their headers are made as columns, their checksums by the kernel,
         or by the network card.
         """
         count = len(made)
+        if count > len(self._pieces):
+            self._room(count)
         front = np.zeros(count, FRONT)
         length = np.array([len(each.payload) for each in made], np.int64)
         columns = np.array([each[:5] for each in made], np.int64)
+        front["hints"] = CHECKSUM_TO_BE_MADE
+        front["checksum_start"] = CHECKSUM_START
+        front["checksum_offset"] = CHECKSUM_OFFSET
         front["to_high"] = columns[:, 0] >> 16
         front["to_low"] = columns[:, 0] & 0xFFFF
         front["from_high"] = self.mac >> 16
@@ -258,21 +245,27 @@ class LanRing:
         front["source_port"] = columns[:, 2]
         front["destination_port"] = columns[:, 4]
         front["udp_length"] = length + 8
-        front["udp_checksum"] = pseudo_sum(front["source"], front["destination"], length + 8)
+        front["udp_checksum"] = pseudo_sum(columns[:, 1], columns[:, 3], length + 8)
         front["checksum"] = ip_checksum(front)
-        virtio = np.zeros(count, VIRTIO)
-        virtio["flags"] = CHECKSUM_TO_BE_MADE
-        virtio["checksum_start"] = CHECKSUM_START
-        virtio["checksum_offset"] = CHECKSUM_OFFSET
-        payloads = np.frombuffer(b"".join([each.payload for each in made]), np.uint8)
-        payload_at = payloads.ctypes.data + np.cumsum(length) - length
-        self.send_frames(
-            mmsg.addresses_of(virtio),
-            mmsg.addresses_of(front) + np.uint64(PAD),
-            np.full(count, FRONT.itemsize - PAD),
-            payload_at.astype(np.uint64),
-            length,
-        )
+        payloads = np.frombuffer(b"".join([each.payload for each in made]) or b"\0", np.uint8)
+        self._base[:count, 0] = mmsg.addresses_of(front) + np.uint64(PAD)
+        self._length[:count, 0] = FRONT.itemsize - PAD
+        self._base[:count, 1] = mmsg.address_of(payloads) + np.cumsum(length) - length
+        self._length[:count, 1] = length
+        self._send(count, 2)
+
+    def _send(self, count: int, pieces: int) -> None:
+        self._piece_count[:count] = pieces
+        at = 0
+        while at < count:
+            headers_at = self._sent_at + at * mmsg.HEADER.itemsize
+            gone, code = mmsg.send(self.socket.fileno(), headers_at, count - at)
+            self.traffic.sent += gone
+            at += gone
+            if code:
+                self.traffic.unsent += 1
+                self.traffic.last_error = code
+                at += 1
 
     def dropped(self) -> int:
         """Frames that the kernel dropped since the socket's buffer was full, so far."""
@@ -282,6 +275,11 @@ class LanRing:
 
     def close(self) -> None:
         self.socket.close()
+
+
+_SIXTEEN, _LOW_16 = np.uint64(16), np.uint64(0xFFFF)
+_FRAGMENT: Final = np.uint16(0xFFFF & ~MAY_NOT_FRAGMENT)
+_PROVEN: Final = np.uint8(CHECKSUM_TO_BE_MADE | CHECKSUM_HELD)
 
 
 def _payload(frame: bytes, proven: bool) -> tuple[bytes, int, int, int] | None:

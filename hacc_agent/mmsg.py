@@ -52,22 +52,27 @@ that does not fit then is lost like one that a switch drops: its sender asks aga
 NOT_NOW: Final = frozenset({errno.EAGAIN, errno.ENOBUFS})
 
 
+def address_of(array: NDArray[Any]) -> int:
+    """Where in memory an array begins."""
+    start: int = array.__array_interface__["data"][0]
+    return start
+
+
 def addresses_of(array: NDArray[Any]) -> NDArray[Any]:
     """Where in memory each row of an array begins."""
-    start = array.__array_interface__["data"][0]
-    found: NDArray[Any] = start + np.arange(len(array), dtype=np.uint64) * np.uint64(
+    found: NDArray[Any] = address_of(array) + np.arange(len(array), dtype=np.uint64) * np.uint64(
         array.strides[0]
     )
     return found
 
 
-def receive(descriptor: int, headers: NDArray[Any]) -> int:
-    """Fills headers from the first on; how many datagrams came. 0: nothing waits.
+def receive(descriptor: int, headers: int, room: int) -> int:
+    """Fills headers, `room` of them, in memory from `headers` on; how many datagrams came, 0: none.
 
     An error that a datagram of ours caused earlier (nobody listens there) is not one of receiving:
     it has been taken from the socket, and what waits behind it comes with the next call.
     """
-    count: int = _recvmmsg(descriptor, headers.ctypes.data, len(headers), socket.MSG_DONTWAIT, None)
+    count: int = _recvmmsg(descriptor, headers, room, socket.MSG_DONTWAIT, None)
     if count >= 0:
         return count
     code = ctypes.get_errno()
@@ -76,15 +81,15 @@ def receive(descriptor: int, headers: NDArray[Any]) -> int:
     raise OSError(code, f"recvmmsg: {errno.errorcode.get(code, code)}")
 
 
-def send(descriptor: int, headers: NDArray[Any]) -> tuple[int, int]:
-    """Sends headers from the first on; how many went, and the error that the next one met or 0."""
-    at = headers.ctypes.data
-    total = len(headers)
+def send(descriptor: int, headers: int, total: int) -> tuple[int, int]:
+    """Sends `total` headers in memory from `headers` on; how many went, and the error that the next
+    one met, or 0.
+    """
     gone = 0
     waited = False
     while gone < total:
         count: int = _sendmmsg(
-            descriptor, at + gone * HEADER.itemsize, total - gone, socket.MSG_DONTWAIT
+            descriptor, headers + gone * HEADER.itemsize, total - gone, socket.MSG_DONTWAIT
         )
         if count > 0:
             gone += count

@@ -131,7 +131,7 @@ class Service:
         else:
             self.replica.lead(now)
         self.logs.info(
-            "serving",
+            "ready",
             version=__version__,
             role=config.role.value,
             name=config.name,

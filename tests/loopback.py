@@ -92,7 +92,7 @@ class Agent:
     def start(self) -> None:
         """Returns when it serves. Fails with its own words when it does not."""
         self.launch()
-        self.wait_for("serving")
+        self.wait_for("ready")
 
     def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -95,7 +95,7 @@ def test_bindings_survive_a_stop_and_a_kill(west: Loopback) -> None:
             for agent in west.agents.values():
                 assert agent.stop(number) == (0 if number == signal.SIGTERM else -number)
                 agent.start()
-                assert agent.wait_for("serving")["bindings"] == 1
+                assert agent.wait_for("ready")["bindings"] == 1
             assert node.register().code == 0
         assert west["ha1"].stop() == 0
         assert west["ha1"].said[-1]["event"] == "stopped"
