@@ -3,17 +3,20 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench fuzz format lock clean system
+.PHONY: help demo test check bench bench-relay bench-table fuzz simulate format lock clean system
 
 help:
-	@echo "make demo    provision a mixed cluster of virtual routers, verify, change it, roll back"
-	@echo "make test    every test; those that make network namespaces need root and skip without"
-	@echo "make check   ruff and mypy --strict"
-	@echo "make bench   measurements, each beside its limit or a peer in the same run"
-	@echo "make fuzz    damaged and random octets into every parser for 5 minutes"
-	@echo "make format  let ruff rewrite the layout of the code"
-	@echo "make lock    resolve the Python dependencies again into requirements.lock"
-	@echo "make clean   remove the virtual environment and caches"
+	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
+	@echo "make test        every test; those that make network namespaces need root and skip without"
+	@echo "make check       ruff and mypy --strict"
+	@echo "make bench       measurements, each beside its limit or a peer in the same run"
+	@echo "make bench-relay registrations a second, beside a relay in C and nginx"
+	@echo "make bench-table memory of a binding, restart, standby, stalls"
+	@echo "make fuzz        damaged and random octets into every parser for 5 minutes"
+	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
+	@echo "make format      let ruff rewrite the layout of the code"
+	@echo "make lock        resolve the Python dependencies again into requirements.lock"
+	@echo "make clean       remove the virtual environment and caches"
 
 demo: $(READY) system
 	$(BIN)/python -m lab.demo
@@ -28,6 +31,16 @@ check: $(READY)
 
 bench: $(READY) system
 	$(BIN)/python -m bench
+
+bench-relay: $(READY)
+	@sh .ci/system-packages gcc libc6-dev nginx libnginx-mod-stream util-linux
+	$(BIN)/python -m bench relay
+
+bench-table: $(READY)
+	$(BIN)/python -m bench table
+
+simulate: $(READY)
+	$(BIN)/python -m tests.simulation.campaign
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.hacc_agent.wire.fuzz

@@ -1,0 +1,194 @@
+"""Ours: the daemon as it is deployed, on a journal that holds a million bindings already."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+import numpy as np
+
+from hacc_agent import config
+from hacc_agent.config import AgentConfig, Durability, Role, Transport, to_toml
+from hacc_agent.engine.record import RECORD, Kind
+from hacc_agent.engine.slots import Slots
+from hacc_agent.journal import Journal
+
+from .deployed import (
+    AGENTS,
+    FIRST_AGENT,
+    FIRST_MEMBER,
+    MEMBERS,
+    NODES,
+    RELAY,
+    SERVED,
+    Deployed,
+    running,
+    wait_for,
+)
+from .lan import ADDRESS, FRAME_MEMBER, RELAY_LAN, RELAY_MAC, lan
+
+POOL = IPv4Network("10.0.0.0/11")  # the generator's mobile nodes
+SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+BLOCK = 16_384  # records of a block, as many as a frame holds
+PLENTY = 10_000_000  # a second: admission is not what is measured
+
+
+def base(place: Path, transport: Transport, first_member: IPv4Address) -> AgentConfig:
+    """A controller with its members."""
+    lo = config.Lan("lan", "lo", IPv4Interface(f"{RELAY}/8"))
+    size = 2 * SERVED
+    return AgentConfig(
+        cluster="bench",
+        name="controller",
+        role=Role.CONTROLLER,
+        home_agent_address=RELAY,
+        networks=(POOL,),
+        lifetime_s=1800,
+        replay=config.Replay.TIMESTAMP,
+        tolerance_s=7,
+        binding_sync_s=15,
+        max_bindings=None,
+        lans=(lo,),
+        gateways=(),
+        controllers=(
+            config.Controller("controller", 100, (config.LanAddress("lan", lo.address.ip),)),
+        ),
+        members=tuple(
+            config.Member(
+                f"member{n}",
+                config.MemberKind.LINUX,
+                False,
+                1,
+                500_000,
+                (IPv4Network((int(POOL.network_address) + n * 2**18, 14)),),
+                (config.LanAddress("lan", first_member + n),),
+            )
+            for n in range(MEMBERS)
+        ),
+        selection=config.Selection(0.1, config.Weights(1, 0, 0)),
+        health=config.Health(100, 3, 5, 95, 3),
+        snmp=config.Snmp(2, "public"),
+        realms=(
+            config.Realm(
+                "@example.net",
+                POOL,
+                POOL,
+                1800,
+                (config.AddressRange(POOL.network_address + 1, POOL.network_address + size),),
+                config.Security(SPI, config.Algorithm.HMAC_MD5, KEY, config.Replay.TIMESTAMP, 7),
+            ),
+        ),
+        nodes=(),
+        foreign_agents=(),
+        transport=transport,
+        admission=config.Admission(PLENTY, PLENTY, PLENTY, PLENTY),
+        state_directory=str(place / "state"),
+        runtime_directory=str(place / "run"),
+        durability=Durability.PROCESS,
+    )
+
+
+def bindings(members: int) -> Iterator[bytes]:
+    """A binding of each of the generator's mobile nodes, spread evenly over the members."""
+    slots = Slots(members)
+    now = int(time.time())
+    per_member = len(slots) // members
+    for first in range(0, NODES, BLOCK):
+        numbers = np.arange(first, min(first + BLOCK, NODES), dtype=np.uint32)
+        rows = np.zeros(len(numbers), RECORD)
+        rows["kind"] = Kind.BINDING
+        rows["slot"] = numbers % members * per_member + numbers // members % per_member
+        rows["home_address"] = int(POOL.network_address) + numbers
+        rows["care_of_address"] = rows["source_address"] = int(FIRST_AGENT) + numbers % AGENTS
+        rows["source_port"] = 434
+        rows["lifetime"] = 1800
+        rows["expires"] = now + 3600  # longer than the run: nothing ends while it is measured
+        rows["identification"] = 1
+        rows["spi"] = SPI
+        rows["tunnel"] = 4
+        rows["home_agent"] = int(RELAY)
+        yield rows.tobytes()
+
+
+def write_journal(told: AgentConfig) -> None:
+    """The state directory of a controller that has been there for long."""
+    journal = Journal(Path(told.state_directory), told.cluster, lambda: bindings(MEMBERS))
+    journal.open(lambda _records: None)
+    journal.close(time.time())
+
+
+@contextmanager
+def started(told: AgentConfig, place: Path, inside: tuple[str, ...] = ()) -> Iterator[int]:
+    """The daemon; yields its process."""
+    place.mkdir()
+    if told.role is Role.CONTROLLER:
+        write_journal(told)
+    file = place / "agent.toml"
+    file.write_text(to_toml(told))
+    file.chmod(0o600)
+    log = place / "log"
+    command = (*inside, sys.executable, "-m", "hacc_agent", "run", "-c", str(file))
+    with running(command, log) as process:
+        wait_for(process, log, "ready")
+        yield process.pid
+
+
+@contextmanager
+def controller(
+    place: Path, port: int, programs: Path, *, durable: bool = False
+) -> Iterator[Deployed]:
+    del programs
+    told = dataclasses.replace(
+        base(place, Transport.UDP, FIRST_MEMBER),
+        port=port,
+        durability=Durability.MACHINE if durable else Durability.PROCESS,
+    )
+    with started(told, place) as process:
+        target = (str(RELAY), str(port), str(FIRST_MEMBER), str(MEMBERS))
+        yield Deployed("udp", target, (process,))
+
+
+@contextmanager
+def member(place: Path, port: int, programs: Path) -> Iterator[Deployed]:
+    """A Home Agent, asked by the generator in the place of its controller."""
+    del programs
+    common = base(place, Transport.UDP, FIRST_MEMBER)
+    address = FIRST_MEMBER + MEMBERS  # not one that the generator plays
+    told = dataclasses.replace(
+        common,
+        name="member0",
+        role=Role.HOME_AGENT,
+        port=port,
+        lans=(config.Lan("lan", "lo", IPv4Interface(f"{address}/8")),),
+        members=(
+            dataclasses.replace(common.members[0], addresses=(config.LanAddress("lan", address),)),
+            *common.members[1:],
+        ),
+        max_bindings=2 * SERVED,
+        snmp=None,
+    )
+    with started(told, place) as process:
+        yield Deployed("member", (str(address), str(port), str(RELAY), str(SPI), KEY), (process,))
+
+
+@contextmanager
+def controller_on_frames(place: Path, port: int, programs: Path) -> Iterator[Deployed]:
+    del port, programs
+    with lan("frames") as segment:
+        common = base(place, Transport.FRAMES, FRAME_MEMBER)
+        told = dataclasses.replace(
+            common,
+            home_agent_address=ADDRESS,
+            lans=(config.Lan("lan", "h0", RELAY_LAN),),
+            controllers=(
+                config.Controller("controller", 100, (config.LanAddress("lan", RELAY_LAN.ip),)),
+            ),
+        )
+        with started(told, place, segment.relay) as process:
+            target = ("h0", str(ADDRESS), RELAY_MAC, str(FRAME_MEMBER), str(MEMBERS))
+            yield Deployed("frames", ("s0", *target[1:]), (process,), segment.generator)
