@@ -153,7 +153,7 @@ class Link:
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind((str(address), self._files.port))
-                listener.listen(UNKNOWN)
+                listener.listen(CONNECTIONS)
             except OSError as error:
                 listener.close()
                 raise LinkError(
