@@ -120,6 +120,11 @@ services() { # UNIT ACTIVE ENABLED of each service of this run, a line each
     }
 }
 
+unlimited() { # what we start counts from nothing: systemd refuses a sixth start in ten seconds
+    # shellcheck disable=SC2046 # one word a unit
+    [ ! -s "$here/units" ] || systemctl reset-failed $(cat "$here/units") >/dev/null 2>&1 || true
+}
+
 keep() { # what the way back needs: files, what `keep` saves, services
     mkdir -p "$here/previous" || return 1
     : >"$here/made"
@@ -169,6 +174,7 @@ put_back() { # the previous files, contents and modes; returns 1 if a file could
 restore_all() { # may be run any number of times, from any point; returns 1 if a part did not work
     failed=0
     put_back || failed=1
+    unlimited
     # Each command on its own: one that fails must not keep the others from being run.
     while IFS= read -r command <&3; do
         if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
@@ -228,6 +234,7 @@ apply)
         state refused
         refuse "systemd-run did not arm the dead-man timer"
     }
+    unlimited
     if swap && run_lines "$here/bring"; then
         # A command may have put another file in a new one's place.
         if in_place || { swap && in_place; }; then

@@ -305,6 +305,24 @@ def test_what_a_router_refuses_takes_the_whole_run_back(site: Site, fault: str) 
     assert site.states() == before
 
 
+def test_a_change_may_start_what_others_have_started_too_often(site: Site) -> None:
+    """systemd refuses a sixth start in ten seconds; a change, and its way back, begin to count."""
+    before = site.states()
+    often = "for n in 1 2 3 4 5; do systemctl start snmpd; systemctl stop snmpd; done"
+    sixth = "systemctl start snmpd 2>&1; rm /etc/snmp/snmpd.conf"
+    assert "start-limit-hit" in site.sh("r1", f"echo >/etc/snmp/snmpd.conf; {often}; {sixth}")
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            applied = hacc.apply(hacc.plan())
+            assert applied.exit is Exit.OK, said(applied)
+            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    assert site.states() == before
+
+
 # What somebody else does at the last moment, how it is found, and how it is undone.
 BEHIND_OUR_BACK = {
     "a file": ("echo '# mine' >>/etc/frr/frr.conf", "/etc/frr/frr.conf", ": >/etc/frr/frr.conf"),
