@@ -7,8 +7,8 @@ by wave, and every check of every cluster is asserted, OSPF adjacencies and SNMP
 plan must be empty afterwards. The limit is the issue's: 30 seconds on a machine with two cores.
 
 The floor, in the same run: the same routers and files without SSH, plan, order, way back or proof;
-only what must run on the routers, whose processors these two cores are too: frr-reload.py, the
-daemons, and one look at each.
+only what must run on the routers, whose processors these two cores are too: vtysh once,
+the daemons, and one look at each.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def write_inventory(root: Path) -> None:
 # What no way of configuring these routers can leave out.
 FORCE = """\
 sysctl -q -p /etc/sysctl.d/90-hacc.conf
-/usr/lib/frr/frr-reload.py --reload --stdout --bindir /usr/bin --confdir /etc/frr \
-    --rundir /run/frr /etc/frr/frr.conf >/dev/null
-systemctl restart snmpd
+vtysh -f /etc/frr/frr.conf
+systemctl daemon-reload
+systemctl restart snmpd hacc-agent
 [ ! -e /etc/keepalived/keepalived.conf ] || systemctl restart keepalived
 """
 LOOK = "ip -j -4 addr; vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'"
