@@ -134,7 +134,7 @@ def test_whatever_is_cut_delayed_or_broken_both_agree_at_last(
                 to_follow.clear()
         if follow.position != START:
             assert copy.rows.rows == after(follow.position.sequence)
-        assert feed.kept.sequence <= follow.position.sequence
+            assert feed.kept.sequence <= follow.position.sequence
     follow.receive(bytes(to_follow), 0.0)
     if to_feed:
         feed.receive(bytes(to_feed), 0.0)
