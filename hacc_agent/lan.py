@@ -161,8 +161,9 @@ class LanRing:
         link |= np.uint64(self._lan)
         batch.link[:count] = link
         unproven = ordinary & (field["hints"][:count] & _PROVEN == 0)
-        if unproven.any():
-            rows = np.flatnonzero(unproven)
+        unproven &= field["udp_checksum"][:count] != 0
+        rows = np.flatnonzero(unproven)
+        if len(rows):
             held = holds(self.front[rows], batch.octets[rows], batch.length[rows])
             ordinary[rows] = held
         if not ordinary.all():

@@ -79,6 +79,8 @@ class Segment:
         self._fabric = Namespace()
         self._fabric.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         self._fabric.ip("link", "set", "br0", "up")
+        # Bridged frames are no business of a packet filter that routers of this machine may have.
+        self._fabric.setting("net.bridge.bridge-nf-call-iptables", 0)
         self._routers: list[Namespace] = []
 
     def router(self, address: str, virtual: str = "") -> Namespace:
