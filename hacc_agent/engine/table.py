@@ -33,6 +33,7 @@ from .ledger import Ledger
 from .memory import key_stream, zeros
 from .names import NameConflict, Names, UnknownName
 from .record import OCTETS, RECORD, STRUCT, Kind, Records, Row
+from .replay import replay
 from .texts import Texts
 
 __all__ = ["Crowded", "Full", "NameConflict", "Names", "Refused", "Table", "UnknownName"]
@@ -119,7 +120,7 @@ class Table:
             cell = self.names.find(nai)
             if not cell and not home_address:
                 return 0
-            return next(self._of(home_address, cell, nai_given=True), 0)
+            return next(self._of(home_address, cell, named=True), 0)
         return self._head(home_address) if home_address else 0
 
     def following(self, row: int) -> int:
@@ -169,7 +170,7 @@ class Table:
         home = values.home_address
         if not home and not cell:
             raise ValueError("a row belongs to a home address, to an NAI or to both")
-        row = self._same(home, cell, values.care_of_address)
+        row = self._same(home, cell, values.care_of_address, bool(cell))
         known = bool(row)
         if not known:
             self._refuse_crowds(home, cell)
@@ -260,10 +261,20 @@ class Table:
                 rows[n] = 0
         return rows
 
+    def end_rows(self, records: Records, found: Found) -> None:
+        """`end` for many records, each of another mobile node; `found` as for `put_rows`."""
+        row = np.maximum(found.by_address, found.by_name)
+        care_of = records["care_of_address"]
+        plain = self.ordinary(records, found)
+        ended = plain & ((care_of == 0) | (self._care_of.take(row) == care_of))
+        self.remove_rows(row[ended])
+        for n in np.flatnonzero(~plain).tolist():
+            self.end(Row._make(records[n].item()))
+
     def ordinary(self, records: Records, found: Found) -> NDArray[Any]:
         """Which of them meet no other row than one of the very same identity, if any at all."""
         home, (cell, by_address, by_name) = records["home_address"], found
-        row = by_address | by_name
+        row = np.maximum(by_address, by_name)
         ordinary: NDArray[Any] = (
             ((by_address == row) | (home == 0))
             & ((by_name == row) | (cell == 0))
@@ -326,16 +337,7 @@ class Table:
         address of 0.0.0.0 all of the mobile node; NAME tells an NAI's octets. Other kinds are not
         about rows and are passed over.
         """
-        if not isinstance(records, bytes):
-            records = records.tobytes()
-        for at in range(0, len(records), OCTETS):
-            kind = records[at]
-            if kind == Kind.NAME:
-                self.names.learn(records[at : at + OCTETS])
-            elif kind in (Kind.BINDING, Kind.PENDING, Kind.CLOSED):
-                self.put(Row._make(STRUCT.unpack_from(records, at)))
-            elif kind in (Kind.UNBOUND, Kind.SETTLED):
-                self.end(Row._make(STRUCT.unpack_from(records, at)))
+        replay(self, records)
 
     def expired(self, now: int) -> NDArray[Any]:
         """Rows whose time has come: `expires` is not after `now`. u4."""
@@ -381,11 +383,11 @@ class Table:
 
     # ------------------------------------------------------------------ whose row
 
-    def _of(self, home: int, cell: int, nai_given: bool) -> Iterator[int]:
+    def _of(self, home: int, cell: int, named: bool) -> Iterator[int]:
         """All rows of a mobile node; `cell` is 0 for an NAI that nobody has, too."""
         if home:
             for row in self._ring(self._head(home), self._next_by_address):
-                if not nai_given or self._cell[row] in (0, cell):
+                if not named or self._cell[row] in (0, cell):
                     yield row
         if cell:
             for row in self._ring(int(self._first_by_name[cell]), self._next_by_name):
@@ -394,10 +396,10 @@ class Table:
                     return
                 yield row
 
-    def _same(self, home: int, cell: int, care_of: int) -> int:
+    def _same(self, home: int, cell: int, care_of: int, named: bool) -> int:
         """The row of a mobile node and care-of address; the very identity before a lesser one."""
         lesser = 0
-        for row in self._of(home, cell, nai_given=bool(cell)):
+        for row in self._of(home, cell, named):
             if self._care_of[row] == care_of:
                 if self._home[row] == home and self._cell[row] == cell:
                     return row
@@ -405,17 +407,14 @@ class Table:
         return lesser
 
     def end(self, values: Row) -> None:
-        cell = self.names.numbered(values.nai) if values.nai else 0
-        given = bool(values.nai)
+        """The mobile node has no row of this care-of address any more; 0: none at all."""
+        home, named = values.home_address, bool(values.nai)
+        cell = self.names.numbered(values.nai) if named else 0
         if values.care_of_address:
-            row = (
-                0
-                if given and not cell and not values.home_address
-                else self._same(values.home_address, cell, values.care_of_address)
-            )
+            row = self._same(home, cell, values.care_of_address, named)
             ended = [row] if row else []
         else:
-            ended = list(self._of(values.home_address, cell, nai_given=given))
+            ended = list(self._of(home, cell, named))
         for row in ended:
             self.remove(row)
 
@@ -434,7 +433,7 @@ class Table:
         if home:
             company: Iterator[int] = self._ring(self._head(home), self._next_by_address)
         else:
-            company = self._of(0, cell, nai_given=True)
+            company = self._of(0, cell, named=True)
         for number, _ in enumerate(company, 1):
             if number >= CROWD:
                 raise Crowded(f"{CROWD} rows of one mobile node are in the table")

@@ -28,7 +28,8 @@ class Texts:
     @classmethod
     def of_rows(cls, octets: NDArray[Any], offset: NDArray[Any], length: NDArray[Any]) -> Texts:
         """One from each row of a matrix of octets, at an offset in the row."""
-        at = np.arange(0, len(offset) * octets.shape[1], octets.shape[1]) + offset
+        at = np.arange(0, len(offset) * octets.shape[1], octets.shape[1])
+        at += np.asarray(offset, np.int64)
         return cls(octets.reshape(-1), at, np.asarray(length, np.int64))
 
     def __len__(self) -> int:

@@ -1,0 +1,63 @@
+"""Slots: who serves what, and that a log says it again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hacc_agent.engine.record import STRUCT, Kind, Row
+from hacc_agent.engine.slots import NO_SLOT, Slots
+
+changes = st.lists(st.tuples(st.integers(0, 4 * 8 - 1), st.integers(0, 3)), max_size=60)
+
+
+def test_at_first_every_member_serves_its_own() -> None:
+    slots = Slots(3)
+    for member in range(3):
+        assert slots.served_by(member).tolist() == list(slots.home_slots(member))
+    assert slots.snapshot() == b""
+
+
+@given(changes, st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20))
+def test_a_new_binding_gets_a_slot_that_its_member_serves(
+    rewritten: list[tuple[int, int]], keys: list[int]
+) -> None:
+    slots = Slots(4, per_member=8)
+    for slot, member in rewritten:
+        slots.rewrite(slot, member)
+    for member in range(4):
+        serves = slots.served_by(member).tolist()
+        home = [slot for slot in serves if slot in slots.home_slots(member)]
+        chosen = [slots.slot_for(member, key) for key in keys]
+        assert (
+            chosen
+            == slots.slots_for(
+                np.full(len(keys), member, np.uint16), np.array(keys, np.uint64)
+            ).tolist()
+        )
+        assert set(chosen) <= set(home or serves or [NO_SLOT])
+        # All of them are used: a failover spreads over the survivors by slots.
+        offered = {slots.slot_for(member, key) for key in range(8)}
+        assert offered == set((home or serves)[:8] or [NO_SLOT])
+
+
+@given(changes)
+def test_a_log_and_a_snapshot_say_who_serves_what(rewritten: list[tuple[int, int]]) -> None:
+    slots, replayed, copied = (Slots(4, per_member=8) for _ in range(3))
+    log = b"".join(slots.rewrite(slot, member) for slot, member in rewritten)
+    row = STRUCT.pack(*Row(Kind.BINDING, home_address=1))  # somebody else's
+    replayed.apply(row + log + log[-64:])
+    copied.apply(slots.snapshot())
+    for other in (replayed, copied):
+        assert other.member_of.tolist() == slots.member_of.tolist()
+        for member in range(4):
+            assert [other.slot_for(member, key) for key in range(8)] == [
+                slots.slot_for(member, key) for key in range(8)
+            ]
+
+
+def test_more_slots_than_a_record_can_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="16 bits"):
+        Slots(1024)
