@@ -12,6 +12,7 @@ from .errors import Place
 from .model import (
     DeviceModel,
     HomeAgentService,
+    Link,
     Radius,
     Realm,
     Role,
@@ -21,6 +22,10 @@ from .model import (
 from .rendered import Platform
 from .schema import NOWHERE, ClusterIntent, Node
 from .secrets import SecretRef
+
+AUTHORITY = "/etc/hacc/authority.pem"
+CERTIFICATE = "/etc/hacc/router.pem"
+KEY = "/etc/hacc/router.key"
 
 Slices = Mapping[str, Mapping[str, tuple[IPv4Network, ...]]]  # by realm, by member
 
@@ -132,6 +137,7 @@ def _told(common: config.AgentConfig, device: DeviceModel) -> config.AgentConfig
         common,
         name=device.host,
         role=device.role,
+        link=_link(device.link),
         lans=tuple(config.Lan(port.lan, port.name, port.address) for port in device.ports),
         gateways=tuple(gateway for gateway in common.gateways if gateway.lan in lans),
     )
@@ -156,6 +162,7 @@ def _places(
         "admission": intent.admission,
         "readings": intent.readings,
         "tunnels": intent.tunnels,
+        "link": intent.link,
         "radius": intent.radius,
     }
     return (
@@ -248,3 +255,7 @@ def _radius(radius: Radius | None) -> config.Radius | None:
         timeout_ms=radius.timeout_ms,
         tries=radius.tries,
     )
+
+
+def _link(link: Link | None) -> config.Link | None:
+    return None if link is None else config.Link(link.port, AUTHORITY, CERTIFICATE, KEY)

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from . import yamlmarks
 from .errors import HaccError, Place, Problem
 from .inventory import FILES, HostFacts, Inventory, nearest, parse_inventory, read_files
+from .rendered import Platform
 from .schema import ClusterIntent, PairMember, Redundancy
 from .secrets import SecretRef
 
@@ -314,10 +315,17 @@ def secrets(
             for item in node:
                 walk(item, place)
 
+    hosts = tuple(hosts)
+    linux = {host.name for host in hosts if host.platform is Platform.LINUX}
     for cluster in clusters:
         walk(cluster, cluster.place)
+        if (link := cluster.link) is not None:
+            for name in (host for host, _, _ in routers(cluster) if host in linux):
+                for ref in (link.authority, link.certificate(name), link.key(name)):
+                    found.setdefault(ref, link.at("certificates"))
     for host in hosts:
-        for ref, place in ((host.password, host.password_place), (host.enable, host.enable_place)):
-            if ref is not None:
-                found.setdefault(ref, place)
+        logins = ((host.password, host.password_place), (host.enable, host.enable_place))
+        for login, place in logins:
+            if login is not None:
+                found.setdefault(login, place)
     return found

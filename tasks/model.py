@@ -210,6 +210,17 @@ class Radius:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """TLS between the cluster's Linux routers, with certificates of their own."""
+
+    port: int
+    authority: SecretRef  # PEM, all three
+    certificate: SecretRef
+    key: SecretRef
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class HomeAgentService:
     """What this router serves as a Home Agent; None on a controller."""
 
@@ -250,6 +261,7 @@ class DeviceModel:
     ospf: Ospf
     snmp: Snmp
     radius: Radius | None
+    link: Link | None  # of Linux routers
     discovery: bool  # CDP (IOS)
     binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent

@@ -7,6 +7,7 @@ is told at once. No message, here or elsewhere, ever contains a clear value.
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from .secrets import SecretError, SecretRef, missing
 
 SOPS_TIMEOUT_S = 60  # a key service may ask its owner to touch a token
 LARGEST = 4096  # octets of a key file: a longer one is not a key
+_PEM = re.compile(r"(-----BEGIN [A-Z ]+-----\n([A-Za-z0-9+/=]+\n)+-----END [A-Z ]+-----\n?)+")
 
 
 class _Unopened(Exception):
@@ -48,7 +50,12 @@ def open_all(
 
 
 def _usable(clear: str) -> str:
-    """A secret becomes part of a line of configuration: it is one line, and not empty."""
+    """A secret becomes part of a line of configuration: it is one line, and not empty.
+
+    What `hacc pki` writes is the exception: it becomes lines of its own.
+    """
+    if _PEM.fullmatch(clear):
+        return clear
     if not clear:
         raise _Unopened("is empty", "")
     if any(ord(char) < 32 or ord(char) == 127 for char in clear):

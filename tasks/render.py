@@ -21,6 +21,7 @@ from hacc_agent.config import to_toml
 
 from . import model as _model
 from . import spelling, unverified
+from .agent import AUTHORITY, CERTIFICATE, KEY
 from .errors import Place
 from .model import DeviceModel
 from .provenance import TEMPLATES, Output, TracingEnvironment
@@ -57,6 +58,14 @@ RECIPES: dict[Platform, tuple[Recipe, ...]] = {
         Recipe("/etc/frr/daemons", 0o640, Owner.LINES, ("linux/daemons.j2",)),
         Recipe("/etc/frr/frr.conf", 0o640, Owner.LINES, ("linux/frr.conf.j2",)),
         Recipe("/etc/snmp/snmpd.conf", 0o600, Owner.WHOLE, ("linux/snmpd.conf.j2",)),
+        *(
+            Recipe(path, 0o600, Owner.WHOLE, (template,), lambda device: device.link is not None)
+            for path, template in (
+                (AUTHORITY, "linux/authority.pem.j2"),
+                (CERTIFICATE, "linux/router.pem.j2"),
+                (KEY, "linux/router.key.j2"),
+            )
+        ),
         Recipe(AGENT_CONFIG, 0o600, Owner.WHOLE, (), lambda device: device.agent is not None),
         Recipe(
             "/etc/systemd/system/hacc-agent.service",

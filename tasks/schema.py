@@ -27,12 +27,14 @@ from hacc_agent import config
 from . import yamlmarks
 from .errors import Place
 from .model import Algorithm, RedundancyProtocol, Replay
+from .secrets import SecretRef
 from .values import (
     Address,
     Area,
     Between,
     Bindings,
     Factor,
+    FolderName,
     HostName,
     InterfaceName,
     Lifetime,
@@ -385,6 +387,29 @@ class RadiusServer(Node):
     tries: Annotated[int, Between(1, 10)] = 3
 
 
+class Link(Node):
+    """TLS between the cluster's Linux routers: how a standby learns the bindings."""
+
+    certificates: FolderName = Field(
+        description="Where `hacc pki` keeps the cluster's certificates, below the inventory."
+    )
+    port: Port = 4434
+
+    @property
+    def authority(self) -> SecretRef:
+        """The certificate by which the cluster's routers know one another."""
+        return self._file("authority.pem")
+
+    def certificate(self, host: str) -> SecretRef:
+        return self._file(f"{host}.pem")
+
+    def key(self, host: str) -> SecretRef:
+        return self._file(f"{host}.key")
+
+    def _file(self, name: str) -> SecretRef:
+        return SecretRef(f"file:{self.certificates}/{name}")
+
+
 class RealmNodes(Node):
     """Mobile nodes known by their NAI realm, with home addresses from a pool."""
 
@@ -533,6 +558,7 @@ class ClusterIntent(Node):
         description="What a binding survives before it is answered: a power failure of the "
         "machine, or only the death of the process, which is a third faster.",
     )
+    link: Link | None = None
     radius: RadiusServer | None = None
     mobile_nodes: tuple[MobileNodes, ...] = ()
     foreign_agents: tuple[ForeignAgent, ...] = ()

@@ -159,6 +159,10 @@ _REALM = Shaped(
     'an NAI realm, quoted (RFC 2794): "@example.net"',
 )
 _USER = Shaped(re.compile(r"[A-Za-z0-9_-]{1,32}"), "1 to 32 letters, digits, `-` and `_`")
+_FOLDER = Shaped(
+    re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"),
+    "a folder below the inventory: pki/west",
+)
 _WORD = Shaped(re.compile(r"[^\s<>|]{1,63}"), "a name without blanks")
 
 Address = Annotated[
@@ -185,6 +189,7 @@ SnmpVersion = Annotated[int, PlainValidator(_snmp_version), WithJsonSchema({"enu
 Name = Annotated[str, _NAME]
 RealmName = Annotated[str, _REALM]
 UserName = Annotated[str, _USER]
+FolderName = Annotated[str, _FOLDER]
 HostName = Annotated[str, _WORD]
 InterfaceName = Annotated[str, _WORD]
 Millis = Annotated[int, Between(1, 255_000)]

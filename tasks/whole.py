@@ -35,22 +35,31 @@ def whole_lines(running: str, intended: File, opened: Mapping[str, str]) -> tupl
 
 def _differences(running: str, intended: File, opened: Mapping[str, str]) -> Iterator[DiffLine]:
     before = running.splitlines()
-    after = [open_tokens(line.text, opened) for line in intended.lines]
+    # A certificate is one line of ours and many of the router's.
+    pieces = [
+        (piece, number)
+        for number, line in enumerate(intended.lines)
+        for piece in open_tokens(line.text, opened).split("\n")
+    ]
+    after = [piece for piece, _ in pieces]
     if before == after:
         return
     seal = _Sealer(intended, opened)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     shown: int | None = None
+    told: set[int] = set()
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             continue
-        section = _section(intended, j1)
+        section = _section(intended, pieces[j1][1] if j1 < len(pieces) else len(intended.lines))
         if section is not None and section != shown:
             yield DiffLine(" ", 0, intended.lines[section].text)
             shown = section
         for number in range(i1, i2):
             yield DiffLine("-", 0, seal(before[number], number + 1))
-        for line in intended.lines[j1:j2]:
+        numbers = {number for _, number in pieces[j1:j2]} - told
+        told |= numbers
+        for line in (intended.lines[number] for number in sorted(numbers)):
             yield DiffLine("+", 0, line.text, line.template, line.intent)
 
 

@@ -207,6 +207,7 @@ def _cluster(draw: st.DrawFn, number: int, hosts: dict[str, Any]) -> dict[str, A
         some(st.integers(10, 60_000), "timeout_ms", cluster["radius"])
         some(st.integers(1, 10), "tries", cluster["radius"])
     some(st.sampled_from(["relay", "assign", "redirect"]), "assignment", cluster)
+    some(st.just({"certificates": f"pki/c{number}", "port": 4434}), "link", cluster)
     some(_rates(), "admission", cluster)
     some(_readings(), "readings", cluster)
     some(_tunnels(), "tunnels", cluster)

@@ -58,7 +58,12 @@ class Manager:
             known = self.services.get(name)
             if known is not None and known.unit.path.parent == Path("/run/systemd/transient"):
                 return known
-            unit = load(name)
+            try:
+                unit = load(name)
+            except UnitError:
+                if known is not None and known.active not in ("inactive", "failed"):
+                    return known  # what runs can be stopped, whatever became of its file
+                raise
             known = self.services.get(unit.name)
             if known is None:
                 known = self.services[unit.name] = Service(unit, self.children)

@@ -10,6 +10,7 @@ from ..inventory import HostFacts
 from ..model import (
     DeviceModel,
     HomeAgentService,
+    Link,
     Ospf,
     Peer,
     PeerKind,
@@ -121,7 +122,7 @@ def _device(
         )
     router_id = facts.router_id or IPv4Address(0)
     ospf, snmp = cluster.intent.routing.ospf, cluster.intent.snmp
-    radius = cluster.intent.radius
+    radius, link = cluster.intent.radius, cluster.intent.link
     return DeviceModel(
         host=facts.name,
         platform=facts.platform,
@@ -163,6 +164,15 @@ def _device(
             place=radius.place,
         )
         if radius
+        else None,
+        link=Link(
+            port=link.port,
+            authority=link.authority,
+            certificate=link.certificate(facts.name),
+            key=link.key(facts.name),
+            place=link.place,
+        )
+        if link and facts.platform is Platform.LINUX
         else None,
         discovery=cluster.intent.discovery.cdp,
         binding_sync_s=cluster.intent.binding_sync_s,

@@ -78,6 +78,9 @@ _SNMPD: Final = (
     "else systemctl disable --quiet --now snmpd; fi"
 )
 _WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent.service"
+_LINK: Final = (
+    "[ ! -e /etc/systemd/system/hacc-agent.service ] || systemctl try-reload-or-restart hacc-agent"
+)
 _WHY: Final = " || {{ journalctl --no-pager -u hacc-agent -n 5; exit 1; }}"
 BRINGERS: Final = (
     Bringer(
@@ -106,6 +109,8 @@ BRINGERS: Final = (
         bring=_SNMPD,
         unit="snmpd",
     ),
+    Bringer("/etc/hacc/*.pem", bring=_LINK),
+    Bringer("/etc/hacc/*.key", bring=_LINK),
     Bringer(
         "/etc/systemd/system/hacc-agent.service",
         bring="[ -e {path} ] || {{ systemctl stop hacc-agent; rm -f " + _WANTED + "; }}; "

@@ -54,10 +54,17 @@ KEYS = {
         KeyRule("ospf-md5", "an OSPF MD5 key", "1 to 16 characters", lambda k: _line(k, 1, 16)),
         KeyRule("community", "an SNMP community", "1 to 32 characters", lambda k: _line(k, 1, 32)),
         KeyRule("radius", "a RADIUS secret", "1 to 128 characters", lambda k: _line(k, 1, 128)),
+        KeyRule("certificate", "a certificate", "PEM, as hacc pki writes it",
+                lambda k: k.startswith("-----BEGIN CERTIFICATE-----\n")),
+        KeyRule("private-key", "the key of a certificate", "PEM, as hacc pki writes it",
+                lambda k: k.startswith("-----BEGIN PRIVATE KEY-----\n")),
         KeyRule("snmp-v3", "an SNMPv3 passphrase", "8 to 64 characters",
                 lambda k: _line(k, 8, 64)),
     )
 }  # fmt: skip
+
+
+_ANY_TEXT = frozenset({"mobility", "certificate", "private-key"})  # what is not a word of a line
 
 
 def uses(site: Site) -> Iterator[tuple[SecretRef, KeyRule, str, Place]]:
@@ -73,6 +80,11 @@ def uses(site: Site) -> Iterator[tuple[SecretRef, KeyRule, str, Place]]:
             yield device.ospf.key, KEYS["ospf-md5"], f"cluster {device.cluster}", device.ospf.place
         if device.radius is not None:
             yield device.radius.secret, KEYS["radius"], "the RADIUS server", device.radius.place
+        if (link := device.link) is not None:
+            words = f"the link of {device.host}"
+            yield link.authority, KEYS["certificate"], words, link.place
+            yield link.certificate, KEYS["certificate"], words, link.place
+            yield link.key, KEYS["private-key"], words, link.place
         known: tuple[Subscriber | Peer, ...] = ()
         if (service := device.service) is not None:
             known = (*service.realms, *service.nodes, *service.foreign_agents)
@@ -93,7 +105,7 @@ def prove_keys(site: Site, opened: Mapping[str, str]) -> list[Problem]:
     found: dict[tuple[Place, str], Problem] = {}
     for ref, rule, words, place in uses(site):
         if not rule.fits(opened[ref.ref]):
-            plain = "" if rule.id == "mobility" else ", without blanks, quotes, `?` and backslashes"
+            plain = "" if rule.id in _ANY_TEXT else ", without blanks, quotes, `?` and backslashes"
             message = f"{ref.ref} is not fit to be {rule.use}"
             found.setdefault(
                 (place, message), Problem(place, words, message, allowed=rule.allowed + plain)

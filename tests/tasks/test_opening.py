@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ import pytest
 
 from tasks.errors import Place
 from tasks.opening import open_all
+from tasks.pki import create_authority, issue
 from tasks.secrets import SecretError, SecretRef
 
 
@@ -44,11 +46,23 @@ def test_environment_and_files(tmp_path: Path) -> None:
     }
 
 
+def test_what_hacc_pki_writes_has_several_lines(tmp_path: Path) -> None:
+    folder = tmp_path / "pki/west"
+    create_authority(folder, "west", datetime.now(UTC))
+    issue(folder, "west", "ha1", datetime.now(UTC))
+    found = opened(tmp_path, {}, "file:pki/west/ha1.pem", "file:pki/west/ha1.key")
+    assert found["file:pki/west/ha1.key"].startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert found["file:pki/west/ha1.pem"].endswith("\n-----END CERTIFICATE-----")
+
+
 def test_all_that_is_missing_is_told_at_once_with_its_place(tmp_path: Path) -> None:
-    assert refusals(tmp_path, {"EMPTY": "", "TWO": "a\nb"},
-                    "env:GONE", "file:gone", "env:EMPTY", "env:TWO") == [
+    assert refusals(tmp_path, {"EMPTY": "", "TWO": "a\nb",
+                               "PEM": "-----BEGIN A KEY-----\nab\n-----END A KEY-----\nq"},
+                    "env:GONE", "file:gone", "env:EMPTY", "env:TWO", "env:PEM") == [
         "west.yaml:3: env:EMPTY: is empty",
         "west.yaml:1: env:GONE: the environment has no GONE [hint: export GONE=...]",
+        "west.yaml:5: env:PEM: has control characters or several lines "
+        "[hint: a secret is one line of text]",
         "west.yaml:4: env:TWO: has control characters or several lines "
         "[hint: a secret is one line of text]",
         f"west.yaml:2: file:gone: {tmp_path}/gone: no such file or directory",

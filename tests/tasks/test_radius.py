@@ -37,7 +37,7 @@ def test_controllers_do_not_ask_and_each_address_of_a_member_may() -> None:
     for host in ("ha1", "ha2"):
         model = SITE.device(host)
         own = {str(model.router_id), model.management, str(model.ports[0].address.ip)}
-        found = re.findall(rf"client hacc-site-{host}-\d {{\n\tipaddr = (\S+)", CLIENTS.text)
+        found = re.findall(rf"client hacc-site-{host}-\d {{\n    ipaddr = (\S+)", CLIENTS.text)
         assert set(found) == own
         assert len(found) == 3
 

@@ -180,7 +180,7 @@ def matches(level: str, line: str) -> bool:
 
 
 def test_a_linux_controller_takes_its_address_after_everything_that_serves_it() -> None:
-    assert [found.path for found in render(controller()).files] == [
+    assert [found.path for found in render(controller()).present] == [
         "/etc/sysctl.d/90-hacc.conf",
         "/etc/frr/daemons",
         "/etc/frr/frr.conf",
@@ -456,9 +456,10 @@ def test_an_interface_with_a_dot_in_its_name_is_a_sysctl_key_all_the_same() -> N
 
 
 def test_whole_files_say_whose_they_are() -> None:
-    for found in render(controller()).files:
+    model = clusters.cases()["radius"].device("hacc1")
+    for found in render(model).present:
         if found.owner is Owner.WHOLE and not found.path.endswith(".toml"):
-            assert found.lines[0].text.startswith("# Managed by hacc for cluster west:")
+            assert found.lines[0].text.startswith("# Managed by hacc for cluster site:")
 
 
 def test_roles_are_told_to_the_unit() -> None:

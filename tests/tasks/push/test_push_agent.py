@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hacc_agent.config import AgentConfig, to_toml
 from lab.lab import Lab
 from tasks import rollback
 from tasks.errors import Exit
+from tasks.opening import open_all
+from tasks.pki import create_authority, issue
+from tasks.proofs import keys
 from tasks.render import AGENT_CONFIG, render
 from tasks.rendered import Platform, Rendered
 from tests import clusters
@@ -24,7 +28,8 @@ UNIT = "/etc/systemd/system/hacc-agent.service"
 KEY = "0123456789abcdef" * 2
 OPENED = dict.fromkeys(("env:MN_EXAMPLE_KEY", "env:FA_KEY", "file:keys/mn7"), KEY)
 STATE = (
-    "systemctl is-active hacc-agent; systemctl is-enabled hacc-agent; ls -A /etc/hacc "
+    "pgrep -f '[h]acc_agent.*run'; systemctl is-active hacc-agent; "
+    "systemctl is-enabled hacc-agent; ls -A /etc/hacc "
     "/etc/systemd/system /etc/systemd/system/multi-user.target.wants"
 )
 
@@ -50,6 +55,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def site(lab: Lab, tmp_path: Path) -> Site:
+    lab.run("r1", "sh", "-c", "rm -f /var/lib/hacc/journal.*")  # of another cluster's router
     return Site(lab, tmp_path / ".hacc")
 
 
@@ -89,6 +95,41 @@ def test_it_runs_with_what_was_pushed_and_is_gone_after_the_way_back(site: Site)
             for run in reversed(runs):
                 back = rollback.rollback(run, hacc.fleet, work=site.work)
                 assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    assert site.sh("r1", STATE) == before
+
+
+def test_it_listens_with_the_certificates_that_hacc_pki_made(site: Site, tmp_path: Path) -> None:
+    """... of which the router gets files that begin with whose they are."""
+    before = site.sh("r1", STATE)
+    model = clusters.cases()["radius"].device("ha1")
+    now = datetime.now(UTC)
+    create_authority(tmp_path / "pki/site", "site", now)
+    issue(tmp_path / "pki/site", "site", "ha1", now)
+    uses = {ref: clusters.HERE for ref, *_ in keys.uses((clusters.cases()["radius"],))}
+    pems = open_all({r: p for r, p in uses.items() if "ha1" in r.ref or "auth" in r.ref},
+                    tmp_path, {})  # fmt: skip
+    assert len(pems) == 3
+    wanted = [f for f in render(model).present if f.path.startswith(("/etc/hacc/", "/etc/systemd"))]
+    wanted = [
+        dataclasses.replace(f, lines=tuple(
+            dataclasses.replace(line, text=line.text.replace('"eth1"', '"lan"'))
+            for line in f.lines
+        ))
+        for f in wanted
+    ]  # fmt: skip
+
+    def body() -> None:
+        with site.orchestrator({"r1": Rendered("r1", Platform.LINUX, tuple(wanted))}) as hacc:
+            hacc.opened = pems | {ref.ref: KEY for ref in uses if ref.ref.startswith("env:")}
+            applied = hacc.apply(hacc.plan())
+            assert applied.exit is Exit.OK, said(applied)
+            assert hacc.plan().empty
+            assert ":4435" in site.sh("r1", "ss -Hltn")
+            assert "PRIVATE" not in site.sh("r1", "cat /etc/hacc/*.pem")
+            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
 
     site.inside(body)
     assert site.sh("r1", STATE) == before
