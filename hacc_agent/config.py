@@ -298,6 +298,17 @@ class Durability(enum.StrEnum):
     PROCESS = "process"  # the daemon dying: the kernel has it, the disk within a second
 
 
+def certificate_uri(cluster: str, name: str) -> str:
+    """The alternative name in a router's certificate: `hacc pki` writes it, a link believes it."""
+    return f"hacc://{_quoted(cluster)}/{_quoted(name)}"
+
+
+def _quoted(word: str) -> str:
+    """All but the unreserved characters of a URI as their octets (RFC 3986, 2.1 and 2.3)."""
+    octets = re.sub(rb"[^A-Za-z0-9._~-]", lambda found: b"%%%02X" % ord(found[0]), word.encode())
+    return octets.decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """TLS between the cluster's routers: standby, member link. Certificates from `hacc pki`."""

@@ -17,16 +17,15 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final, Protocol
-from urllib.parse import quote, unquote, urlsplit
 
 from .config import Link as Files
+from .config import certificate_uri
 from .standby import LinkBroken
 
-SCHEME: Final = "hacc"
 PIECE: Final = 256 << 10  # octets read in a turn
 HANDSHAKE: Final = 5.0  # s until both ends have to know each other
 CONNECTIONS: Final = 64  # at once; who comes then is turned away
@@ -55,25 +54,6 @@ class Say(Protocol):
     """Tells an event; how often is the business of who writes it down."""
 
     def __call__(self, event: str, sender: str = "", **fields: str | int) -> None: ...
-
-
-def uri(cluster: str, name: str) -> str:
-    """The alternative name of a router's certificate."""
-    return f"{SCHEME}://{quote(cluster, safe='')}/{quote(name, safe='')}"
-
-
-def peer_name(certificate: Mapping[str, Any], cluster: str) -> str:
-    """Which router of this cluster a verified certificate stands for. Raises `LinkBroken`."""
-    found = [
-        value
-        for kind, value in certificate.get("subjectAltName", ())
-        if kind == "URI" and value.startswith(f"{SCHEME}://")
-    ]
-    for value in found:
-        parts = urlsplit(value)
-        if unquote(parts.netloc) == cluster and parts.path.count("/") == 1:
-            return unquote(parts.path[1:])
-    raise LinkBroken(f"its certificate is for {', '.join(found) or 'no router'}, not of {cluster}")
 
 
 def _context(files: Files, purpose: int) -> ssl.SSLContext:
@@ -124,14 +104,15 @@ class Link:
     def __init__(
         self,
         cluster: str,
-        names: Container[str],
+        names: Iterable[str],
         files: Files,
         answer: Callable[[str, float], Talk],
         left: Callable[[Talk], None],
         say: Say,
     ) -> None:
         """`answer` begins to talk with a router of `names` that calls; `left`: that has ended."""
-        self._cluster, self._names, self._files = cluster, names, files
+        self._names = {certificate_uri(cluster, name): name for name in names}
+        self._files = files
         self._answer, self._left, self._say = answer, left, say
         self._load(files)
         self._epoll = select.epoll()
@@ -286,13 +267,20 @@ class Link:
     def _shake_hands(self, connection: _Connection, now: float) -> None:
         assert isinstance(connection.socket, ssl.SSLSocket)
         connection.socket.do_handshake()
-        name = peer_name(connection.socket.getpeercert() or {}, self._cluster)
-        if name not in self._names:
-            raise LinkBroken(f"its certificate is for {name!r}, who is not of this cluster")
+        name = self._who(connection.socket.getpeercert() or {})
         if connection.wanted and name != connection.wanted:
             raise LinkBroken(f"its certificate is for {name!r} and not for {connection.wanted!r}")
         connection.name = name
         connection.talk = connection.start(name, now)
+
+    def _who(self, certificate: Mapping[str, Any]) -> str:
+        """Which router of this cluster a certificate of our authority stands for."""
+        alternatives = [value for _, value in certificate.get("subjectAltName", ())]
+        for value in alternatives:
+            if value in self._names:
+                return self._names[value]
+        stands_for = ", ".join(alternatives) or "nobody"
+        raise LinkBroken(f"its certificate is for {stands_for}, which is no router of this cluster")
 
     def _receive(self, connection: _Connection, talk: Talk, now: float) -> None:
         assert isinstance(connection.socket, ssl.SSLSocket)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,11 +19,21 @@ import typer
 
 from hacc_agent import __version__
 
-from . import pipeline, push, runs
+from . import certificates, pipeline, push, runs
 from .devices.fleet import Fleet
 from .errors import Exit, HaccError, Place, Problem
 from .explain import explain as explain_line
 from .intent import json_schema
+from .options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Clusters,
+    Finished,
+    InventoryRoot,
+    Strict,
+    Yes,
+    print_json,
+)
 from .plan import Plan, from_json, to_json
 from .platforms import Impact
 from .progress import Progress
@@ -55,32 +64,7 @@ app = typer.Typer(
     help="Provision, prove and verify clusters of Mobile IP Home Agents that answer as one. "
     "After `hacc apply`, `hacc plan` is empty.",
 )
-
-InventoryRoot = Annotated[
-    Path,
-    typer.Option(
-        "--inventory",
-        "-i",
-        envvar="HACC_INVENTORY",
-        help="Folder with hosts.yaml, groups.yaml, defaults.yaml and clusters/.",
-    ),
-]
-Clusters = Annotated[
-    list[str] | None, typer.Option("--cluster", "-c", help="Only this cluster; may be repeated.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse routers whose host key is not known yet.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DEFAULT_ROOT = Path("inventory")
-
-
-class Finished(Exception):
-    """A command is done, and its code is not 0."""
-
-    def __init__(self, code: Exit) -> None:
-        self.code = code
+app.add_typer(certificates.app, name="pki")
 
 
 def run(command: Callable[..., Any]) -> int:
@@ -163,7 +147,7 @@ def validate(
         pipeline.open_secrets(prepared)
     lines = {host: sum(len(f.lines) for f in r.files) for host, r in prepared.rendered.items()}
     if as_json:
-        _print_json(
+        print_json(
             {
                 "clusters": [c.name for c in prepared.clusters],
                 "routers": sorted(prepared.rendered),
@@ -222,7 +206,7 @@ def render(
     if report_unverified:
         _report_unverified(texts, as_json)
     elif as_json:
-        _print_json({r.host: {file.path: file.text for file in r.present} for r in texts})
+        print_json({r.host: {file.path: file.text for file in r.present} for r in texts})
     elif out is not None:
         _write_texts(texts, out, pipeline.open_secrets(prepared).values if in_clear else None)
     else:
@@ -234,7 +218,7 @@ def render(
 def _report_unverified(texts: Iterable[Rendered], as_json: bool) -> None:
     found = [line for rendered in texts for line in unverified(rendered, unverified_places())]
     if as_json:
-        _print_json([dataclasses.asdict(line) for line in found])
+        print_json([dataclasses.asdict(line) for line in found])
         return
     for line in found:
         typer.echo(str(line))
@@ -270,7 +254,7 @@ def explain(
     """Say why a router has a line: the template's line, and the intent's lines that stand in it."""
     origins = explain_line(pipeline.host_of(pipeline.prepare(root), host), line)
     if as_json:
-        _print_json([dataclasses.asdict(origin) for origin in origins])
+        print_json([dataclasses.asdict(origin) for origin in origins])
     else:
         typer.echo("\n".join(map(str, origins)))
 
@@ -395,7 +379,7 @@ def verify(
     ):
         verdicts = pipeline.verify_clusters(prepared, routers, opened)
     if as_json:
-        _print_json([verdict.to_json() for verdict in verdicts])
+        print_json([verdict.to_json() for verdict in verdicts])
     else:
         for verdict in verdicts:
             show_verdict(console(), verdict, everything=everything)
@@ -436,7 +420,7 @@ def rollback(
 
 def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool) -> None:
     if as_json:
-        _print_json(
+        print_json(
             {
                 **dataclasses.asdict(applied),
                 "verdicts": [verdict.to_json() for verdict in verdicts],
@@ -514,7 +498,3 @@ def _ask(question: str) -> None:
         )  # fmt: skip
     if not typer.confirm(question, err=True):
         raise Finished(Exit.USAGE)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=1, default=str))

@@ -6,8 +6,8 @@ be believed any more is taken out of the intent, since only names in a router's 
 listened to; and when the authority's own key has leaked, the cluster gets a new one.
 
 Below a folder for each cluster lie `authority.pem` and `authority.key`, which stays here, and
-`NAME.pem` and `NAME.key`, which go to the router. Keys are readable by their owner alone. Nothing
-is overwritten unless that was asked for.
+`NAME.pem` and `NAME.key`, which go to the router. Files are their owner's alone, and git is told to
+leave the keys out. Nothing is overwritten unless that was asked for.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from hacc_agent.config import certificate_uri
 
 from .errors import HaccError, Place, Problem
 
@@ -60,11 +61,6 @@ class Certificate:
         return "soon" if now >= self.ends - SOON else "valid"
 
 
-def uri(cluster: str, name: str) -> str:
-    """The alternative name that `hacc_agent.link` believes."""
-    return f"hacc://{quote(cluster, safe='')}/{quote(name, safe='')}"
-
-
 def create_authority(folder: Path, cluster: str, now: datetime) -> Certificate:
     """Make a cluster's authority. Raises `PkiError` when it has one."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -74,7 +70,9 @@ def create_authority(folder: Path, cluster: str, now: datetime) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri(cluster, ""))]),
+            x509.SubjectAlternativeName(
+                [x509.UniformResourceIdentifier(certificate_uri(cluster, ""))]
+            ),
             critical=False,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -113,7 +111,9 @@ def issue(
             critical=False,
         )
         .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri(cluster, name))]),
+            x509.SubjectAlternativeName(
+                [x509.UniformResourceIdentifier(certificate_uri(cluster, name))]
+            ),
             critical=False,
         )
         .add_extension(
@@ -207,7 +207,7 @@ def _load_authority(
         certificate.public_key()
     ):
         raise PkiError(Problem(Place(str(key_path), 0), cluster, "is not the key of authority.pem"))
-    own = uri(cluster, "")
+    own = certificate_uri(cluster, "")
     if own not in _uris(certificate):
         raise PkiError(
             Problem(
@@ -290,6 +290,9 @@ def _write(
                 for path in taken
             )
     folder.mkdir(0o700, parents=True, exist_ok=True)
+    ignored = folder / ".gitignore"  # an inventory is often a repository; keys are not for it
+    if not ignored.exists():
+        ignored.write_text("*.key\n")
     _replace(
         key_path,
         key.private_bytes(

@@ -31,6 +31,7 @@ PURE = (
     "hacc_agent/wire",
     "hacc_agent/engine",
     "hacc_agent/config",
+    "hacc_agent/standby",
     "tasks/errors",
     "tasks/model",
     "tasks/rendered",

@@ -266,7 +266,7 @@ def test_another_clusters_authority_is_not_believed_by_a_standby(
 def test_an_authority_for_two_clusters_does_not_join_them(pair: Pair, keys: Path) -> None:
     active = pair.router("hacc1").lead()
     other = pair.router("hacc2", cluster="east").follow()
-    pair.until(lambda: other.heard("is for hacc://west/hacc1, not of east"))
+    pair.until(lambda: other.heard("is for hacc://west/hacc1, which is no router of this cluster"))
     assert not active.replica.status()["followers"]
     assert keys.is_dir()
 
@@ -285,7 +285,7 @@ def test_a_router_that_is_not_in_the_intent_is_refused(pair: Pair, keys: Path) -
         def told() -> bool:
             with contextlib.suppress(OSError):
                 stranger.do_handshake()
-            return active.heard("'stranger', who is not of this cluster")
+            return active.heard("is for hacc://west/stranger, which is no router")
 
         pair.until(told)
 

@@ -1,0 +1,41 @@
+"""What the commands of `hacc` share: options of one meaning, and how a command ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from .errors import Exit
+
+InventoryRoot = Annotated[
+    Path,
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="HACC_INVENTORY",
+        help="Folder with hosts.yaml, groups.yaml, defaults.yaml and clusters/.",
+    ),
+]
+Clusters = Annotated[
+    list[str] | None, typer.Option("--cluster", "-c", help="Only this cluster; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse routers whose host key is not known yet.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DEFAULT_ROOT: Final = Path("inventory")
+
+
+class Finished(Exception):
+    """A command is done, and its code is not 0."""
+
+    def __init__(self, code: Exit) -> None:
+        self.code = code
+
+
+def print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, default=str))
