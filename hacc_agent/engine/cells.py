@@ -119,7 +119,7 @@ class Cells:
         at = TEXT
         which = np.flatnonzero(same & (texts.length > at))
         while len(which):
-            cells = self._next.take(cells[which] if at == TEXT else cells)
+            cells = self._next[cells[which] if at == TEXT else cells]
             alike = self._equal_part(cells, texts.take(which), at)
             same[which[~alike]] = False
             at += TEXT
@@ -133,16 +133,16 @@ class Cells:
         for part in range(parts):
             octets = self._words.take(cells, axis=0).view(np.uint8)[:, :TEXT]
             rows[:, part * TEXT : (part + 1) * TEXT] = octets
-            cells = self._next.take(cells)
+            cells = self._next[cells]
         return rows[:, :width]
 
     def lengths(self, cells: NDArray[Any]) -> NDArray[Any]:
-        return self._length.take(cells).astype(np.int64)
+        return self._length[cells].astype(np.int64)
 
     def free(self, cells: NDArray[Any]) -> None:
         """All cells of names, given by the first one of each."""
         while len(cells):
-            following = self._next.take(cells)
+            following = self._next[cells]
             self._words[cells] = 0
             self._free[self._freed : self._freed + len(cells)] = cells
             self._freed += len(cells)

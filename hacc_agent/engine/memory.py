@@ -1,4 +1,8 @@
-"""Columns allocated once; the kernel provides their pages when they are first touched."""
+"""Columns allocated once; the kernel provides their pages when they are first touched.
+
+`column[rows]` reads rows of any column. `column.take(rows)` is quicker where every octet of the
+column is its own; of a column of records (`rows["slot"]`) it would copy the whole column first.
+"""
 
 from __future__ import annotations
 

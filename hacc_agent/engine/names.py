@@ -210,7 +210,7 @@ class Names:
         """The cell of each number, 0 where there is none; u4."""
 
         def equal(which: NDArray[Any], cells: NDArray[Any]) -> NDArray[Any]:
-            same: NDArray[Any] = self._cells.number.take(cells) == numbers.take(which)
+            same: NDArray[Any] = self._cells.number[cells] == numbers.take(which)
             return same
 
         tags = _tags(numbers)
@@ -226,8 +226,8 @@ class Names:
             cells[unknown[plain]] = self._add_batch(new.take(np.flatnonzero(plain)), wanted[plain])
             for n in unknown[~plain].tolist():
                 cells[n] = self.intern(texts.octets(n))
-        fresh = np.unique(cells[self._cells.state.take(cells) <= 0])
-        return self._cells.number.take(cells), self.records(fresh)
+        fresh = np.unique(cells[self._cells.state[cells] <= 0])
+        return self._cells.number[cells], self.records(fresh)
 
     def records(self, cells: NDArray[Any]) -> Records:
         """The NAME records of names."""
@@ -241,7 +241,7 @@ class Names:
             block["kind"] = Kind.NAME
             block["part"] = np.arange(count)
             block["length"] = lengths[counts == count, None]
-            block["number"] = self._cells.number.take(some)[:, None]
+            block["number"] = self._cells.number[some][:, None]
             text = self._cells.texts(some, parts, count * NAME_OCTETS)
             block["text"] = np.ascontiguousarray(text).view(f"V{NAME_OCTETS}")
             blocks.append(block.reshape(-1).view(RECORD))
@@ -292,14 +292,14 @@ class Names:
     def hold_batch(self, cells: NDArray[Any]) -> None:
         """`hold` for each; a cell may stand there several times."""
         state = self._cells.state
-        state[cells] = np.maximum(state.take(cells), 0)
+        state[cells] = np.maximum(state[cells], 0)
         np.add.at(state, cells, 1)
 
     def release_batch(self, cells: NDArray[Any]) -> None:
         """`release` for each; a cell may stand there several times."""
         state = self._cells.state
         np.subtract.at(state, cells, 1)
-        gone = cells[state.take(cells) == 0]
+        gone = cells[state[cells] == 0]
         if len(gone):
             self._retire(np.unique(gone))
 
@@ -337,10 +337,10 @@ class Names:
         places = (self._oldest + np.arange(count)) % len(self._recent)
         self._oldest += count
         cells = self._recent.take(places)
-        self._remove(cells[self._cells.state.take(cells) == -1 - places])
+        self._remove(cells[self._cells.state[cells] == -1 - places])
 
     def _remove(self, cells: NDArray[Any]) -> None:
-        tags = _tags(self._cells.number.take(cells))
+        tags = _tags(self._cells.number[cells])
         self._index.remove_batch(tags, tags, cells)
         self._cells.free(cells)
 

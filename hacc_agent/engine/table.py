@@ -241,7 +241,7 @@ class Table:
         home = records["home_address"]
         rows = np.where(home != 0, by_address, by_name)
         same = self.ordinary(records, found) & (rows != 0)
-        same &= self._care_of.take(rows) == records["care_of_address"]
+        same &= self._care_of[rows] == records["care_of_address"]
         new = (by_address | by_name) == 0
         new &= _alone(home, new) & _alone(cell, new)
         new &= (home != 0) | (cell != 0)
@@ -266,7 +266,7 @@ class Table:
         row = np.maximum(found.by_address, found.by_name)
         care_of = records["care_of_address"]
         plain = self.ordinary(records, found)
-        ended = plain & ((care_of == 0) | (self._care_of.take(row) == care_of))
+        ended = plain & ((care_of == 0) | (self._care_of[row] == care_of))
         self.remove_rows(row[ended])
         for n in np.flatnonzero(~plain).tolist():
             self.end(Row._make(records[n].item()))
@@ -278,7 +278,7 @@ class Table:
         ordinary: NDArray[Any] = (
             ((by_address == row) | (home == 0))
             & ((by_name == row) | (cell == 0))
-            & ((row == 0) | (self._home.take(row) == home) & (self._cell.take(row) == cell))
+            & ((row == 0) | (self._home[row] == home) & (self._cell.take(row) == cell))
             & ((self._next_by_address.take(row) | self._next_by_name.take(row)) == 0)
             & ((cell != 0) | (records["nai"] == 0))
         )
@@ -291,7 +291,7 @@ class Table:
             self.remove(row)
         rows = rows[alone & (rows != 0)]
         self._ledger.note(self._lines.take(rows).view(np.uint8).data, b"")
-        home, cell = self._home.take(rows), self._cell.take(rows)
+        home, cell = self._home[rows], self._cell.take(rows)
         known = home != 0
         if not known.all():
             home = home[known]

@@ -53,7 +53,7 @@ class Texts:
         windows: NDArray[Any] = np.ndarray(
             (len(flat) - width + 1,), f"V{width}", flat.data, strides=(1,)
         )
-        words: NDArray[Any] = windows.take(at).view(np.uint64).reshape(-1, count)
+        words: NDArray[Any] = windows[at].view(np.uint64).reshape(-1, count)
         kept = np.minimum(np.maximum(self.length - first, 0), min(limit, width))
-        words &= _MASKS[:, :count].take(kept, axis=0)
+        words &= _MASKS[kept, :count]
         return words
