@@ -27,6 +27,7 @@ from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Security, Sen
 from ..record import STRUCT, Kind, Row, Trait
 from . import ledger as ledgers
 from .answers import name
+from .ledger import before
 from .reading import Reply, Request, encapsulation, inner_source, read_reply, read_request
 from .revocation import KEPT, Revocation
 from .state import FOREVER, TIMEOUT, State
@@ -107,6 +108,7 @@ class Alone:
             request.revocation,
             encapsulation(request.flags),
             int(traits),
+            nonce=ledger.arrive(),
             home_agent=request.home_agent,
         )
         counters.relayed += 1
@@ -237,15 +239,16 @@ class Alone:
         if not asked.lifetime or not reply.lifetime:
             counters.deregistered += 1
             everything = asked.care_of_address == home
-            return self._do(
-                asked._replace(
-                    kind=Kind.UNBOUND,
-                    home_address=home,
-                    care_of_address=0 if everything else asked.care_of_address,
-                    lifetime=0,
-                    expires=0,
-                )
-            ).records
+            records = self._supersede(asked, home, everything=everything)
+            ended = asked._replace(
+                kind=Kind.UNBOUND,
+                home_address=home,
+                care_of_address=0 if everything else asked.care_of_address,
+                lifetime=0,
+                expires=0,
+                nonce=0,
+            )
+            return records + self._do(ended).records
         counters.accepted += 1
         flags = asked.flags
         if reply.code == ReplyCode.ACCEPTED_ONE_BINDING:
@@ -268,16 +271,32 @@ class Alone:
             nonce=reply.identification >> 32 if traits & Trait.NONCE else 0,
             home_agent=reply.home_agent,
         )
-        records = b""
+        alone = not flags & RequestFlags.SIMULTANEOUS
+        records = self._supersede(asked, home, everything=alone)
         for row in ledger.bindings(home, ledger.name(asked)):
             other = ledger.table.get(row)
             if other.care_of_address == bound.care_of_address:
                 continue
-            if not flags & RequestFlags.SIMULTANEOUS:
+            if alone:
                 records += self._unbind(other, now).records
             elif other.slot != bound.slot:  # one member serves all of a mobile node
                 records += self._do(other._replace(slot=bound.slot)).records
         return records + self._do(bound).records
+
+    def _supersede(self, accepted: Row, home: int, *, everything: bool) -> bytes:
+        """Requests from before the accepted one wait no more: their replies would undo it.
+
+        They may still be under way, to a member that did not hear of the accepted one above all.
+        One that only concerns its own care-of address leaves the others alone.
+        """
+        older = [
+            request.values
+            for request in self._ledger.requests_of(home, self._ledger.name(accepted))
+            if before(request.values.nonce, accepted.nonce)
+            and (everything or request.values.care_of_address == accepted.care_of_address)
+        ]
+        self._counters.superseded += len(older)
+        return b"".join(self._do(values._replace(kind=Kind.SETTLED)).records for values in older)
 
     def _unbind(self, bound: Row, now: Moment) -> Log:
         """Ends one binding. Its member may still send the revocation that goes with it."""

@@ -204,6 +204,7 @@ class Columns:
         records["expires"] = int(now.steady) + TIMEOUT
         records["identification"] = _joined(words[:, 4], words[:, 5])
         records["tunnel"] = _TUNNELS.take(flags)
+        records["nonce"] = self._ledger.arrive_rows(len(rows))
         records["home_agent"] = words[:, 2]
         traits = np.where(source != words[:, 3], np.uint8(Trait.NAT), np.uint8(0))
         numbers = walk.windows(">u4")

@@ -33,5 +33,5 @@ class Counters:
     resent: int = 0  # requests once more to the same member
     moved: int = 0  # requests to another member, since theirs did not answer
     given_up: int = 0  # requests that no member answered
-    superseded: int = 0  # requests dropped since the mobile node sent many newer ones
+    superseded: int = 0  # requests dropped since a newer one of the mobile node was accepted
     expired: int = 0  # bindings whose lifetime ended

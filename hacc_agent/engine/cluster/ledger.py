@@ -8,6 +8,9 @@ that sends another request before the first is answered, a retransmission with a
 Identification above all, makes that row say the newer one; the earlier one is held beside it until
 it is answered or times out, since its member may still accept it and drop the newer as a replay.
 
+`nonce` of a PENDING record is the number of its arrival. Of two requests it says which one the
+mobile node meant last, as far as the controller can know, here and on whoever takes over.
+
 The octets of a request, the link that it came in by and how often it was sent are no part of the
 records: a controller that took over cannot send it again. It waits for the reply; the mobile node
 will send it again.
@@ -46,6 +49,17 @@ class Request:
     attempts: int = 1
 
 
+_OF_BINDINGS: Final = (int(Kind.NAME), int(Kind.BINDING), int(Kind.UNBOUND))
+FEW: Final = 16  # records up to which one at a time is quicker
+
+
+def _only_bindings(records: bytes) -> bool:
+    if len(records) <= FEW * OCTETS:
+        return False
+    kinds = np.frombuffer(records, np.uint8)[::OCTETS]
+    return bool(np.isin(kinds, _OF_BINDINGS).all())
+
+
 class Ledger:
     """The permanent table, the pending one, and what belongs to pending rows."""
 
@@ -62,11 +76,22 @@ class Ledger:
         self.attempts = np.zeros(rows, np.uint8)
         self.crowded = np.zeros(rows, np.bool_)  # the mobile node has more than this one request
         self.earlier: dict[int, list[Request]] = {}
+        self.arrivals = 0  # of the last request
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a reply."""
         return len(self.pending) + sum(map(len, self.earlier.values()))
+
+    def arrive(self) -> int:
+        """The number of a request that arrives now; its record makes it the last one."""
+        return (self.arrivals + 1) & LOW_32
+
+    def arrive_rows(self, count: int) -> NDArray[Any]:
+        """Numbers of requests that arrive at once. No record passes `apply`: they are taken."""
+        numbers = np.arange(self.arrivals + 1, self.arrivals + 1 + count, dtype=np.uint64)
+        self.arrivals = self.arrivals + count & LOW_32
+        return numbers & np.uint64(LOW_32)
 
     # -------------------------------------------------------------- finding
 
@@ -109,10 +134,15 @@ class Ledger:
 
         The table knows that one without a home address may have been assigned this one.
         """
+        for request in self.requests_of(home_address, nai):
+            if request.values.identification & LOW_32 == low:
+                yield request
+
+    def requests_of(self, home_address: int, nai: bytes | None) -> Iterator[Request]:
+        """All of a mobile node."""
         for row in self.requests(home_address, nai):
-            for request in (self.request(row), *self.earlier.get(row, ())):
-                if request.values.identification & LOW_32 == low:
-                    yield request
+            yield self.request(row)
+            yield from self.earlier.get(row, ())
 
     def name(self, values: Row) -> bytes | None:
         """The NAI that a row's number stands for."""
@@ -124,6 +154,9 @@ class Ledger:
 
     def apply(self, records: bytes) -> None:
         """What each record says becomes so, in order."""
+        if not len(self.pending) and _only_bindings(records):
+            self.table.apply(records)  # a state: nothing waits that they could settle
+            return
         for at in range(0, len(records), OCTETS):
             record = records[at : at + OCTETS]
             match record[0]:
@@ -142,6 +175,8 @@ class Ledger:
                     pass  # of members
 
     def _pend(self, values: Row) -> None:
+        if before(self.arrivals, values.nonce):
+            self.arrivals = values.nonce
         nai = self.name(values)
         known = False
         for row in self.requests(values.home_address, nai):
@@ -219,6 +254,11 @@ class Ledger:
         self.lengths[rows] = lengths
         width = min(octets.shape[1], ROOM) // 8
         self._words[rows, :width] = octets.view(np.uint64)[which, :width]
+
+
+def before(one: int, other: int) -> bool:
+    """Of two arrivals. Numbers begin again after 2**32 (as in RFC 1982, 3.2)."""
+    return 0 < (other - one) & LOW_32 < 1 << 31
 
 
 def rows_of(table: Table, home_address: int, nai: bytes | None) -> list[int]:

@@ -318,14 +318,47 @@ def test_the_reply_goes_where_the_duplicate_came_from() -> None:
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
-def test_every_request_of_a_mobile_node_may_be_answered(order: tuple[int, ...]) -> None:
+def test_every_request_of_a_mobile_node_may_be_denied(order: tuple[int, ...]) -> None:
     world = World()
     for n in (1, 2, 3):
         assert asked(world.receive(request(n))) == [0]
     for left, n in zip((2, 1, 0), order, strict=True):
-        assert sent(world.answer(reply(n, code=0 if n == 2 else 133), 0))
+        assert sent(world.answer(reply(n, code=133), 0))
         assert world.cluster.waiting == left
+    assert not world.bindings()
+
+
+@pytest.mark.parametrize("second", [CARE_OF, OTHER_CARE_OF])
+def test_what_was_asked_before_the_accepted_request_counts_no_more(second: IPv4Address) -> None:
+    world = World()
+    world.receive(request(1, lifetime=0))
+    world.receive(request(2, care_of=second))
+    world.receive(request(3, care_of=second))
+    assert logged(world.answer(reply(2), 0)) == [Kind.SETTLED, Kind.BINDING]
+    assert world.cluster.counters.superseded == 1
+    assert alarms(world.answer(reply(1, lifetime=0), 0))  # late, and nobody waits for it
     assert [row.identification for row in world.bindings()] == [2]
+    assert asked(world.at(1010)) == [0, 1]  # the third is sent again, the first is not
+    assert sent(world.answer(reply(3), 1)) == []  # given up by then
+
+
+def test_a_request_for_another_care_of_address_is_left_by_one_with_s() -> None:
+    world = World()
+    world.receive(request(1, flags=S))
+    world.receive(request(2, care_of=OTHER_CARE_OF, flags=S), OTHER_AGENT)
+    assert logged(world.answer(reply(2), 0)) == [Kind.BINDING]
+    assert sent(world.answer(reply(1), 0))
+    assert len(world.bindings()) == 2
+
+
+def test_leaving_for_home_ends_what_was_asked_before() -> None:
+    world = World()
+    world.receive(request(1, flags=S))
+    world.receive(request(2, care_of=OTHER_CARE_OF, flags=S), OTHER_AGENT)
+    world.receive(request(3, lifetime=0, care_of=HOME), Endpoint(int(HOME), 434))
+    kinds = logged(world.answer(reply(3, lifetime=0), 0))
+    assert kinds == [Kind.SETTLED, Kind.SETTLED, Kind.UNBOUND]
+    assert not world.waiting()
 
 
 def test_a_flood_of_requests_of_one_mobile_node_is_bounded() -> None:
