@@ -53,7 +53,19 @@ class Clock:
         return Moment(self._offset + time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
-class Log(Protocol):
+class Part(Protocol):
+    """Something beside the packets that has a socket and deadlines."""
+
+    def fileno(self) -> int | None: ...
+
+    def handle(self, now: Moment) -> None:
+        """When it is readable, and at its deadline."""
+        ...
+
+    def next_deadline(self) -> float | None: ...
+
+
+class Log(Part, Protocol):
     """Where records are kept before anything that follows from them is done (`replica`)."""
 
     @property
@@ -64,12 +76,6 @@ class Log(Protocol):
     def append(self, records: bytes, now: Moment) -> None:
         """To the journal and to who follows. Makes this router the one that leads."""
         ...
-
-    def fileno(self) -> int | None: ...
-
-    def handle(self, now: Moment) -> None: ...
-
-    def next_deadline(self) -> float | None: ...
 
 
 class Daemon:
@@ -83,7 +89,7 @@ class Daemon:
         clock: Callable[[], Moment],
         *,
         alarm: Callable[[Alarm], None],
-        ask_aaa: Callable[[AskAaa], None],
+        ask_aaa: Callable[[AskAaa, Moment], None],
         fault: Callable[[str], None],
     ) -> None:
         """`fault` is told of mistakes of ours."""
@@ -102,9 +108,8 @@ class Daemon:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
         self.watch(self._woken.fileno(), self._handle_signals)
-        descriptor = log.fileno()
-        if descriptor is not None:
-            self.watch(descriptor, lambda: log.handle(clock()))
+        self._parts: list[Part] = []
+        self.add(log)
         for descriptor, handle in transport.watches():
             self.watch(descriptor, handle)
         for ring in transport.rings:
@@ -126,6 +131,19 @@ class Daemon:
         """Before it is closed."""
         del self._ready[descriptor]
         self._epoll.unregister(descriptor)
+
+    def add(self, part: Part) -> None:
+        """From now on it is served too."""
+        self._parts.append(part)
+        descriptor = part.fileno()
+        if descriptor is not None:
+            self.watch(descriptor, lambda: part.handle(self._clock()))
+
+    def remove(self, part: Part) -> None:
+        self._parts.remove(part)
+        descriptor = part.fileno()
+        if descriptor is not None:
+            self.forget(descriptor)
 
     def on_signal(self, number: int, handler: Callable[[], None]) -> None:
         """Calls `handler` in the loop, between batches."""
@@ -155,11 +173,12 @@ class Daemon:
 
     def _keep_time(self, now: Moment) -> float:
         """Does what is due; when the next thing will be, s of the steady clock."""
-        if _due(self.log.next_deadline(), now):
-            self.log.handle(now)
+        for part in self._parts:
+            if _due(part.next_deadline(), now):
+                part.handle(now)
         if self.log.leads and _due(self.engine.next_deadline(), now):
             self.perform(None, outcome_of(self.engine.handle_timer(now)), now)
-        found = [self.log.next_deadline()]
+        found = [part.next_deadline() for part in self._parts]
         if self.log.leads:
             found.append(self.engine.next_deadline())
         return min((at for at in found if at is not None), default=math.inf)
@@ -208,9 +227,9 @@ class Daemon:
                     ring, decided.to_agent, decided.address, decided.port, decided.link
                 )
         if decided.effects:
-            self._perform_each(decided.effects)
+            self._perform_each(decided.effects, now)
 
-    def _perform_each(self, effects: Iterable[Effect]) -> None:
+    def _perform_each(self, effects: Iterable[Effect], now: Moment) -> None:
         alarms = []
         for effect in effects:
             match effect:
@@ -219,7 +238,7 @@ class Daemon:
                 case Relay(payload, origin, member):
                     self.transport.relay(payload, origin, member)
                 case AskAaa():
-                    self._ask_aaa(effect)
+                    self._ask_aaa(effect, now)
                 case Alarm():
                     alarms.append(effect)
         self.transport.flush()

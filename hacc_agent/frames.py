@@ -51,16 +51,12 @@ class Frames:
         """Opens the sockets. Raises OSError: PermissionError without CAP_NET_RAW."""
         self._port = config.port
         self._virtual = int(config.home_agent_address)
+        self._gateway: tuple[int, int] | None
         self._virtual_sum = (self._virtual & 0xFFFF) + (self._virtual >> 16)
         controller = config.role is Role.CONTROLLER
         own = list(dict.fromkeys([self._virtual, *(int(lan.address.ip) for lan in config.lans)]))
         steps = bpf.messages(config.port, own, self._virtual if controller else None)
-        names = [lan.name for lan in config.lans]
-        # Who is sent to without having asked: members, and by a member the controllers' group.
-        towards = [member.addresses for member in config.members]
-        places = [place_of(addresses, names) for addresses in towards if controller]
-        self._gateway = None if controller else place_of(config.gateways, names)
-        self._places = places if self._gateway is None else [self._gateway]
+        self._place(config)
         self._lans: list[LanRing] = []
         self._guards: dict[int, Sender] = {}
         self._sockets: list[socket.socket] = []
@@ -89,6 +85,21 @@ class Frames:
         self._ask_at = 0.0
 
     # ------------------------------------------------------------------ who is where
+
+    def _place(self, config: AgentConfig) -> None:
+        """Who is sent to without having asked: members, and by a member the controllers' group."""
+        names = [lan.name for lan in config.lans]
+        if config.role is Role.CONTROLLER:
+            self._gateway = None
+            self._places = [place_of(member.addresses, names) for member in config.members]
+        else:
+            self._gateway = place_of(config.gateways, names)
+            self._places = [self._gateway]
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        self._place(config)
+        self._look()
+        self._ask_at = 0.0
 
     def watches(self) -> Iterator[tuple[int, Callable[[], None]]]:
         yield self.neighbours.fileno(), self._handle_neighbours

@@ -35,12 +35,13 @@ class Resync:
         clock: Callable[[], Moment],
     ) -> None:
         """`keep` puts records where they last, before they are applied."""
-        self._config, self._engine, self._replica = config, engine, replica
+        self.config = config
+        self._engine, self._replica = engine, replica
         self._keep, self._clock = keep, clock
 
     def sources(self) -> list[str]:
         """Who can be asked: IOS members cannot, their bindings are read by SNMP."""
-        config = self._config
+        config = self.config
         if config.role is Role.CONTROLLER:
             return [each.name for each in config.members if each.kind is MemberKind.LINUX]
         return [each.name for each in config.controllers]
@@ -56,7 +57,7 @@ class Resync:
             yield None
 
     def fetch(self, name: str, done: Callable[[str], None], took: Callable[[int], None]) -> None:
-        chosen = self._of_member(name) if self._config.role is Role.CONTROLLER else self._own()
+        chosen = self._of_member(name) if self.config.role is Role.CONTROLLER else self._own()
 
         def take(octets: bytes) -> None:
             records = chosen(np.frombuffer(octets, RECORD))
@@ -73,7 +74,7 @@ class Resync:
         """Bindings of a member; its own records do not say in which slot they are with us."""
         assert isinstance(self._engine, Controller)
         slots = self._engine.slots
-        member = [each.name for each in self._config.members].index(name)
+        member = [each.name for each in self.config.members].index(name)
 
         def chosen(records: Records) -> Records:
             kinds = records["kind"]
@@ -87,8 +88,8 @@ class Resync:
 
     def _own(self) -> Keep:
         """Bindings in slots that the controller says are served by us."""
-        slots = Slots(len(self._config.members))
-        own = [each.name for each in self._config.members].index(self._config.name)
+        slots = Slots(len(self.config.members))
+        own = [each.name for each in self.config.members].index(self.config.name)
 
         def chosen(records: Records) -> Records:
             slots.apply(records)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .config import AgentConfig, Role
 from .engine.batch import Outcome, outcome_of
 from .engine.cluster import Cluster, LeastLoaded
-from .engine.effects import Effect, Endpoint, Moment
+from .engine.effects import Answer, Effect, Endpoint, Moment
 from .engine.home_agent import HomeAgent
 from .engine.slots import Slots
 from .engine.table import Table
@@ -58,6 +58,10 @@ class Engine(Protocol):
         """Records that make the same state, in blocks, each as it is when it is taken."""
         ...
 
+    def reconfigure(self, config: AgentConfig, now: Moment) -> None:
+        """Goes on with the same bindings under another configuration."""
+        ...
+
     def counted(self) -> dict[str, int]:
         """Counters, by the names that `hacc-agent status` shows."""
         ...
@@ -78,6 +82,14 @@ def seed(config: AgentConfig) -> int:
     return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little")
 
 
+def rows_for(config: AgentConfig) -> int:
+    """Rows of the table of bindings."""
+    members = [member.capacity for member in config.members]
+    return int(
+        SPARE * (sum(members) if config.role is Role.CONTROLLER else config.max_bindings or 0)
+    )
+
+
 class Controller:
     """The cluster's one Home Agent, as mobile nodes see it."""
 
@@ -88,12 +100,23 @@ class Controller:
 
     def clear(self) -> None:
         config = self._config
-        capacity = int(SPARE * sum(member.capacity for member in config.members))
-        table = Table(capacity, seed(config))
+        table = Table(rows_for(config), seed(config))
         pending = table.beside(PENDING)
         self.tables: tuple[Table, ...] = (table, pending)
         self.slots = Slots(len(config.members))
         self.cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
+
+    def reconfigure(self, config: AgentConfig, now: Moment) -> None:
+        self._config = config
+        slots = Slots(len(config.members))
+        slots.apply(self.slots.snapshot())
+        counters = self.cluster.counters
+        table, pending = self.tables
+        self.slots = slots
+        self.cluster = Cluster(config, table, pending, slots, LeastLoaded())
+        for field in fields(counters):
+            setattr(self.cluster.counters, field.name, getattr(counters, field.name))
+        self.cluster.apply(b"", now)  # it sees to what is pending already
 
     def receive(self, ring: Ring, now: Moment) -> Outcome:
         decided = self.cluster.receive_batch(ring.batch, now)
@@ -112,15 +135,10 @@ class Controller:
         self.cluster.apply(records, self._clock())
 
     def digest(self) -> int:
-        bindings, pending = (table.digest() for table in self.tables)
-        return bindings ^ pending
+        return self.cluster.digest()
 
     def snapshot(self) -> Iterator[bytes]:
-        moved = self.slots.snapshot()
-        if moved:
-            yield moved
-        for table in self.tables:
-            yield from table.snapshot()
+        return self.cluster.snapshot()
 
     def counted(self) -> dict[str, int]:
         counters = self.cluster.counters
@@ -139,10 +157,18 @@ class Member:
 
     def clear(self) -> None:
         config = self._config
-        assert config.max_bindings is not None  # config.parse has seen to it
-        table = Table(int(SPARE * config.max_bindings), seed(config))
+        table = Table(rows_for(config), seed(config))
         self.tables: tuple[Table, ...] = (table,)
         self.home_agent = HomeAgent(config, table, os.urandom)
+
+    def reconfigure(self, config: AgentConfig, now: Moment) -> None:  # noqa: ARG002  time is no matter
+        self._config = config
+        counters = self.home_agent.counters
+        self.home_agent = HomeAgent(config, self.tables[0], os.urandom)
+        self.home_agent.counters = counters
+        if any(realm.assigns for realm in config.realms):
+            for block in self.tables[0].snapshot():
+                self.home_agent.apply(block)  # tells the pools what is taken
 
     def receive(self, ring: Ring, now: Moment) -> Outcome:
         decide = self.home_agent.receive
@@ -159,6 +185,10 @@ class Member:
 
     def handle_timer(self, now: Moment) -> Iterable[Effect]:
         return self.home_agent.handle_timer(now)
+
+    def answered(self, number: int, answer: Answer, now: Moment) -> Iterable[Effect]:
+        """What the AAA server said to a question."""
+        return self.home_agent.answered(number, answer, now)
 
     def apply(self, records: bytes) -> None:
         self.home_agent.apply(records)

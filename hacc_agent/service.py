@@ -16,14 +16,18 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from pwd import struct_passwd
 from typing import Any, Final
 
 from . import __version__, privileges
-from .agentfile import load
+from .aaa import AaaServer
+from .agentfile import Unusable, load
 from .config import AgentConfig, Role
 from .config import Transport as Carrier
 from .control import Answer, ControlServer, Refused
 from .daemon import Clock, Daemon
+from .engine.batch import outcome_of
+from .engine.effects import Answer as AaaAnswer
 from .engine.effects import AskAaa, Moment
 from .frames import Frames
 from .journal import set_aside
@@ -31,10 +35,11 @@ from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
 from .recovery import JournalError
+from .reload import why_not
 from .replica import Replica
 from .report import Report
 from .resync import Resync
-from .roles import engine
+from .roles import Member, engine
 from .transport import PlainUdp, Transport
 
 LOOK_AROUND_S: Final = 5.0
@@ -48,9 +53,11 @@ class CannotStart(Exception):
 class Service:
     """A configuration, running."""
 
-    def __init__(self, config: AgentConfig, logs: Logs, stack: ExitStack) -> None:
+    def __init__(self, config: AgentConfig, file: Path, logs: Logs, stack: ExitStack) -> None:
         """Opens and loads everything; `stack` closes it. Raises `CannotStart`."""
         self.config = config
+        self._file = file
+        self._aaa: AaaServer | None = None
         self.logs = logs
         self.notifier = Notifier(os.environ)
         stack.callback(self.notifier.close)
@@ -58,13 +65,15 @@ class Service:
         self.transport: Transport = open_transport(config)
         stack.callback(self.transport.close)
         self.engine = engine(config, self.clock)
+        account = privileges.account()
+        self._make_folders(account)
         try:
             self.replica = Replica(config, self.engine, os.urandom, logs.limited)
             self._load()
         except (JournalError, LinkError) as error:
             raise CannotStart(str(error)) from error
         stack.callback(self._close_replica)
-        privileges.drop(privileges.NEEDED, privileges.account())
+        privileges.drop(privileges.NEEDED, account)
         self.daemon = Daemon(
             self.engine,
             self.transport,
@@ -82,6 +91,8 @@ class Service:
         self._listen(stack)
         self.daemon.on_signal(signal.SIGTERM, self.daemon.stop)
         self.daemon.on_signal(signal.SIGINT, self.daemon.stop)
+        self.daemon.on_signal(signal.SIGHUP, self._reload)
+        self._meet_aaa()
 
     def _listen(self, stack: ExitStack) -> None:
         commands = {
@@ -91,7 +102,6 @@ class Service:
         }
         folder = Path(self.config.runtime_directory)
         try:
-            folder.mkdir(0o755, parents=True, exist_ok=True)
             server = ControlServer(folder, commands, self.daemon, partial(self._fault, "control"))
         except OSError as error:
             raise CannotStart(
@@ -109,6 +119,20 @@ class Service:
 
     def _fault(self, where: str, what: str) -> None:
         self.logs.limited("a fault in this program", where=where, what=what)
+
+    def _make_folders(self, account: struct_passwd | None) -> None:
+        """For whoever we are going to be."""
+        for folder, mode in (
+            (Path(self.config.state_directory), 0o700),
+            (Path(self.config.runtime_directory), 0o755),
+        ):
+            try:
+                folder.mkdir(mode, parents=True, exist_ok=True)
+                if account is not None:
+                    for path in (folder, *folder.iterdir()):
+                        os.chown(path, account.pw_uid, account.pw_gid)
+            except OSError as error:
+                raise CannotStart(f"{folder}: {(error.strerror or str(error)).lower()}") from error
 
     def _load(self) -> None:
         began = time.monotonic()
@@ -169,7 +193,56 @@ class Service:
         self.replica.close(self.clock())
         self.logs.info("stopped", bindings=self.bindings)
 
-    def _ask_aaa(self, asked: AskAaa) -> None: ...
+    # ------------------------------------------------------------------ the AAA server
+
+    def _meet_aaa(self) -> None:
+        """The AAA server of the configuration, in place of the one before."""
+        if self._aaa is not None:
+            self.daemon.remove(self._aaa)
+            self._aaa.close()
+            self._aaa = None
+        if self.config.radius is not None:
+            self._aaa = AaaServer(self.config.radius, self.config, self._answered)
+            self.daemon.add(self._aaa)
+
+    def _ask_aaa(self, asked: AskAaa, now: Moment) -> None:
+        if self._aaa is not None:
+            self._aaa.ask(asked, now)
+
+    def _answered(self, number: int, answer: AaaAnswer, now: Moment) -> None:
+        assert isinstance(self.engine, Member)
+        effects = self.engine.answered(number, answer, now)
+        self.daemon.perform(None, outcome_of(effects), now)
+
+    # ------------------------------------------------------------------ another configuration
+
+    def _reload(self) -> None:
+        """SIGHUP. Whatever is wrong with the new file, the old one stays in force."""
+        self.notifier.reloading()
+        try:
+            config = load(self._file)
+        except Unusable as error:
+            self.logs.error("the new configuration is not taken", why=str(error))
+        else:
+            self._change_to(config)
+        self.notifier.ready(self._status_line())
+
+    def _change_to(self, config: AgentConfig) -> None:
+        refusal = why_not(self.config, config, self.engine.tables[0].capacity)
+        if refusal:
+            self.logs.error("the new configuration is not taken", why=f"{self._file}: {refusal}")
+            return
+        radius = self.config.radius
+        self.config = self.report.config = self.resync.config = config
+        self.transport.reconfigure(config)
+        self.engine.reconfigure(config, self.clock())
+        if config.radius != radius:
+            self._meet_aaa()
+        try:
+            self.replica.reload()
+        except LinkError as error:
+            self.logs.error("the new certificates are not taken", why=str(error))
+        self.logs.info("reloaded", file=str(self._file))
 
 
 HINTS: Final = {
@@ -202,7 +275,7 @@ def run(file: Path, *, resync: bool = False) -> int:
         try:
             if resync:
                 _set_journal_aside(config, logs)
-            service = Service(config, logs, stack)
+            service = Service(config, file, logs, stack)
         except CannotStart as error:
             logs.error("cannot start", why=str(error))
             return 1

@@ -67,6 +67,10 @@ class Transport(Protocol):
         """Once a second; s of the steady clock."""
         ...
 
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Members may be others; the router's own addresses are the same."""
+        ...
+
     def traffic(self) -> Iterator[tuple[str, Traffic]]:
         """What went through, by the name of the socket."""
         ...
@@ -112,10 +116,13 @@ class PlainUdp:
         self.rings: tuple[Ring, ...] = tuple(self._sockets.values())
         self._own = self._sockets[own[0]]
         self._answers = self._sockets.get(self._virtual, self._own)
+        self._waiting: dict[int, list[tuple[bytes, Endpoint]]] = {}
+        self.reconfigure(config)
+
+    def reconfigure(self, config: AgentConfig) -> None:
         lans = [lan.name for lan in config.lans]
         places = [place_of(member.addresses, lans) for member in config.members]
         self._members = np.array([address for _, address in places], np.uint32)
-        self._waiting: dict[int, list[tuple[bytes, Endpoint]]] = {}
 
     def relay_rows(self, ring: Ring, rows: Columns, member: Columns) -> None:
         ports = np.full(len(rows), self._port)

@@ -109,13 +109,13 @@ class Agent:
             )
         return self.process
 
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """The first line that says so."""
+    def wait_for(self, event: str, behind: int = 0) -> dict[str, Any]:
+        """The first line that says so, behind that many others."""
         assert self.process is not None
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
-            for line in self.said:
+            for line in self.said[behind:]:
                 if line["event"] == event:
                     return line
             assert not ended, f"{self.config.name} has ended: {self.said}"
