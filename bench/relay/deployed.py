@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-NODES = 1_000_000
-"""Mobile nodes that register; each has a binding before the start."""
+NODES = 500_000
+"""Mobile nodes that register with NAIs of one length, and as many with NAIs of LENGTHS lengths;
+each has a binding before the start, so that the table holds a million."""
+
+LENGTHS = 8
 
 SERVED = 100_000
 """Mobile nodes of the member that is measured: its bindings are made while it warms up."""

@@ -5,8 +5,8 @@
 //     generator member ADDRESS PORT FIRST_AGENT AGENTS WINDOW SECONDS NODES SPI KEY
 //
 // A closed loop: WINDOW registrations are under way, one thread spins. Mobile node i of NODES has
-// home address 10.0.0.0 + i and the NAI uNNNNNNN@example.net, with up to LENGTHS - 1 octets more;
-// its authenticator is a constant, since a relay does not look. `member` plays the controller of a
+// home address 10.0.0.0 + i and the NAI uNNNNNNN@example.net; with LENGTHS above 1 it is another
+// one, 10.16.0.0 + i and vNNNNNNN@example.net with up to LENGTHS - 1 octets more. Its authenticator is a constant, since a relay does not look. `member` plays the controller of a
 // cluster: home address 0, timestamps as Identification, HMAC-MD5 with KEY (hexadecimal) in each.
 // One line of JSON: registrations a second after half a second of warming up, percentiles, losses.
 #define _GNU_SOURCE
@@ -117,17 +117,19 @@ static void put16(uint8_t *p, uint16_t value) { value = htons(value); memcpy(p, 
 static int nai(uint8_t *p, uint32_t i) {
     static const char digits[] = "0123456789";
     memcpy(p, "\x83\x14u0000000@example.net", 22);
+    p[2] = lengths > 1 ? 'v' : 'u';
     for (int k = 9; k > 2; k--, i /= 10) p[k] = digits[i % 10];
     return 22;
 }
 static int request(uint8_t *p, uint32_t care_of, uint64_t now) {
-    uint32_t i = chance() % nodes;
+    // A mobile node stays where it is: it renews through its own Foreign Agent.
+    uint32_t i = chance() % (nodes / agents) * agents + (care_of - agent) % agents;
     sequence++;
     begun[sequence & 0xffff] = now;
     p[0] = 1;
     p[1] = 0x02;  // reverse tunnelling
     put16(p + 2, 1800);
-    put32(p + 4, 0x0a000000 + i);
+    put32(p + 4, (lengths > 1 ? 0x0a100000 : 0x0a000000) + i);
     put32(p + 8, address);
     put32(p + 12, care_of);
     put32(p + 16, sequence);
@@ -338,7 +340,7 @@ static void as_controller(int port, uint32_t spi) {
         int k = window - under_way < BATCH ? window - under_way : BATCH;
         for (int j = 0; j < k; j++) {
             uint8_t *p = tx[j];
-            int octets = request(p, agent + sequence % agents + 1, now);
+            int octets = request(p, agent + 1 + sequence % agents, now);
             put32(p + 4, 0);
             struct timespec wall;
             clock_gettime(CLOCK_REALTIME, &wall);

@@ -10,18 +10,19 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-import numpy as np
-
 from hacc_agent import config
 from hacc_agent.config import AgentConfig, Durability, Role, Transport, to_toml
-from hacc_agent.engine.record import RECORD, Kind
+from hacc_agent.engine.record import STRUCT, Kind, Row, name_records
 from hacc_agent.engine.slots import Slots
+from hacc_agent.engine.table import Table
 from hacc_agent.journal import Journal
+from hacc_agent.roles import seed
 
 from .deployed import (
     AGENTS,
     FIRST_AGENT,
     FIRST_MEMBER,
+    LENGTHS,
     MEMBERS,
     NODES,
     RELAY,
@@ -93,31 +94,40 @@ def base(place: Path, transport: Transport, first_member: IPv4Address) -> AgentC
     )
 
 
-def bindings(members: int) -> Iterator[bytes]:
+def bindings(told: AgentConfig) -> Iterator[bytes]:
     """A binding of each of the generator's mobile nodes, spread evenly over the members."""
-    slots = Slots(members)
-    now = int(time.time())
-    per_member = len(slots) // members
-    for first in range(0, NODES, BLOCK):
-        numbers = np.arange(first, min(first + BLOCK, NODES), dtype=np.uint32)
-        rows = np.zeros(len(numbers), RECORD)
-        rows["kind"] = Kind.BINDING
-        rows["slot"] = numbers % members * per_member + numbers // members % per_member
-        rows["home_address"] = int(POOL.network_address) + numbers
-        rows["care_of_address"] = rows["source_address"] = int(FIRST_AGENT) + numbers % AGENTS
-        rows["source_port"] = 434
-        rows["lifetime"] = 1800
-        rows["expires"] = now + 3600  # longer than the run: nothing ends while it is measured
-        rows["identification"] = 1
-        rows["spi"] = SPI
-        rows["tunnel"] = 4
-        rows["home_agent"] = int(RELAY)
-        yield rows.tobytes()
+    names = Table(1, seed(told))
+    slots = Slots(MEMBERS)
+    per_member = len(slots) // MEMBERS
+    expires = int(time.time()) + 3600  # longer than the run: nothing ends while it is measured
+    for letter, first_address, lengths in (("u", 0, 1), ("v", 0x100000, LENGTHS)):
+        for first in range(0, NODES, BLOCK):
+            records = []
+            for number in range(first, min(first + BLOCK, NODES)):
+                nai = f"{letter}{number:07}@example.net{'x' * (number % lengths)}".encode()
+                hashed = names.hash_nai(nai)
+                agent = int(FIRST_AGENT) + number % AGENTS
+                row = Row(
+                    Kind.BINDING,
+                    slot=number % MEMBERS * per_member + number // MEMBERS % per_member,
+                    home_address=int(POOL.network_address) + first_address + number,
+                    care_of_address=agent,
+                    source_address=agent,
+                    source_port=434,
+                    lifetime=1800,
+                    expires=expires,
+                    identification=1,
+                    nai=hashed,
+                    spi=SPI,
+                    home_agent=int(RELAY),
+                )
+                records.append(name_records(nai, hashed) + STRUCT.pack(*row))
+            yield b"".join(records)
 
 
 def write_journal(told: AgentConfig) -> None:
     """The state directory of a controller that has been there for long."""
-    journal = Journal(Path(told.state_directory), told.cluster, lambda: bindings(MEMBERS))
+    journal = Journal(Path(told.state_directory), told.cluster, lambda: bindings(told))
     journal.open(lambda _records: None)
     journal.close(time.time())
 
