@@ -42,7 +42,8 @@ RETRY: Final = 1.0  # s between attempts to write what waits
 LONGEST_RETRY: Final = 60.0  # s; an attempt at a whole new file costs as much as the table is long
 WAITING: Final = 64 << 20  # octets that wait for a disk, before only a new file can help
 CAUGHT_UP: Final = 1 << 20  # octets of them written at a time, so that nobody waits for long
-LEAST: Final = 64 << 20  # octets of changes that are no reason for a new file, however small it is
+LEAST: Final = 32 << 20  # octets of changes that are no reason for a new file, however small it is
+SHORTENED: Final = 16 << 20  # octets that a file loses at a time: a large one goes in milliseconds
 FRAME_COST: Final = 640  # octets of records that could be replayed in the time a frame costs
 
 
@@ -69,6 +70,7 @@ class Journal:
         self._behind_state = 0  # what the changes in the file would cost to replay, in octets
         self._compact_at = LEAST
         self._draft: _Draft | None = None
+        self._old: deque[Path] = deque()  # files that do not count any more
         self._receiving = False  # a state from elsewhere: the table is not whole
         self._waiting: deque[bytes] = deque()
         self._waiting_octets = 0
@@ -103,6 +105,7 @@ class Journal:
         for name in names:
             if name.startswith(PREFIX) and name.endswith(DRAFT):
                 self._remove(self._folder / name)
+        self._old.extend(map(self._path, numbers[:-1]))
         if not numbers:
             self._unsound = True
             self.work(0.0, to_the_end=True)
@@ -122,7 +125,7 @@ class Journal:
         self._file, self._end, self.position = file, recovered.end, recovered.position
         self._steady = recovered.steady
         self._behind_state = recovered.end + recovered.groups * FRAME_COST
-        self._compact_at = max(LEAST, 2 * recovered.records * OCTETS)
+        self._compact_at = max(LEAST, recovered.records * OCTETS)
         try:
             if recovered.torn:  # or a group that is dropped now could come back behind the next
                 self._disk.truncate(file, self._end)
@@ -269,6 +272,8 @@ class Journal:
             self._retry()
         elif self._unsound and self._draft is None and not self._receiving:
             self._compact()
+        if self._draft is None and self._old:
+            self._shorten()
         while self._draft is not None and not self._receiving:
             self._advance()
             if not to_the_end:
@@ -334,7 +339,7 @@ class Journal:
             self._disk.close(self._file)
         self._file, self._end, self._number = draft.file, draft.end, self._number + 1
         self._behind_state = draft.end - draft.state_records * OCTETS
-        self._compact_at = max(LEAST, 2 * draft.state_records * OCTETS)
+        self._compact_at = max(LEAST, draft.state_records * OCTETS)
         self._waiting.clear()
         self._waiting_octets = 0
         try:
@@ -346,8 +351,7 @@ class Journal:
         self._unsound = False
         self.trouble, self._retry_after = None, RETRY
         self.durable = self.position.sequence
-        for number in _numbers(names)[:-1]:
-            self._remove(self._path(number))
+        self._old.extend(map(self._path, _numbers(names)[:-1]))
         return True
 
     def _abandon(self) -> None:
@@ -378,6 +382,23 @@ class Journal:
             if error.errno != errno.ENOENT:
                 self._postpone(error)
 
+    def _shorten(self) -> None:
+        """Take a piece off an old file; the last piece with its name."""
+        path = self._old[0]
+        try:
+            file = self._disk.open(path)
+            try:
+                left = self._disk.size(file) - SHORTENED
+                if left > 0:
+                    self._disk.truncate(file, left)
+            finally:
+                self._disk.close(file)
+            if left <= 0:
+                self._disk.remove(path)
+                self._old.popleft()
+        except OSError:  # it is in nobody's way, and goes at the next start
+            self._old.popleft()
+
     def _path(self, number: int) -> Path:
         return self._folder / f"{PREFIX}{number:08}"
 
@@ -385,7 +406,7 @@ class Journal:
         """When `work` has something to do: 0 is at once."""
         if self._receiving:
             return None
-        if self._draft is not None:
+        if self._draft is not None or self._old:
             return 0.0
         return self._retry_at if self.trouble is not None or self._unsound else None
 
@@ -402,6 +423,8 @@ class Journal:
                 mark = encode(FrameKind.KEPT, self.position, steady=steady, durable=self.durable)
                 self._write_mark(mark)
             self._disk.close(self._file)
+        while self._old:
+            self._shorten()
         if self._lock is not None:
             self._disk.close(self._lock)
         self._file = self._lock = None

@@ -88,6 +88,8 @@ class Platter(Disk):
 
     def open(self, path: Path) -> int:
         self._call()
+        if path.name not in self.files:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self._open(self.files[path.name])
 
     def _open(self, file: File) -> int:

@@ -7,6 +7,7 @@ group n: no less than the safe ones, no more than the last that was tried, and n
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import random
 import signal
@@ -120,6 +121,25 @@ def test_a_new_file_replaces_the_old_one() -> None:
     assert list(writer.disk.files) == ["journal.00000002"]
     assert sum(len(file.octets) for file in writer.disk.files.values()) < before / 10
     assert restart(writer.disk.after_death())[0] == after(200)
+
+
+def test_a_large_old_file_goes_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits while a file system frees the space of millions of bindings."""
+    monkeypatch.setattr(journal_module, "SHORTENED", 3000)
+    writer = Writer(Platter()).open()
+    for _ in range(60):
+        writer.write()
+    writer.journal.compact()
+    sizes = []
+    while writer.journal.next_deadline() == 0.0:
+        writer.work(0.0)
+        left = writer.disk.files.get("journal.00000001")
+        sizes.append(len(left.octets) if left else 0)
+        check_restart(writer, writer.disk.after_death(), 60)
+    steps = [before - after for before, after in itertools.pairwise(sizes)]
+    assert sizes[-1] == 0
+    assert max(steps) == 3000
+    assert steps.count(3000) == sizes[0] // 3000
 
 
 def test_changes_that_outgrow_the_state_begin_a_new_file(monkeypatch: pytest.MonkeyPatch) -> None:
