@@ -136,6 +136,14 @@ CHECKS = (
         service.bindings,
     ),
     Check(
+        "table",
+        "The active controller knows as many bindings of each Linux member as the member itself.",
+        "A registration whose binding it does not know goes to another Home Agent.",
+        "the active controller",
+        True,
+        service.table,
+    ),
+    Check(
         "discovery",
         "Each IOS router sees the others of its LANs by CDP, on the ports of the inventory.",
         "Cabling that differs from the inventory is found before a failover needs it.",

@@ -15,6 +15,7 @@ from typing import Any
 
 from .observation import (
     Address,
+    AgentStatus,
     ArpRules,
     Forwarding,
     OspfNeighbour,
@@ -50,13 +51,16 @@ ways() {{ ip -j -force -batch - 2>/dev/null <<QUESTIONS || true
 ospf() {{ vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'; }}
 processes() {{ ps -C {",".join(_PROCESS.values())} -o comm=,etimes= || true; }}
 units() {{ systemctl is-active {" ".join(UNITS)}; echo --; processes; }}
+# A daemon that was not started is told apart from one that does not answer.
+agent() {{ systemctl is-active --quiet hacc-agent || {{ echo hacc-agent is not running; return 1; }}
+hacc-agent status --json; }}
 section addresses ip -j -4 addr
 section arp arp
 section forwards cat /proc/sys/net/ipv4/ip_forward
 section ways ways
 section ospf ospf
 section units units
-section agent systemctl is-enabled hacc-agent
+section agent agent
 """
 
 
@@ -179,12 +183,26 @@ def _units(text: str) -> tuple[Unit, ...]:
     )
 
 
+def _agent(text: str) -> AgentStatus:
+    told = json.loads(text)
+    return AgentStatus(
+        name=str(told["name"]),
+        role=str(told["role"]),
+        cluster=str(told["cluster"]),
+        bindings=int(told["bindings"]),
+        pending=int(told["pending"]),
+        members=tuple((str(each["name"]), int(each["bindings"])) for each in told["members"]),
+        trouble=str(told["log"]["trouble"] or ""),
+    )
+
+
 _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "addresses": (Part.ADDRESSES, lambda text: {"addresses": _addresses(text)}),
     "arp": (Part.KERNEL, lambda text: {"arp": _arp(text)}),
     "forwards": (Part.KERNEL, lambda text: {"forwards": int(text) != 0}),
     "ways": (Part.ROUTES, lambda text: {"forwarding": _ways(text)}),
     "ospf": (Part.OSPF, _ospf),
+    "agent": (Part.HOME_AGENT, lambda text: {"agent": _agent(text)}),
     "units": (Part.UNITS, lambda text: {"units": _units(text)}),
 }
 
@@ -204,9 +222,4 @@ def parts(output: str) -> tuple[dict[str, Any], list[Unread]]:
             fields |= read(text)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             unread.append(Unread(part, f"{error}, in {last[:80]!r}"))
-    if sections.get("agent", ("", 1))[1]:
-        absent = "hacc-agent is not enabled there"
-        unread += [Unread(part, absent, True) for part in (Part.HOME_AGENT, Part.BINDINGS)]
-    else:
-        unread.append(Unread(Part.BINDINGS, "hacc-agent was not asked for them", True))
     return fields, unread

@@ -155,6 +155,19 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """What `hacc-agent status` says: who it believes to be, and what it holds."""
+
+    name: str
+    role: str
+    cluster: str
+    bindings: int
+    pending: int  # registrations that were passed on and not answered yet
+    members: tuple[tuple[str, int], ...]  # on a controller: each member's bindings
+    trouble: str  # with its journal; empty: none
+
+
+@dataclass(frozen=True, slots=True)
 class SnmpAnswer:
     system_name: str  # SNMPv2-MIB sysName.0
     uptime_s: float  # sysUpTime.0 / 100
@@ -176,6 +189,7 @@ class Observation:
     ospf_neighbours: tuple[OspfNeighbour, ...] = ()
     ospf_routes: tuple[OspfRoute, ...] = ()
     home_agent: HomeAgentGlobals | None = None
+    agent: AgentStatus | None = None
     bindings: tuple[Binding, ...] = ()
     mobile_routes: tuple[MobileRoute, ...] = ()
     neighbours: tuple[CdpNeighbour, ...] = ()

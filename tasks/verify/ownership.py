@@ -208,7 +208,7 @@ def forwards(view: View) -> Iterator[Result]:
 
 def services(view: View) -> Iterator[Result]:
     for device, seen in view.devices(Platform.LINUX):
-        wanted = ["frr", "snmpd"]
+        wanted = ["frr", "snmpd", "hacc-agent"]
         if any(group.protocol is RedundancyProtocol.VRRP for group in device.groups):
             wanted.append("keepalived")
         for name in wanted:

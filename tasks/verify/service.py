@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..model import DeviceModel, HomeAgentService
 from ..platforms.ios_names import canonical
 from ..rendered import Platform
-from .observation import HomeAgentGlobals, Part
+from .observation import AgentStatus, HomeAgentGlobals, Part
 from .verdict import Claim, Result
 from .view import View, listed
 
@@ -20,13 +20,7 @@ def home_agent(view: View) -> Iterator[Result]:
         if gap := view.gap(claim, Part.HOME_AGENT):
             yield gap
         elif device.platform is Platform.LINUX:
-            unit = seen.unit("hacc-agent")
-            if unit and unit.state == "active":
-                yield claim.passed("hacc-agent is active")
-            else:
-                state = unit.state if unit else "unknown"
-                hint = f"on {device.host}: systemctl status hacc-agent"
-                yield claim.failed(f"hacc-agent is {state}", hint)
+            yield _agent(claim, device, seen.agent)
         elif seen.home_agent is None or not seen.home_agent.enabled:
             hint = "`router mobile` and `ip mobile home-agent` start it"
             yield claim.failed("not enabled", hint)
@@ -35,6 +29,45 @@ def home_agent(view: View) -> Iterator[Result]:
         else:
             served = listed(seen.home_agent.networks) or "physical networks"
             yield claim.passed(f"serves {served}")
+
+
+def _agent(claim: Claim, device: DeviceModel, told: AgentStatus | None) -> Result:
+    if told is None:
+        return claim.failed("was not asked")
+    if (told.name, told.role, told.cluster) != (device.host, device.role, device.cluster):
+        hint = f"on {device.host}: systemctl restart hacc-agent"
+        return claim.failed(f"runs as {told.name}, {told.role} of {told.cluster}", hint)
+    if told.trouble:
+        return claim.failed(f"its journal: {told.trouble}", f"on {device.host}: df /var/lib/hacc")
+    return claim.passed(f"runs as {told.role} of {told.cluster}")
+
+
+def table(view: View) -> Iterator[Result]:
+    """The active controller knows as many bindings of each member as the member itself."""
+    for device, seen in view.devices(Platform.LINUX):
+        # The virtual Home Agent address is on the active one alone, and no member is a controller.
+        if device.service is not None or not seen.holds(device.home_agent_address):
+            continue
+        claim = Claim("table", device.host, "its bindings", "its members'", device.place)
+        if gap := view.gap(claim, Part.HOME_AGENT):
+            yield gap
+        elif seen.agent is not None:
+            yield _compared(view, claim, seen.agent)
+
+
+def _compared(view: View, claim: Claim, told: AgentStatus) -> Result:
+    known = dict(told.members)
+    wrong = []
+    for device, seen in view.devices(Platform.LINUX):
+        if device.service is None or seen.agent is None:
+            continue
+        own, theirs = seen.agent.bindings, known.get(device.service.member, 0)
+        # Routers are not asked at one moment: what is under way, and a hundredth, may differ.
+        if abs(own - theirs) > told.pending + max(own, theirs) // 100:
+            wrong.append(f"{theirs} of {device.host}, which has {own}")
+    if wrong:
+        return claim.failed(listed(wrong), f"on {claim.host}: hacc-agent resync")
+    return claim.passed(f"{told.bindings}, as on the members")
 
 
 def _misconfigured(device: DeviceModel, service: HomeAgentService, told: HomeAgentGlobals) -> str:
@@ -60,8 +93,9 @@ def bindings(view: View) -> Iterator[Result]:
         claim = Claim(
             "bindings", device.host, "mobility bindings", f"at most {most}", device.service.place
         )
-        count = len(seen.bindings)
-        if gap := view.gap(claim, Part.BINDINGS):
+        linux = device.platform is Platform.LINUX
+        count = seen.agent.bindings if seen.agent else len(seen.bindings)
+        if gap := view.gap(claim, Part.HOME_AGENT if linux else Part.BINDINGS):
             yield gap
         elif count <= most:
             yield claim.passed(f"{count} of {most}")

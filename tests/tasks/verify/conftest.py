@@ -11,13 +11,14 @@ import pytest
 
 from tasks.compile import compile_site
 from tasks.intent import load_site
-from tasks.model import ClusterModel, DeviceModel
+from tasks.model import ClusterModel, DeviceModel, Role
 from tasks.rendered import Platform
 from tasks.verify import Observation
 from tasks.verify.expected import announcements, probes
 from tasks.verify.linux import UNITS
 from tasks.verify.observation import (
     Address,
+    AgentStatus,
     ArpRules,
     CdpNeighbour,
     Forwarding,
@@ -25,10 +26,8 @@ from tasks.verify.observation import (
     HomeAgentGlobals,
     OspfNeighbour,
     OspfRoute,
-    Part,
     SnmpAnswer,
     Unit,
-    Unread,
 )
 
 VHA = IPv4Address("198.19.0.1")
@@ -46,6 +45,25 @@ def cluster(site: Path) -> ClusterModel:
     """The cluster, by the real compiler."""
     (cluster,) = compile_site(load_site(site))
     return cluster
+
+
+def _agent(device: DeviceModel, cluster: ClusterModel) -> AgentStatus:
+    """700 bindings on each member, and a backup that has none."""
+    held = {
+        other.service.member: 700 if other.role is Role.HOME_AGENT else 0
+        for other in cluster.devices
+        if other.service
+    }
+    own = device.service
+    return AgentStatus(
+        name=device.host,
+        role=device.role,
+        cluster=device.cluster,
+        bindings=held[own.member] if own else sum(held.values()),
+        pending=3,
+        members=() if own else tuple(held.items()),
+        trouble="",
+    )
 
 
 def _linux(device: DeviceModel, cluster: ClusterModel) -> Observation:
@@ -73,10 +91,6 @@ def _linux(device: DeviceModel, cluster: ClusterModel) -> Observation:
     return Observation(
         device.host,
         Platform.LINUX,
-        unread=(
-            Unread(Part.HOME_AGENT, "hacc-agent is not enabled there", True),
-            Unread(Part.BINDINGS, "hacc-agent is not enabled there", True),
-        ),
         addresses=tuple(addresses),
         arp=(ArpRules("lan", 1, 2), ArpRules("lo", 1, 2)),
         forwards=True,
@@ -86,7 +100,8 @@ def _linux(device: DeviceModel, cluster: ClusterModel) -> Observation:
             for other in others
         ),
         ospf_routes=tuple(routes),
-        units=tuple(Unit(name, "active", 1000) for name in UNITS if name != "hacc-agent"),
+        agent=_agent(device, cluster),
+        units=tuple(Unit(name, "active", 1000) for name in UNITS),
         snmp=SnmpAnswer(device.host, 1000.0),
     )
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.verify import linux
 from tasks.verify.observation import (
     Address,
+    AgentStatus,
     ArpRules,
     Forwarding,
     OspfNeighbour,
@@ -71,9 +72,10 @@ snmpd                  7
 
 ==end 0
 ==hacc agent
-disabled
+{"name":"ha1","role":"home-agent","cluster":"west","version":"0.1.0","bindings":700,\
+"capacity":500000,"pending":0,"members":[],"log":{"leads":true,"trouble":""},"counters":{}}
 
-==end 1
+==end 0
 """
 
 
@@ -105,6 +107,7 @@ def test_everything_that_the_script_prints() -> None:
                 (IPv4Address("198.18.1.11"), IPv4Address("198.18.1.12")),
             ),
         ),
+        "agent": AgentStatus("ha1", "home-agent", "west", 700, 0, (), ""),
         "units": (
             Unit("frr", "active", 4711),
             Unit("keepalived", "failed", None),
@@ -112,8 +115,13 @@ def test_everything_that_the_script_prints() -> None:
             Unit("hacc-agent", "inactive", None),
         ),
     }
-    assert {gap.part for gap in unread} == {Part.HOME_AGENT, Part.BINDINGS}
-    assert all(gap.expected for gap in unread)
+    assert unread == []
+
+
+def test_a_controller_tells_its_table_by_members() -> None:
+    told = OUTPUT.replace('"members":[]', '"members":[{"name":"ha1","kind":"linux","bindings":7}]')
+    fields, _ = linux.parts(told)
+    assert fields["agent"].members == (("ha1", 7),)
 
 
 def test_a_terminal_in_between_changes_nothing() -> None:
@@ -132,9 +140,24 @@ def test_a_terminal_in_between_changes_nothing() -> None:
         ),
         ("active\ninactive\n--\n", "--\n", Part.UNITS, "zip()"),
         ("zebra               4711\n", "zebra\n", Part.UNITS, "unpack"),
+        (
+            "==hacc agent\n",
+            "==hacc agent\nhacc-agent is not running\n==end 1\n==hacc junk\n",
+            Part.HOME_AGENT,
+            "hacc-agent is not running",
+        ),
+        ('"log":{"leads":true,"trouble":""},', "", Part.HOME_AGENT, "'log'"),
         ("conf/lan.7/arp_ignore:2", "conf/lan.7/arp_ignore:", Part.KERNEL, "invalid literal"),
     ],
-    ids=["link-without-flags", "frr-down", "systemctl-cut-short", "ps-cut-short", "sysctl-empty"],
+    ids=[
+        "link-without-flags",
+        "frr-down",
+        "systemctl-cut-short",
+        "ps-cut-short",
+        "no-agent",
+        "agent-of-another-version",
+        "sysctl-empty",
+    ],
 )
 def test_what_cannot_be_read_is_a_gap_and_not_nothing(
     before: str, after: str, part: Part, reason: str
@@ -157,11 +180,14 @@ def test_an_output_that_was_cut_off_is_missed(at: int) -> None:
         "forwarding": Part.ROUTES,
         "ospf_routes": Part.OSPF,
         "units": Part.UNITS,
+        "agent": Part.HOME_AGENT,
     }
     assert all((field in fields) != (part in parts) for field, part in read.items())
 
 
-@given(st.text(), st.sampled_from(["addresses", "arp", "forwards", "ways", "ospf", "units"]))
+@given(
+    st.text(), st.sampled_from(["addresses", "arp", "forwards", "ways", "ospf", "units", "agent"])
+)
 def test_any_text_is_read_or_refused(text: str, section: str) -> None:
     linux.parts(f"==hacc {section}\n{text}\n==end 0\n")
 
