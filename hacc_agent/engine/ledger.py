@@ -19,7 +19,7 @@ from .memory import key_stream
 from .record import OCTETS, RECORD, Kind, Records
 
 SLOTS: Final = 65_536  # a record has 16 bits for its slot
-_NOTES: Final = 1024 * OCTETS  # then they are added up: about 50 microseconds of work
+_NOTES: Final = 4096 * OCTETS  # then they are added up: some 100 microseconds of work
 _KEYS: Final = np.array([key | 1 for key in key_stream(OCTETS, OCTETS // 8)], np.uint64)
 
 

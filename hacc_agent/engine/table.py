@@ -22,6 +22,7 @@ its NAI. Others are taken one by one, through the same rules.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,6 +45,13 @@ BLOCK: Final = 16_384  # rows in one step of what goes over the whole table
 
 _NEVER: Final = 0xFFFFFFFF
 _NOTHING: Final = bytes(OCTETS)
+_NUMBER: Final = Struct("<Q")
+_NAI_AT: Final = 32
+_ADDRESSES: Final = Struct("<II")  # home address and care-of address
+_ADDRESSES_AT: Final = 4
+assert RECORD.fields is not None
+assert RECORD.fields["nai"][1] == _NAI_AT
+assert RECORD.fields["home_address"][1] == _ADDRESSES_AT
 
 
 class Crowded(Refused):
@@ -82,15 +90,21 @@ class Table:
         self._multiplier, self._addend = key_stream(seed + 1, 2)
         # Rows of one address, and of one name, are rings: both links 0 for a row that is alone.
         self._next_by_address: Final = zeros(capacity + 1, "<u4")
-        self._previous_by_address: Final = zeros(capacity + 1, "<u4")
         self._next_by_name: Final = zeros(capacity + 1, "<u4")
-        self._previous_by_name: Final = zeros(capacity + 1, "<u4")
+        self._previous_address_of: Final = zeros(capacity + 1, "<u4").data
+        self._previous_name_of: Final = zeros(capacity + 1, "<u4").data
         self._first_by_name: Final = zeros(self.names.capacity + 1, "<u4")
         self._cell: Final = zeros(capacity + 1, "<u4")  # of the row's name
         self._free: Final = zeros(capacity, "<u4")
         self._freed = 0  # rows on that stack
         self._touched = 0  # rows that were ever used
         self._ledger: Final = Ledger()
+        # One number of a column is read quicker through its memory.
+        self._next_address_of: Final = self._next_by_address.data
+        self._next_name_of: Final = self._next_by_name.data
+        self._first_of: Final = self._first_by_name.data
+        self._cell_of: Final = self._cell.data
+        self._left_of: Final = self._left.data
 
     def beside(self, capacity: int) -> Table:
         """A table of the same log: it shares the names, so that one NAME record serves both."""
@@ -129,15 +143,16 @@ class Table:
         From `find` on it comes past all rows of a home address; those of an NAI that have no
         address yet are rows of their own. It only ever goes on, so that a walk ends.
         """
-        home, cell = int(self._home[row]), int(self._cell[row])
+        home, cell = self._home_of(row), self._cell_of[row]
         if not home:
-            after = int(self._next_by_name[row])
-            return 0 if after == self._first_by_name[cell] or self._home[after] else after
-        head, after = self._head(home), int(self._next_by_address[row])
-        while after and after != head:
-            if not cell or self._cell[after] in (0, cell):
+            after = self._next_name_of[row]
+            return 0 if after == self._first_of[cell] or self._home_of(after) else after
+        after = self._next_address_of[row]
+        head = self._head(home) if after else 0
+        while after != head:
+            if not cell or self._cell_of[after] in (0, cell):
                 return after
-            after = int(self._next_by_address[after])
+            after = self._next_address_of[after]
         return 0
 
     def get(self, row: int) -> Row:
@@ -160,7 +175,6 @@ class Table:
         """
         if nai is not None:
             cell = self.names.intern(nai)
-            values = values._replace(nai=self.names.number(cell))
         elif values.nai:
             cell = self.names.numbered(values.nai)
             if not cell:
@@ -171,18 +185,20 @@ class Table:
         if not home and not cell:
             raise ValueError("a row belongs to a home address, to an NAI or to both")
         row = self._same(home, cell, values.care_of_address, bool(cell))
-        known = bool(row)
-        if not known:
+        at = row * OCTETS
+        before = self._octets[at : at + OCTETS].tobytes() if row else b""
+        if not row:
             self._refuse_crowds(home, cell)
             row = self._take()
             self._link(row, home, cell)
-        elif (home, cell) != (self._home[row], self._cell[row]):
+        elif self._cell_of[row] != cell or self._home_of(row) != home:
             self._unlink(row)
             self._link(row, home, cell)
         at = row * OCTETS
-        before = bytes(self._octets[at : at + OCTETS]) if known else b""
         STRUCT.pack_into(self._octets, at, *values)
-        self._left[row] = _NEVER - values.expires
+        if nai is not None:
+            _NUMBER.pack_into(self._octets, at + _NAI_AT, self.names.number(cell))
+        self._left_of[row] = _NEVER - values.expires
         self._ledger.note(before, self._octets[at : at + OCTETS])
         return row
 
@@ -192,7 +208,7 @@ class Table:
         at = row * OCTETS
         self._ledger.note(self._octets[at : at + OCTETS], b"")
         self._octets[at : at + OCTETS] = _NOTHING
-        self._left[row] = 0
+        self._left_of[row] = 0
         self._free[self._freed] = row
         self._freed += 1
 
@@ -235,26 +251,23 @@ class Table:
         0 stands for a row that was refused. `found` is what `look_up` says of them, if it was
         asked since the last change.
         """
-        cell, by_address, by_name = found = found or self.look_up(records)
-        if (cell == 0)[records["nai"] != 0].any():
-            raise UnknownName("no octets are known of the NAI that a record refers to")
-        home = records["home_address"]
-        rows = np.where(home != 0, by_address, by_name)
-        same = self.ordinary(records, found) & (rows != 0)
-        same &= self._care_of[rows] == records["care_of_address"]
-        new = (by_address | by_name) == 0
+        found = found or self.look_up(records)
+        home, cell = records["home_address"], found.cell
+        rows: NDArray[Any] = np.maximum(found.by_address, found.by_name)
+        plain = self.ordinary(records, found)
+        same = plain & (rows != 0) & (self._care_of[rows] == records["care_of_address"])
+        if same.all():
+            self._ledger.note(self._lines[rows].view(np.uint8).data, b"")
+            self._write(rows, records)
+            return rows
+        new = plain & (rows == 0) & ((home | cell) != 0)
         new &= _alone(home, new) & _alone(cell, new)
-        new &= (home != 0) | (cell != 0)
-        added = np.flatnonzero(new)
-        if len(added) > self.room:
-            new[added[self.room :]] = False
-            added = added[: self.room]
-        self._ledger.note(self._lines.take(rows[same]).view(np.uint8).data, b"")
-        if len(added):
-            rows[added] = self._add(home[added], cell[added])
+        new[new.nonzero()[0][self.room :]] = False
+        self._ledger.note(self._lines[rows[same]].view(np.uint8).data, b"")
+        rows[new] = self._add(home[new], cell[new])
         written = same | new
         self._write(rows[written], records[written])
-        for n in np.flatnonzero(~written).tolist():
+        for n in (~written).nonzero()[0].tolist():
             try:
                 rows[n] = self.put(Row._make(records[n].item()))
             except Refused:
@@ -268,7 +281,7 @@ class Table:
         plain = self.ordinary(records, found)
         ended = plain & ((care_of == 0) | (self._care_of[row] == care_of))
         self.remove_rows(row[ended])
-        for n in np.flatnonzero(~plain).tolist():
+        for n in (~plain).nonzero()[0].tolist():
             self.end(Row._make(records[n].item()))
 
     def ordinary(self, records: Records, found: Found) -> NDArray[Any]:
@@ -376,8 +389,8 @@ class Table:
         """Octets of address space, without the names; those that were ever touched are memory."""
         columns = (
             *(self._rows, self._left, self._cell, self._free, self._first_by_name),
-            *(self._next_by_address, self._previous_by_address),
-            *(self._next_by_name, self._previous_by_name),
+            *(self._next_by_address, self._previous_address_of),
+            *(self._next_by_name, self._previous_name_of),
         )
         return sum(int(column.nbytes) for column in columns) + self._by_address.allocated
 
@@ -386,23 +399,24 @@ class Table:
     def _of(self, home: int, cell: int, named: bool) -> Iterator[int]:
         """All rows of a mobile node; `cell` is 0 for an NAI that nobody has, too."""
         if home:
-            for row in self._ring(self._head(home), self._next_by_address):
-                if not named or self._cell[row] in (0, cell):
+            for row in self._ring(self._head(home), self._next_address_of):
+                if not named or self._cell_of[row] in (0, cell):
                     yield row
         if cell:
-            for row in self._ring(int(self._first_by_name[cell]), self._next_by_name):
+            for row in self._ring(self._first_of[cell], self._next_name_of):
                 # Rows without an address are the first of their ring.
-                if self._home[row] and home:
+                if home and self._home_of(row):
                     return
                 yield row
 
     def _same(self, home: int, cell: int, care_of: int, named: bool) -> int:
         """The row of a mobile node and care-of address; the very identity before a lesser one."""
-        lesser = 0
+        identity, lesser = (home, care_of), 0
         for row in self._of(home, cell, named):
-            if self._care_of[row] == care_of:
-                if self._home[row] == home and self._cell[row] == cell:
-                    return row
+            addresses = _ADDRESSES.unpack_from(self._octets, row * OCTETS + _ADDRESSES_AT)
+            if addresses == identity and self._cell_of[row] == cell:
+                return row
+            if addresses[1] == care_of:
                 lesser = lesser or row
         return lesser
 
@@ -418,20 +432,24 @@ class Table:
         for row in ended:
             self.remove(row)
 
+    def _home_of(self, row: int) -> int:
+        home: int = _ADDRESSES.unpack_from(self._octets, row * OCTETS + _ADDRESSES_AT)[0]
+        return home
+
     def _head(self, home: int) -> int:
         return self._by_address.find(self._spread(home), home)
 
-    def _ring(self, first: int, following: NDArray[Any]) -> Iterator[int]:
+    def _ring(self, first: int, following: memoryview[int]) -> Iterator[int]:
         row = first
         while row:
             yield row
-            row = int(following[row])
+            row = following[row]
             if row == first:
                 return
 
     def _refuse_crowds(self, home: int, cell: int) -> None:
         if home:
-            company: Iterator[int] = self._ring(self._head(home), self._next_by_address)
+            company: Iterator[int] = self._ring(self._head(home), self._next_address_of)
         else:
             company = self._of(0, cell, named=True)
         for number, _ in enumerate(company, 1):
@@ -463,56 +481,58 @@ class Table:
         if home:
             head = self._head(home)
             if head:
-                self._join(row, head, self._next_by_address, self._previous_by_address)
+                _join(row, head, self._next_address_of, self._previous_address_of)
             else:
                 self._by_address.add(self._spread(home), home, row)
         if cell:
             self.names.hold(cell)
-            self._cell[row] = cell
-            head = int(self._first_by_name[cell])
+            self._cell_of[row] = cell
+            head = self._first_of[cell]
             if head:
-                self._join(row, head, self._next_by_name, self._previous_by_name)
+                _join(row, head, self._next_name_of, self._previous_name_of)
             if not head or not home:
-                self._first_by_name[cell] = row
+                self._first_of[cell] = row
 
     def _unlink(self, row: int) -> None:
-        home, cell = int(self._home[row]), int(self._cell[row])
+        home, cell = self._home_of(row), self._cell_of[row]
         if home:
-            heir = self._leave(row, self._next_by_address, self._previous_by_address)
+            heir = _leave(row, self._next_address_of, self._previous_address_of)
             if not heir:
                 self._by_address.remove(self._spread(home), home, row)
             elif self._head(home) == row:
                 self._by_address.change(self._spread(home), home, row, heir)
         if cell:
-            heir = self._leave(row, self._next_by_name, self._previous_by_name)
-            if self._first_by_name[cell] == row:
-                self._first_by_name[cell] = heir
-            self._cell[row] = 0
+            heir = _leave(row, self._next_name_of, self._previous_name_of)
+            if self._first_of[cell] == row:
+                self._first_of[cell] = heir
+            self._cell_of[row] = 0
             self.names.release(cell)
 
-    def _join(self, row: int, head: int, following: NDArray[Any], previous: NDArray[Any]) -> None:
-        """Into a ring, before its head: as its last one, or, if it becomes the head, its first."""
-        last = int(previous[head]) or head
-        following[last] = previous[head] = row
-        following[row], previous[row] = head, last
 
-    def _leave(self, row: int, following: NDArray[Any], previous: NDArray[Any]) -> int:
-        """Out of a ring; who comes after it, 0 if it was alone."""
-        heir, last = int(following[row]), int(previous[row])
-        if heir == last:  # two rows, of which one is left: or none at all
-            following[heir] = previous[heir] = 0
-        else:
-            following[last], previous[heir] = heir, last
-        following[row] = previous[row] = 0
-        return heir
+def _join(row: int, head: int, following: memoryview[int], previous: memoryview[int]) -> None:
+    """Into a ring, before its head: as its last one, or, if it becomes the head, its first."""
+    last = previous[head] or head
+    following[last] = previous[head] = row
+    following[row], previous[row] = head, last
+
+
+def _leave(row: int, following: memoryview[int], previous: memoryview[int]) -> int:
+    """Out of a ring; who comes after it, 0 if it was alone."""
+    heir, last = following[row], previous[row]
+    if heir == last:  # of two rows one is left, or there was only this one
+        following[heir] = previous[heir] = 0
+    else:
+        following[last], previous[heir] = heir, last
+    following[row] = previous[row] = 0
+    return heir
 
 
 def _alone(keys: NDArray[Any], among: NDArray[Any]) -> NDArray[Any]:
     """Which keys but 0 no other one is equal to, of those that count; 0 is alone always."""
-    counted = np.flatnonzero(among & (keys != 0))
+    counted = (among & (keys != 0)).nonzero()[0]
     order = counted[np.argsort(keys[counted])]
     ordered = keys.take(order)
     alone = np.ones(len(keys), np.bool_)
-    if len(twice := np.flatnonzero(ordered[1:] == ordered[:-1])):
+    if len(twice := (ordered[1:] == ordered[:-1]).nonzero()[0]):
         alone[order[twice]] = alone[order[twice + 1]] = False
     return alone
