@@ -18,6 +18,8 @@ a Home Agent does: to who proved to be entitled to an answer, with the cluster's
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...config import AgentConfig
 from ..batch import Batch, Outcome
 from ..effects import Effect, Endpoint, Moment
@@ -104,3 +106,14 @@ class Cluster:
         """What a journal or an active controller says: changes the tables, has no effects."""
         self._state.ledger.apply(records)
         self._timers.wait(now.steady)
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Records that make the same state elsewhere, in blocks, each as it is when it is taken.
+
+        What changed since the first block, applied after the last one, makes it right.
+        """
+        return self._state.ledger.snapshot()
+
+    def digest(self) -> int:
+        """The same for the same slots, bindings and requests, in whatever order they came."""
+        return self._state.ledger.digest()

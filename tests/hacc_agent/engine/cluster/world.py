@@ -224,6 +224,10 @@ class World:
         assert contents(table) == contents(self.table)
         assert contents(pending) == contents(self.pending)
         assert slots.member_of.tolist() == self.slots.member_of.tolist()
+        assert replica.digest() == self.cluster.digest()
+        _, _, _, copy = self.controller()
+        copy.apply(b"".join(self.cluster.snapshot()), self.now)
+        assert copy.digest() == self.cluster.digest()
         return effects
 
     # what tests look at
