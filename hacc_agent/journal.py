@@ -44,7 +44,7 @@ WAITING: Final = 64 << 20  # octets that wait for a disk, before only a new file
 CAUGHT_UP: Final = 1 << 20  # octets of them written at a time, so that nobody waits for long
 LEAST: Final = 32 << 20  # octets of changes that are no reason for a new file, however small it is
 SHORTENED: Final = 16 << 20  # octets that a file loses at a time: a large one goes in milliseconds
-FRAME_COST: Final = 640  # octets of records that could be replayed in the time a frame costs
+FRAME_COST: Final = 256  # octets of records that could be replayed in the time a frame costs
 
 
 class Journal:

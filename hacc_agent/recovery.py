@@ -86,6 +86,12 @@ class _Reader:
 
     def take(self, frame: Frame) -> None:
         match frame.kind:
+            case FrameKind.CHANGES if self._begun:
+                if frame.sequence != self.position.sequence + 1:
+                    raise self.damaged(f"group {frame.sequence} stands here")
+                self.position = frame.position
+                self.groups += 1
+                self._hold(frame)
             case FrameKind.BEGIN if not self._begun:
                 self._begun = True
                 if bytes(frame.payload) != self._cluster.encode():
@@ -98,12 +104,6 @@ class _Reader:
                 self.position = frame.position
             case FrameKind.STATE if self._begun and not self._complete:
                 self._state_records += len(frame.payload) // OCTETS
-                self._hold(frame)
-            case FrameKind.CHANGES if self._begun:
-                if frame.position.sequence != self.position.sequence + 1:
-                    raise self.damaged(f"group {frame.position.sequence} stands here")
-                self.position = frame.position
-                self.groups += 1
                 self._hold(frame)
             case FrameKind.COMPLETE if self._begun and not self._complete:
                 if count_of(frame) != self._state_records:
@@ -153,10 +153,10 @@ def read(disk: Disk, file: int, path: Path, cluster: str, apply: Apply) -> Recov
     reader = _Reader(path, cluster, apply)
     what = ""
     while reader.at < size and not what:
-        block = _read(disk, file, path, BLOCK, reader.at)
+        block = memoryview(_read(disk, file, path, BLOCK, reader.at))
         begin = reader.at
         try:
-            while (frame := decode(memoryview(block), reader.at - begin)) is not None:
+            while (frame := decode(block, reader.at - begin)) is not None:
                 reader.take(frame)
                 if reader.at - begin == len(block):
                     break

@@ -168,7 +168,7 @@ class Feed:
         self._log = log
         self._ready.append(encode(FrameKind.WELCOME, START))
         if self._want is Want.FOLLOW and log.has_all_behind(frame.position):
-            self._sequence = frame.position.sequence
+            self._sequence = frame.sequence
             self.kept = frame.position
         else:
             self._begin(log)
@@ -349,10 +349,8 @@ class Follow:
                 self._state_records += len(frame.payload) // OCTETS
                 self._copy.take(frame)
             case FrameKind.CHANGES:
-                if frame.position.sequence != self._place.sequence + 1:
-                    raise LinkBroken(
-                        f"group {frame.position.sequence} follows {self._place.sequence}"
-                    )
+                if frame.sequence != self._place.sequence + 1:
+                    raise LinkBroken(f"group {frame.sequence} follows {self._place.sequence}")
                 self._place = frame.position
                 self._copy.take(frame)
                 if self._state_records is None:

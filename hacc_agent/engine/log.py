@@ -1,12 +1,12 @@
 """Frames: the one form in which changes of the table are written to disk and sent to a standby.
 
-    magic  format  kind  -  length  history  sequence  durable  steady  crc | payload
+    magic  crc  format  kind  -  length  history  sequence  durable  steady | payload
 
 A group of records that were decided on together is one frame, and a frame is whole or it is not
-there: its checksum covers header and payload. Groups are numbered without a gap. Numbers alone do
-not tell who is ahead: a router that crashed may give a number again that its standby has already
-seen in another group. So each run of the program draws a `history`, and only a pair (history,
-sequence) names a group.
+there: its checksum covers all that stands behind it. Groups are numbered without a gap. Numbers
+alone do not tell who is ahead: a router that crashed may give a number again that its standby has
+already seen in another group. So each run of the program draws a `history`, and only a pair
+(history, sequence) names a group.
 
 A state is BEGIN, then STATE and CHANGES in any mixture, then COMPLETE; CHANGES go on behind it. The
 rows of a live table are taken block by block while it changes: what changed before a block was
@@ -30,9 +30,10 @@ from .record import OCTETS
 
 MAGIC: Final = b"HACC"
 FORMAT: Final = 1
-HEADER: Final = Struct("<4sBBHIQQQdI")
+HEADER: Final = Struct("<4sIBBHIQQQd")
 CHECKSUM: Final = Struct("<I")
-COVERED: Final = HEADER.size - CHECKSUM.size
+COVERED: Final = Struct("<BBHIQQQd")  # what of the header stands behind the checksum
+UNCOVERED: Final = HEADER.size - COVERED.size
 COUNT: Final = Struct("<Q")  # payload of COMPLETE: records in STATE frames; of DIGEST
 
 LONGEST: Final = 1 << 20
@@ -53,8 +54,8 @@ class FrameKind(enum.IntEnum):
     DIGEST = 9  # of the table right here
 
 
-OF_RECORDS: Final = (FrameKind.STATE, FrameKind.CHANGES)
-OF_A_NUMBER: Final = (FrameKind.COMPLETE, FrameKind.DIGEST)
+OF_RECORDS: Final = frozenset({FrameKind.STATE, FrameKind.CHANGES})
+OF_A_NUMBER: Final = frozenset({FrameKind.COMPLETE, FrameKind.DIGEST})
 
 
 class Position(NamedTuple):
@@ -71,11 +72,16 @@ class Frame(NamedTuple):
     """A frame that is whole. `payload` is a view: copy what has to outlive the buffer."""
 
     kind: int
-    position: Position
+    history: int
+    sequence: int
     durable: int  # all groups up to this one were on the writer's disk when this was written
     steady: float  # s, of the writer's steady clock
     payload: memoryview
     octets: int  # of the whole frame
+
+    @property
+    def position(self) -> Position:
+        return Position(self.history, self.sequence)
 
 
 class FrameError(ValueError):
@@ -105,10 +111,9 @@ def encode(
     """The octets of a frame."""
     if len(payload) > LONGEST:
         raise ValueError(f"{len(payload)} octets do not fit in a frame")
-    header = HEADER.pack(MAGIC, FORMAT, kind, 0, len(payload), *position, durable, steady, 0)
-    header = header[:COVERED]
-    checksum = CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(header)))
-    return b"".join((header, checksum, payload))
+    covered = COVERED.pack(FORMAT, kind, 0, len(payload), *position, durable, steady)
+    checksum = CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(covered)))
+    return b"".join((MAGIC, checksum, covered, payload))
 
 
 def decode(buffer: memoryview, at: int = 0) -> Frame | None:
@@ -121,7 +126,7 @@ def decode(buffer: memoryview, at: int = 0) -> Frame | None:
         if bytes(buffer[at : at + 4]) != MAGIC[:left]:
             raise Damaged("no frame begins here")
         return None
-    magic, version, kind, _, length, history, sequence, durable, steady, checksum = (
+    magic, checksum, version, kind, _, length, history, sequence, durable, steady = (
         HEADER.unpack_from(buffer, at)
     )
     if magic != MAGIC:
@@ -130,17 +135,18 @@ def decode(buffer: memoryview, at: int = 0) -> Frame | None:
         raise Newer(version)
     if length > LONGEST:
         raise Damaged(f"a frame of {length} octets, and {LONGEST} is the longest")
-    if kind in OF_RECORDS and length % OCTETS:
-        raise Damaged(f"{length} octets are no whole number of records")
-    if kind in OF_A_NUMBER and length != COUNT.size:
-        raise Damaged(f"{length} octets are no number")
-    end = at + HEADER.size + length
+    begin = at + HEADER.size
+    end = begin + length
     if end > len(buffer):
         return None
-    payload = buffer[at + HEADER.size : end]
-    if zlib.crc32(payload, zlib.crc32(buffer[at : at + COVERED])) != checksum:
+    if zlib.crc32(buffer[at + UNCOVERED : end]) != checksum:
         raise Damaged("the checksum does not hold")
-    return Frame(kind, Position(history, sequence), durable, steady, payload, HEADER.size + length)
+    if kind in OF_RECORDS:
+        if length % OCTETS:
+            raise Damaged(f"{length} octets are no whole number of records")
+    elif kind in OF_A_NUMBER and length != COUNT.size:
+        raise Damaged(f"{length} octets are no number")
+    return Frame(kind, history, sequence, durable, steady, buffer[begin:end], end - at)
 
 
 def count_of(frame: Frame) -> int:
@@ -151,7 +157,7 @@ def count_of(frame: Frame) -> int:
 
 def stamp_of(frame: bytes) -> tuple[Position, float]:
     """The position that an encoded frame carries, and the steady time when it was made."""
-    _, _, _, _, _, history, sequence, _, steady, _ = HEADER.unpack_from(frame)
+    _, _, _, _, _, _, history, sequence, _, steady = HEADER.unpack_from(frame)
     return Position(history, sequence), steady
 
 

@@ -374,7 +374,7 @@ def test_what_was_torn_does_not_come_back() -> None:
 def test_a_newer_journal_is_left_as_it_is(written: Platter) -> None:
     name = max(written.files)
     octets = written.files[name].octets
-    octets[4] = 9
+    octets[8] = 9
     before = bytes(octets)
     rows = Rows()
     with pytest.raises(JournalNewer, match=r"octet 0: .*newer version.*format 9.*up to format 1"):

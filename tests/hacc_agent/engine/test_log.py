@@ -48,7 +48,8 @@ def test_what_is_written_is_read(
     octets = encode(kind, position, payload, steady=steady, durable=durable)
     assert stamp_of(octets) == (position, steady)
     found = decode(memoryview(before + octets), len(before))
-    assert found == Frame(kind, position, durable, steady, memoryview(payload), len(octets))
+    assert found == Frame(kind, *position, durable, steady, memoryview(payload), len(octets))
+    assert found.position == position
 
 
 @given(payloads, st.data())
@@ -74,7 +75,7 @@ def test_damage_of_the_first_octets_is_seen_before_the_rest_is_there() -> None:
 
 def test_a_length_that_nobody_writes_is_damage_at_once() -> None:
     octets = bytearray(encode(FrameKind.CHANGES, Position(1, 2)))
-    octets[8:12] = (LONGEST + 1).to_bytes(4, "little")
+    octets[12:16] = (LONGEST + 1).to_bytes(4, "little")
     with pytest.raises(Damaged, match=f"{LONGEST} is the longest"):
         decode(memoryview(octets))
 
@@ -92,7 +93,7 @@ def test_a_payload_of_another_length_than_its_kind_has_is_damage(
 
 def test_a_newer_format_is_told_from_damage() -> None:
     octets = bytearray(encode(FrameKind.CHANGES, Position(1, 2)))
-    octets[4] = FORMAT + 1
+    octets[8] = FORMAT + 1
     with pytest.raises(Newer) as caught:
         decode(memoryview(octets))
     assert caught.value.version == FORMAT + 1
