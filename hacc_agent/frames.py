@@ -80,6 +80,7 @@ class Frames:
             raise
         self.rings: tuple[Ring, ...] = tuple(self._lans)
         self._waiting: list[list[Made]] = [[] for _ in self._lans]
+        self._rows: dict[LanRing, list[tuple[int, int]]] = {}  # and the members that they go to
         self._routed: dict[int, list[tuple[bytes, Endpoint]]] = {}
         self.unknown = 0  # datagrams for a neighbour whose MAC address nobody knows yet
         self._ask_at = 0.0
@@ -182,6 +183,11 @@ class Frames:
     # ------------------------------------------------------------------ one by one
 
     def relay(self, payload: bytes, source: Endpoint, member: int) -> None:
+        for ring in self._lans:
+            row = ring.row_of(payload, source)
+            if row >= 0:  # the very frame leaves, not one that is like it
+                self._rows.setdefault(ring, []).append((row, member))
+                return
         mac = int(self._mac_of[member])
         if not mac:
             self.unknown += 1
@@ -205,6 +211,11 @@ class Frames:
             self._routed.setdefault(source, []).append((payload, destination))
 
     def flush(self) -> None:
+        if self._rows:
+            waiting, self._rows = self._rows, {}
+            for ring, rows in waiting.items():
+                columns = np.array(rows)
+                self.relay_rows(ring, columns[:, 0], columns[:, 1])
         for lan, made in zip(self._lans, self._waiting, strict=True):
             if made:
                 lan.send_made(made)

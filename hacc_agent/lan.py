@@ -73,6 +73,7 @@ class LanRing:
         self.traffic = Traffic()
         self._dropped = 0
         self.alone: list[Alone] = []
+        self._places: dict[tuple[bytes, Endpoint], int] | None = {}
         # Protocol 0 hears nothing: the filter stands before the first frame comes.
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self.socket.setblocking(False)
@@ -133,6 +134,7 @@ class LanRing:
     def receive(self) -> bool:
         """Reads what waits, a ring of it at most; whether anything came."""
         self.alone = []
+        self._places = None
         batch = self.batch
         count = mmsg.receive(self.socket.fileno(), self._headers_at, len(self._headers))
         batch.count = count
@@ -169,6 +171,18 @@ class LanRing:
         if not ordinary.all():
             self._set_apart(ordinary, size + ETHERNET)
         return True
+
+    def row_of(self, payload: bytes, source: Endpoint) -> int:
+        """The row that holds this datagram now; -1: none does."""
+        if self._places is None:
+            batch = self.batch
+            columns = (batch.length, batch.address, batch.port, batch.link)
+            lists = (column[: batch.count].tolist() for column in columns)
+            self._places = {
+                (batch.octets[row, :length].tobytes(), Endpoint(*source)): row
+                for row, (length, *source) in enumerate(zip(*lists, strict=True))
+            }
+        return self._places.get((payload, source), -1)
 
     def _set_apart(self, ordinary: Columns, size: Columns) -> None:
         """Takes rows that are out of the ordinary out of the batch; the rest closes up."""
