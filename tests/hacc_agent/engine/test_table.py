@@ -520,3 +520,24 @@ def test_other_kinds_are_passed_over() -> None:
     table = Table(8, SEED)
     table.apply(SLOT.pack(*SlotChange(Kind.SLOT, 0, 1, 2)))
     assert len(table) == table.digest() == 0
+
+
+def test_rows_and_names_that_come_and_go_leave_nothing_behind() -> None:
+    """A small table serves any number of mobile nodes one after the other, alone or by batches."""
+    table = Table(8, SEED, Names(40, 16, SEED))
+    for turn in range(500):
+        changes = [
+            (Row(Kind.PENDING, home_address=8 * turn + n, care_of_address=1), b"%d-%d" % (turn, n))
+            for n in range(1, 9)
+        ]
+        if turn % 2:
+            rows = table.put_rows(records_of(list(changes), table.names))
+            assert rows.all()
+            table.remove_rows(rows)
+        else:
+            for row in [table.put(values, nai) for values, nai in changes]:
+                table.remove(row)
+    assert len(table) == table.digest() == 0
+    assert not table.rows.view(np.uint8).any()
+    assert not table.count_by_slot().any()
+    assert b"".join(table.snapshot()) == b""
