@@ -137,7 +137,8 @@ class Cells:
         return rows[:, :width]
 
     def lengths(self, cells: NDArray[Any]) -> NDArray[Any]:
-        return self._length[cells].astype(np.int64)
+        length: NDArray[Any] = self._length[cells].astype(np.int64)
+        return length
 
     def free(self, cells: NDArray[Any]) -> None:
         """All cells of names, given by the first one of each."""

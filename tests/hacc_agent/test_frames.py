@@ -183,7 +183,9 @@ def test_a_stock_member_answers_through_the_controller(ios: Site) -> None:
 
 
 def ones_sum(octets: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(octets) + 1) // 2}H", octets + b"\0" * (len(octets) % 2)))
+    total: int = sum(
+        struct.unpack(f"!{(len(octets) + 1) // 2}H", octets + b"\0" * (len(octets) % 2))
+    )
     return (total & 0xFFFF) + (total >> 16) & 0xFFFF if total < 1 << 17 else total % 0xFFFF
 
 
@@ -234,11 +236,11 @@ def test_a_frame_with_all_checksums_and_options_is_served(site: Site, options: b
 
 
 @pytest.mark.parametrize(
-    "oddity", [{"damage": True}, {"whole": False}], ids=["damaged", "fragment"]
+    ("damage", "whole"), [(True, True), (False, False)], ids=["damaged", "fragment"]
 )
-def test_what_cannot_be_trusted_or_read_is_counted(site: Site, oddity: dict[str, bool]) -> None:
+def test_what_cannot_be_trusted_or_read_is_counted(site: Site, damage: bool, whole: bool) -> None:
     with closing(site.mobile_node()) as node:
-        put(site, frame_of(site, node, **oddity))
+        put(site, frame_of(site, node, damage=damage, whole=whole))
         assert node.register().code == 0, "and the next one is served"
         assert site.status("hacc1")["traffic"]["lan"]["odd"] == 1
         assert site.status("hacc1")["counters"]["accepted"] == 1
