@@ -11,9 +11,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from typing import Final
-
-MICROSECONDS: Final = 1_000_000
 
 
 class Notifier:
@@ -26,13 +23,12 @@ class Notifier:
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
-        self.watchdog_s = _watchdog(environment) if self._socket else 0.0
 
     def ready(self, status: str) -> None:
         self._say(f"READY=1\nSTATUS={status}\nMAINPID={os.getpid()}")
 
     def alive(self, status: str) -> None:
-        """The sign of life, from the loop that does the work."""
+        """The sign of life that a watchdog waits for, from the loop that does the work."""
         self._say(f"WATCHDOG=1\nSTATUS={status}")
 
     def reloading(self) -> None:
@@ -52,11 +48,3 @@ class Notifier:
             # A manager that is restarting, or has no room, gets the next one a second later.
             with contextlib.suppress(OSError):
                 self._socket.sendto(message.encode(), self._address)
-
-
-def _watchdog(environment: Mapping[str, str]) -> float:
-    """s within which the manager wants a sign of life; 0: it does not ask."""
-    if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return 0.0
-    wanted = environment.get("WATCHDOG_USEC", "0")
-    return int(wanted) / MICROSECONDS if wanted.isdecimal() else 0.0

@@ -183,10 +183,10 @@ def test_a_stock_member_answers_through_the_controller(ios: Site) -> None:
 
 
 def ones_sum(octets: bytes) -> int:
-    total: int = sum(
-        struct.unpack(f"!{(len(octets) + 1) // 2}H", octets + b"\0" * (len(octets) % 2))
-    )
-    return (total & 0xFFFF) + (total >> 16) & 0xFFFF if total < 1 << 17 else total % 0xFFFF
+    """RFC 1071."""
+    padded = octets + b"\0" * (len(octets) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    return total % 0xFFFF or 0xFFFF
 
 
 def frame_of(
