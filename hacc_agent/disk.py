@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,10 @@ class Disk:
     def sync(self, file: int) -> None:
         os.fdatasync(file)
 
+    def sync_beside(self, file: int) -> Future[None]:
+        """`sync` in a thread, of what was written until now at least. The file may be closed."""
+        return _beside.submit(_sync_and_close, os.dup(file))
+
     def truncate(self, file: int, size: int) -> None:
         os.ftruncate(file, size)
 
@@ -75,6 +80,16 @@ class Disk:
                 return None
             raise
         return file
+
+
+_beside = ThreadPoolExecutor(1, "disk")  # makes its thread when it is used first
+
+
+def _sync_and_close(file: int) -> None:
+    try:
+        os.fdatasync(file)
+    finally:
+        os.close(file)
 
 
 def write_all(disk: Disk, file: int, octets: bytes | memoryview, at: int) -> None:

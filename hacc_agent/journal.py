@@ -17,6 +17,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,7 @@ class Journal:
         self._receiving = False  # a state from elsewhere: the table is not whole
         self._waiting: deque[bytes] = deque()
         self._waiting_octets = 0
+        self._syncing: tuple[Future[None], int, int] | None = None  # of which file, up to where
         self._unsound = False  # the file lacks something for ever: only a new one can help
         self._retry_at = 0.0
         self._retry_after = RETRY
@@ -181,7 +183,7 @@ class Journal:
 
     def sync(self) -> None:
         """Everything that was appended is on the disk when this returns, or there is `trouble`."""
-        if self._file is None or self._unsound or self._receiving or self._waiting:
+        if not self._sound or self._file is None:
             return
         try:
             self._disk.sync(self._file)
@@ -189,6 +191,28 @@ class Journal:
             self._distrust(error)
         else:
             self.durable = self.position.sequence
+
+    def sync_beside(self) -> None:
+        """`sync` without waiting; `durable` follows, or `trouble`, when this is called again."""
+        if self._syncing is not None:
+            done, number, sequence = self._syncing
+            if not done.done():
+                return
+            self._syncing = None
+            if number == self._number:
+                error = done.exception()
+                if isinstance(error, OSError):
+                    self._distrust(error)
+                else:
+                    self.durable = max(self.durable, sequence)
+        if self._sound and self._file is not None and self.durable < self.position.sequence:
+            done = self._disk.sync_beside(self._file)
+            self._syncing = done, self._number, self.position.sequence
+
+    @property
+    def _sound(self) -> bool:
+        """The file holds everything that it should."""
+        return not (self._unsound or self._receiving or self._waiting)
 
     def compact(self) -> None:
         """Begin a new file from the table, if none is under way."""

@@ -248,7 +248,7 @@ class Replica:
         """A turn of everything that is under way: sockets, disk, deadlines."""
         self.journal.work(now.steady)
         if not self._sync_groups and now.steady >= self._sync_at:
-            self.journal.sync()
+            self.journal.sync_beside()
             self._sync_at = now.steady + SYNC
         if self._link is not None:
             self._link.handle(now.steady)

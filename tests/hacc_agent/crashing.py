@@ -11,6 +11,7 @@ import errno
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import Struct
@@ -126,6 +127,16 @@ class Platter(Disk):
         chosen = self.opened[file]
         chosen.safe = bytes(chosen.octets)
         chosen.unsafe.clear()
+
+    def sync_beside(self, file: int) -> Future[None]:
+        done = Future[None]()
+        try:
+            self.sync(file)
+        except OSError as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        return done
 
     def truncate(self, file: int, size: int) -> None:
         self._call()

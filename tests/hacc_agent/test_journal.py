@@ -48,7 +48,7 @@ class Writer:
     """What the daemon does: groups one after the other, new files begun on the way."""
 
     def __init__(self, disk: Platter, *, sync_groups: bool = True) -> None:
-        self.disk, self.rows = disk, Rows()
+        self.disk, self.rows, self.sync_groups = disk, Rows(), sync_groups
         self.journal = journal(disk, self.rows, sync_groups=sync_groups)
         self.tried = 0
 
@@ -65,6 +65,8 @@ class Writer:
         self.journal.commit()
 
     def work(self, now: float) -> None:
+        if not self.sync_groups:
+            self.journal.sync_beside()
         self.journal.work(now)
 
     def run(self, check: Callable[[], None] = lambda: None) -> None:
@@ -150,6 +152,44 @@ def test_changes_that_outgrow_the_state_begin_a_new_file(monkeypatch: pytest.Mon
         writer.work(float(step))
     assert sum(len(file.octets) for file in writer.disk.files.values()) < 40_000
     assert restart(writer.disk)[0] == after(1000)
+
+
+def test_groups_are_synchronised_beside_the_loop(tmp_path: Path) -> None:
+    """With real files and the real thread: what is safe is known a little later."""
+    rows = Rows()
+    kept = Journal(tmp_path, "west", rows.snapshot, sync_groups=False)
+    kept.open(rows.apply)
+    for number in range(1, 30):
+        kept.append(frame(number))
+        kept.commit()
+    assert kept.durable == 0
+    kept.sync_beside()
+    for number in range(30, 40):
+        kept.append(frame(number))
+    assert kept._syncing is not None
+    kept._syncing[0].result(20)
+    kept.sync_beside()
+    assert kept.durable == 29
+    assert kept._syncing is not None
+    kept._syncing[0].result(20)
+    kept.close()
+    assert kept.durable == 39
+
+
+def test_a_failure_beside_the_loop_is_told_and_made_good() -> None:
+    writer = Writer(Platter(), sync_groups=False).open()
+    writer.write()
+    disk = writer.disk
+    disk.fails_from, disk.fails_to = disk.calls + 1, disk.calls + 2
+    writer.work(0.0)
+    assert writer.journal.durable == 0
+    writer.work(0.0)
+    assert str(writer.journal.trouble) == os.strerror(errno.EIO).lower()
+    while (due := writer.journal.next_deadline()) is not None:
+        writer.work(due)
+    assert writer.journal.trouble is None
+    assert writer.journal.durable == 1
+    check_restart(writer, disk.after_power_failure(random.Random(3)), 1)
 
 
 def test_the_second_writer_of_a_folder_is_turned_away(tmp_path: Path) -> None:

@@ -1,0 +1,275 @@
+"""Restart from the journal, and a standby that catches up: seconds, and records a second.
+
+    python -m bench.replica
+
+Real files, real TLS over loopback, real tables; the standby is a process of its own. What is
+written is as a controller writes it: a binding of 64 octets by home address, groups of 256 records,
+each of them on the active's disk and on its way to the standby before the next one. The limit is
+that of the issue; beside it stands what copying the same octets through memory costs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+import select
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import numpy as np
+
+from bench.machine import machine
+from hacc_agent.config import AgentConfig, Controller, Durability, Lan, LanAddress, Link
+from hacc_agent.engine.effects import Moment
+from hacc_agent.engine.record import OCTETS, RECORD, Kind, Records
+from hacc_agent.engine.table import Table
+from hacc_agent.journal import Journal
+from hacc_agent.replica import Replica
+from tasks import pki
+from tasks.compile import compile_site
+from tasks.intent import load_site
+
+MILLION = 1_000_000
+RESTART = {MILLION: 1.0, 5 * MILLION: 5.0}  # s: bindings -> limit
+SYNC = 1.0  # s, limit: a standby without anything, 1M bindings
+STREAM = 500_000  # records/s, limit
+STALL = 0.020  # s, limit: one turn of the loop that packets wait for
+GROUP = 256  # records: what a full batch of requests leaves
+ATTACHED = 8192  # records at once, before there is a standby
+STREAMED = 2 * MILLION  # records
+AHEAD = 256  # groups that the standby may be behind, so that none is sent as a state
+SEED = 7
+PORT = 43435
+CLUSTER = "bench"
+
+
+class State:
+    """A table, as a replica sees an engine's."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.clear()
+
+    def clear(self) -> None:
+        self.table = Table(self._capacity, SEED)
+
+    def apply(self, records: bytes) -> None:
+        self.table.apply(records)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return self.table.snapshot()
+
+    def digest(self) -> int:
+        return self.table.digest()
+
+
+def bindings(count: int) -> Records:
+    """In an order that no cache likes."""
+    records = np.zeros(count, RECORD)
+    records["kind"] = Kind.BINDING
+    records["home_address"] = int(IPv4Address("198.18.0.0")) + np.random.default_rng(
+        SEED
+    ).permutation(count)
+    records["care_of_address"] = int(IPv4Address("198.18.9.1"))
+    records["lifetime"], records["expires"] = 1800, 2**31
+    records["slot"] = np.arange(count) % 256
+    records["identification"] = np.arange(count, dtype=np.uint64) << np.uint64(32)
+    return records
+
+
+def now() -> Moment:
+    return Moment(time.monotonic(), time.time())
+
+
+def quiet(event: str, sender: str = "", **fields: str | int) -> None:
+    if "journal cannot" in event:
+        print(event, sender, fields, file=sys.stderr)
+
+
+# ------------------------------------------------------------------ restart
+
+
+def restart(folder: Path, count: int) -> tuple[float, float]:
+    """Seconds of a restart, and of the longest turn while the state was written."""
+    state = State(count)
+    state.apply(bindings(count).tobytes())
+    journal = Journal(folder, CLUSTER, state.snapshot, sync_groups=False)
+    journal.open(lambda _records: None)
+    for _ in state.snapshot():
+        break  # numpy loads parts of itself when they are used first
+    journal.compact()
+    longest = 0.0
+    while journal.next_deadline() == 0.0:
+        begin = time.perf_counter()
+        journal.work(0.0)
+        longest = max(longest, time.perf_counter() - begin)
+    journal.close()
+    written = state.digest()
+    del state, journal
+    gc.collect()
+    begin = time.perf_counter()
+    again = State(count)
+    journal = Journal(folder, CLUSTER, again.snapshot)
+    recovered = journal.open(again.apply)
+    seconds = time.perf_counter() - begin
+    journal.close()
+    assert (recovered.records, again.digest()) == (count, written)
+    return seconds, longest
+
+
+# ------------------------------------------------------------------ a standby
+
+
+def config(folder: Path, name: str, durability: Durability) -> AgentConfig:
+    (model,) = compile_site(load_site(Path(__file__).parents[1] / "inventory"))
+    found = next(d.agent for d in model.devices if d.agent is not None and d.agent.snmp)
+    addresses = {"active": IPv4Address("127.83.0.1"), "standby": IPv4Address("127.83.0.2")}
+    return dataclasses.replace(
+        found,
+        cluster=CLUSTER,
+        name=name,
+        lans=(Lan("access", "lo", IPv4Interface(f"{addresses[name]}/8")),),
+        controllers=tuple(
+            Controller(each, 100, (LanAddress("access", address),))
+            for each, address in addresses.items()
+        ),
+        link=Link(
+            PORT,
+            str(folder / "pki" / "authority.pem"),
+            str(folder / "pki" / f"{name}.pem"),
+            str(folder / "pki" / f"{name}.key"),
+        ),
+        state_directory=str(folder / name),
+        durability=durability,
+    )
+
+
+def until(replica: Replica, happened: Callable[[], bool]) -> None:
+    """Turns of a replica's own loop."""
+    descriptor = replica.fileno()
+    assert descriptor is not None
+    while not happened():
+        due = replica.next_deadline()
+        wait = 0.1 if due is None else min(0.1, max(0.0, due - now().steady))
+        select.select([descriptor], [], [], wait)
+        replica.handle(now())
+
+
+def standby(told: AgentConfig, count: int, ready: int, ends: int) -> None:
+    """The other process: tells the seconds until it has the state, follows until it is told."""
+    state = State(count)
+    replica = Replica(told, state, os.urandom, quiet)
+    replica.open(now())
+    os.read(ends, 1)
+    begin = time.perf_counter()
+    replica.follow(now())
+    until(replica, lambda: len(state.table) == count and replica.status()["whole"])
+    os.write(ready, f"{time.perf_counter() - begin}".encode())
+    until(replica, lambda: bool(select.select([ends], [], [], 0)[0]))
+    replica.close(now())
+    os.write(ready, f"{state.digest():020}".encode())
+
+
+def replicate(folder: Path, count: int, durability: Durability) -> tuple[float, float, float]:
+    """Seconds of a full sync; records a second of the stream; us of the active for each group."""
+    pki.create_authority(folder / "pki", CLUSTER, datetime.now(UTC))
+    for name in ("active", "standby"):
+        pki.issue(folder / "pki", CLUSTER, name, datetime.now(UTC))
+    (ready, child_ready), (child_ends, ends) = os.pipe(), os.pipe()
+    state = State(count)
+    records = bindings(count)
+    replica = Replica(config(folder, "active", durability), state, os.urandom, quiet)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            standby(config(folder, "standby", durability), count, child_ready, child_ends)
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        replica.open(now())
+        replica.lead(now())
+        for at in range(0, count, ATTACHED):
+            state.apply(records[at : at + ATTACHED].tobytes())
+            replica.append(records[at : at + ATTACHED].tobytes(), now())
+        os.write(ends, b"!")
+        until(replica, lambda: bool(select.select([ready], [], [], 0)[0]))
+        synced = float(os.read(ready, 64))
+        rate, cost = stream(replica, state, records)
+        os.write(ends, b".")
+        assert int(os.read(ready, 64)) == state.digest()
+        replica.close(now())
+    finally:
+        os.waitpid(child, 0)
+        for descriptor in (ready, child_ready, child_ends, ends):
+            os.close(descriptor)
+    return synced, rate, cost
+
+
+def stream(replica: Replica, state: State, records: Records) -> tuple[float, float]:
+    """Every group is a few hundred bindings that were registered again."""
+    groups = [records[at : at + GROUP].tobytes() for at in range(0, len(records) - GROUP, GROUP)]
+
+    def behind() -> int:
+        followers = replica.status()["followers"]
+        return int(followers[0]["behind"]) if followers else sys.maxsize
+
+    count = STREAMED // GROUP
+    inside = 0.0
+    begin = time.perf_counter()
+    for number in range(count):
+        started = time.perf_counter()
+        replica.append(groups[number % len(groups)], now())
+        inside += time.perf_counter() - started
+        if number % 16 == 0:
+            replica.handle(now())
+            if behind() > AHEAD:
+                until(replica, lambda: behind() <= AHEAD // 2)
+    until(replica, lambda: behind() == 0)
+    seconds = time.perf_counter() - begin
+    for number in range(min(count, len(groups))):
+        state.apply(groups[number])
+    return count * GROUP / seconds, inside / count * 1e6
+
+
+def main() -> int:
+    missed = 0
+
+    def row(name: str, value: float, unit: str, limit: float | None, *, more: bool = False) -> None:
+        nonlocal missed
+        bound = "" if limit is None else f"   limit {'>' if more else '<'} {limit:,g}"
+        missed += limit is not None and (value < limit if more else value > limit)
+        print(f"{name:48} {value:12,.3g} {unit:10}{bound}", flush=True)
+
+    octets = bytes(MILLION * OCTETS)
+    begin = time.perf_counter()
+    bytearray(octets)
+    row("copy 64 octets a million times, in memory", time.perf_counter() - begin, "s", None)
+    for count, limit in RESTART.items():
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+            seconds, longest = restart(Path(name), count)
+        row(f"restart, {count // MILLION}M bindings", seconds, "s", limit)
+        row("  longest turn while its journal is begun anew", longest, "s", STALL)
+    for durability in (Durability.PROCESS, Durability.MACHINE):
+        folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+        try:
+            synced, rate, cost = replicate(folder, MILLION, durability)
+        finally:
+            shutil.rmtree(folder)
+        row(f"standby gets 1M bindings, durability {durability}", synced, "s", SYNC)
+        row(f"stream to it, durability {durability}", rate, "records/s", STREAM, more=True)
+        row("  of which the active's loop waits", cost, "us a group", None)
+    print(machine())
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
