@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("intent", "render", "diff", "push", "lab_up", "provision", "wire", "home_agent")
+BENCHMARKS = (
+    "intent", "render", "diff", "push", "lab_up", "provision", "wire", "home_agent", "table",
+)  # fmt: skip
 
 
 def main() -> int:

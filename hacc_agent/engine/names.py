@@ -30,7 +30,8 @@ from .memory import key_stream, zeros
 from .record import NAME_OCTETS, OCTETS, RECORD, Kind, Records, name_records
 from .texts import Texts
 
-LONGEST: Final = 253  # octets: what an extension holds (RFC 2794, 2: its length is one octet)
+CELLS: Final = 2  # for each name, on average: 94 octets
+AT_ONCE: Final = 256  # names that go when the ring is full: one by one takes 20 times as long
 
 _HALF: Final = 0xFFFFFFFF
 _WORDS: Final = tuple(Struct(f"<{count}I") for count in range(65))  # of 32 bits
@@ -53,29 +54,31 @@ class NameConflict(Exception):
 
 
 class Names:
-    """At most `cells` cells of names; of those that nobody refers to, the last `recent` stay.
+    """At most `capacity` names; of those that nobody refers to, about the last `recent` ones stay.
 
     A cell's state is the number of rows that refer to its name; or, when there are none, its place
     in the ring of recent ones, as -1 - place.
     """
 
-    def __init__(self, cells: int, recent: int, seed: int) -> None:
+    def __init__(self, capacity: int, recent: int, seed: int) -> None:
         keys = key_stream(seed, 2 * 65)
         self._keys: Final = tuple(a | b << 128 for a, b in zip(keys[:65], keys[65:], strict=True))
         pairs = np.array(keys, np.uint64).reshape(2, 65)
         self._low: Final = np.ascontiguousarray(pairs[:, 0:64:2].T)
         self._high: Final = np.ascontiguousarray(pairs[:, 1:64:2].T)
         self._by_length: Final = pairs[:, 64]
-        self._cells: Final = Cells(cells)
-        self._index: Final = Index(cells)
+        self.capacity: Final = capacity
+        self._cells: Final = Cells(CELLS * capacity)
+        self._index: Final = Index(capacity)
+        self._count = 0
         self._recent: Final = zeros(recent, "<u4")  # a ring of what went out of use
         self._retired = 0  # names that ever did
         self._oldest = 0  # the first of them that may be in the ring still
         self._begun: tuple[int, bytes] = (0, b"")  # a name of several records, so far
 
     @property
-    def capacity(self) -> int:
-        """Cells: the first one of a name stands for it."""
+    def cells(self) -> int:
+        """The highest number that a name's first cell can have."""
         return self._cells.capacity
 
     @property
@@ -131,7 +134,7 @@ class Names:
         """One row less."""
         self._cells.state[cell] -= 1
         if not self._cells.state[cell]:
-            self._retire(np.array([cell], np.uint32))
+            self._retire_one(cell)
 
     def learn(self, record: bytes) -> None:
         """A NAME record; the parts of a long name come one after the other."""
@@ -178,10 +181,11 @@ class Names:
         return number
 
     def _add(self, nai: bytes, number: int) -> int:
-        self._make_room(-(-len(nai) // TEXT) or 1)
+        self._make_room(1, -(-len(nai) // TEXT) or 1)
+        self._count += 1
         cell = self._cells.store(nai, number)
         self._index.add(number >> 32, number >> 32, cell)
-        self._retire(np.array([cell], np.uint32))
+        self._retire_one(cell)
         return cell
 
     # ------------------------------------------------------------------ many names
@@ -305,7 +309,8 @@ class Names:
 
     def _add_batch(self, texts: Texts, numbers: NDArray[Any]) -> NDArray[Any]:
         """Names that are new, with numbers whose high halves differ."""
-        self._make_room(int(np.maximum(-(-texts.length // TEXT), 1).sum()))
+        self._make_room(len(texts), int(np.maximum(-(-texts.length // TEXT), 1).sum()))
+        self._count += len(texts)
         cells = self._cells.store_batch(texts, numbers)
         tags = _tags(numbers)
         self._index.add_batch(tags, tags, cells)
@@ -314,26 +319,38 @@ class Names:
 
     # ------------------------------------------------------------------ the end of names
 
-    def _make_room(self, cells: int) -> None:
-        while self._cells.room < cells:
+    def _make_room(self, names: int, cells: int) -> None:
+        while self._count + names > self.capacity or self._cells.room < cells:
             if self._oldest == self._retired:
-                raise Full(f"no room for another name: all {self.capacity} cells are in use")
+                raise Full(f"no room for another name: {self._count} are in use")
             self._drop_oldest(1)
 
+    def _retire_one(self, cell: int) -> None:
+        """Nobody refers to it: it stays until about as many follow as the ring has places."""
+        self._make_places(1)
+        place = self._retired % len(self._recent)
+        self._recent[place] = cell
+        self._cells.state[cell] = -1 - place
+        self._retired += 1
+
     def _retire(self, cells: NDArray[Any]) -> None:
-        """Nobody refers to them: they stay until as many others as the ring has places follow."""
+        """`_retire_one` for many."""
         size = len(self._recent)
         for some in np.split(cells, range(size, len(cells), size)):
-            self._drop_oldest(self._retired + len(some) - size - self._oldest)
+            self._make_places(len(some))
             places = (self._retired + np.arange(len(some))) % size
             self._recent[places] = some
             self._cells.state[some] = -1 - places
             self._retired += len(some)
 
+    def _make_places(self, count: int) -> None:
+        size = len(self._recent)
+        needed = self._retired + count - size - self._oldest
+        if needed > 0:
+            self._drop_oldest(max(needed, min(size // 16, AT_ONCE)))
+
     def _drop_oldest(self, count: int) -> None:
         """The names in the oldest places of the ring go, unless they are in use again."""
-        if count <= 0:
-            return
         places = (self._oldest + np.arange(count)) % len(self._recent)
         self._oldest += count
         cells = self._recent.take(places)
@@ -343,6 +360,7 @@ class Names:
         tags = _tags(self._cells.number[cells])
         self._index.remove_batch(tags, tags, cells)
         self._cells.free(cells)
+        self._count -= len(cells)
 
 
 def _tags(numbers: NDArray[Any]) -> NDArray[Any]:

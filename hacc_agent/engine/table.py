@@ -26,6 +26,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.ma  # np.unique imports it when it is first called, and takes 100 ms for it
 from numpy.typing import NDArray
 
 from .cells import Full, Refused
@@ -75,8 +76,7 @@ class Table:
     def __init__(self, capacity: int, seed: int, names: Names | None = None) -> None:
         self.capacity: Final = capacity
         self._seed: Final = seed
-        # 94 octets of NAI for each row; pages that nothing is written to are no memory.
-        self.names: Final = names or Names(2 * capacity + RECENT_NAMES, RECENT_NAMES, seed)
+        self.names: Final = names or Names(capacity + RECENT_NAMES, RECENT_NAMES, seed)
         self._rows: Final = zeros(capacity + 1, RECORD)
         self._octets: Final = self._rows.view(np.uint8).data
         self._lines: Final = self._rows.view(f"V{OCTETS}")
@@ -93,7 +93,7 @@ class Table:
         self._next_by_name: Final = zeros(capacity + 1, "<u4")
         self._previous_address_of: Final = zeros(capacity + 1, "<u4").data
         self._previous_name_of: Final = zeros(capacity + 1, "<u4").data
-        self._first_by_name: Final = zeros(self.names.capacity + 1, "<u4")
+        self._first_by_name: Final = zeros(self.names.cells + 1, "<u4")
         self._cell: Final = zeros(capacity + 1, "<u4")  # of the row's name
         self._free: Final = zeros(capacity, "<u4")
         self._freed = 0  # rows on that stack
@@ -353,14 +353,21 @@ class Table:
         replay(self, records)
 
     def expired(self, now: int) -> NDArray[Any]:
-        """Rows whose time has come: `expires` is not after `now`. u4."""
-        bound = np.uint32(_NEVER - now)
-        due = [
-            np.flatnonzero(self._left[first : min(first + BLOCK, self._touched + 1)] >= bound)
-            + first
-            for first in range(0, self._touched + 1, BLOCK)
-        ]
-        return np.concatenate(due).astype(np.uint32)
+        """Rows whose time has come: `expires` is not after `now`. u4.
+
+        Never many more than `BLOCK` at once, as their number has no bound: who removes them finds
+        the others at the next call.
+        """
+        bound, used = np.uint32(_NEVER - now), self._touched + 1
+        due, count = [np.zeros(0, np.uint32)], 0
+        for first in range(0, used, BLOCK):
+            some = (self._left[first : min(first + BLOCK, used)] >= bound).nonzero()[0]
+            if len(some):
+                due.append((some + first).astype(np.uint32))
+                count += len(some)
+                if count >= BLOCK:
+                    break
+        return np.concatenate(due)
 
     def digest(self) -> int:
         """The same number for the same rows, in whatever order they came; 0 of an empty table."""

@@ -470,7 +470,7 @@ def test_a_table_beside_another_keeps_its_names() -> None:
 
 
 def test_no_room_for_a_name_is_told() -> None:
-    table = Table(8, SEED, Names(3, 3, SEED))
+    table = Table(8, SEED, Names(2, 3, SEED))
     for home, nai in ((1, b"a"), (2, LONG)):
         table.put(Row(Kind.BINDING, home_address=home, care_of_address=1), nai)
     with pytest.raises(Full, match="name"):
