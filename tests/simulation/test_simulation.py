@@ -1,12 +1,12 @@
-"""Ten thousand scenarios of a cluster under trouble; a failure names the seed that repeats it."""
+"""Scenarios of a cluster under trouble; a failure names the seed that repeats it."""
 
 from __future__ import annotations
 
 from tests.simulation.campaign import Failure, campaign
 
-SCENARIOS = 10_000
+SCENARIOS = 2_000  # ten thousand take 135 s on two cores: `make simulate` plays on
 
 
-def test_no_law_breaks_in_ten_thousand_scenarios() -> None:
+def test_no_law_breaks_in_any_scenario() -> None:
     failures = list(campaign(range(SCENARIOS)))
     assert not failures, "\n\n".join(map(Failure.told, failures[:3]))
