@@ -54,8 +54,9 @@ class Bringer:
 # The way back is to what FRR ran, which may be more than its file said; it is put in the
 # file's place for that time, because frr-reload.py given any other file saves what runs into
 # frr.conf.
-# The agent: it reads its file again when it is told to; a unit that has changed needs a restart,
-# which its journal outlives. Its unit is ours, so on the way back it goes, and with it the link
+# The agent: it reads its file again when it is told to, and tells which one is in force; what it
+# cannot change while it runs, and a unit that has changed, need a restart, which its journal
+# outlives. Its unit is ours, so on the way back it goes, and with it the link
 # that `enable` made, which `disable` no longer finds a unit for.
 # keepalived, last: who takes the virtual Home Agent address must be able to serve it. SIGHUP keeps
 # running instances and the state of those that did not change.
@@ -123,7 +124,9 @@ BRINGERS: Final = (
         check="command -v hacc-agent >/dev/null || {{ echo hacc-agent is not installed on this "
         "router; exit 1; }}; hacc-agent check-config {new}",
         bring="if [ -e {path} ]; then systemctl enable --quiet hacc-agent && "
-        "systemctl reload-or-restart hacc-agent && systemctl is-active --quiet hacc-agent"
+        "systemctl reload-or-restart hacc-agent && {{ hacc-agent status --json | "
+        "grep -qF $(sha256sum {path} | cut -c -64) || systemctl restart hacc-agent; }} && "
+        "systemctl is-active --quiet hacc-agent"
         + _WHY
         + "; else systemctl stop hacc-agent || true; fi",
         unit="hacc-agent",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from hacc_agent.config import AgentConfig, to_toml
+from hacc_agent.config import AgentConfig, Durability, to_toml
 from lab.lab import Lab
 from tasks import rollback
 from tasks.errors import Exit
@@ -18,6 +20,7 @@ from tasks.pki import create_authority, issue
 from tasks.proofs import keys
 from tasks.render import AGENT_CONFIG, render
 from tasks.rendered import Platform, Rendered
+from tasks.secrets import resolve
 from tests import clusters
 from tests.lab.labs import topology
 from tests.tasks.push.test_push_linux import Site, file, said
@@ -63,6 +66,15 @@ def process(site: Site) -> str:
     return site.sh("r1", "systemctl show -p MainPID hacc-agent").strip()
 
 
+def digest(site: Site) -> str:
+    value: str = json.loads(site.sh("r1", "hacc-agent status --json"))["configuration"]
+    return value
+
+
+def digest_of(wanted: dict[str, Rendered]) -> str:
+    return hashlib.sha256(resolve(wanted["r1"].files[0].text, OPENED).encode()).hexdigest()
+
+
 def test_it_runs_with_what_was_pushed_and_is_gone_after_the_way_back(site: Site) -> None:
     before = site.sh("r1", STATE)
     runs = []
@@ -83,10 +95,20 @@ def test_it_runs_with_what_was_pushed_and_is_gone_after_the_way_back(site: Site)
             applied = hacc.apply(hacc.plan())
             assert applied.exit is Exit.OK, said(applied)
             runs.append(applied.run)
-            assert site.sh("r1", "systemctl is-active hacc-agent") == "active\n"
+            assert process(site) == first, "a longer lifetime needs no restart"
+            assert digest(site) == digest_of(hacc.wanted)
+
+            hacc.wanted = router(dataclasses.replace(told(), durability=Durability.PROCESS))
+            applied = hacc.apply(hacc.plan())
+            assert applied.exit is Exit.OK, said(applied)
+            runs.append(applied.run)
+            assert process(site) != first, "another way to write its journal needs one"
+            assert digest(site) == digest_of(hacc.wanted)
+            first = process(site)
 
             hacc.wanted = router(
-                dataclasses.replace(told(), lifetime_s=900), unit_says="# another word\n"
+                dataclasses.replace(told(), durability=Durability.PROCESS),
+                unit_says="# another word\n",
             )
             applied = hacc.apply(hacc.plan())
             assert applied.exit is Exit.OK, said(applied)
