@@ -3,7 +3,8 @@
 The store is a file in OpenSSH's known_hosts format that belongs to the work directory, so that a
 team may share it and `ssh -o UserKnownHostsFile=.hacc/known_hosts` reads it too. A router that
 is not in it shows its key before the password goes out: in a pre-flight without a login, or in the
-login itself, where the library lets us look in time. Then either the key is kept, and a line says so with its fingerprint (trust on first use), or the router is refused
+login itself, where the library lets us look in time. Then either the key is kept, and a line says
+so with its fingerprint (trust on first use), or the router is refused
 (strict). A key that differs from the stored one is refused always.
 
 Whoever logs in then refuses every other key, by a file that holds this router's keys alone: a

@@ -12,7 +12,8 @@ from ..plan import HostPlan
 from ..rendered import File
 from ..running import Running
 
-# Opens a connection (see `session`) in the place of the one that there was; True: the way back, urgent.
+# Opens a connection (see `session`) in the place of the one that there was.
+# True: the way back, urgent.
 Connect = Callable[[bool], Any]
 
 
