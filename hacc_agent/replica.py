@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from .config import AgentConfig, Durability, LanAddress
+from .config import AgentConfig, Durability, LanAddress, Role
 from .disk import Disk
 from .engine.effects import Moment
 from .engine.log import START, Frame, FrameKind, Position, encode, portions
@@ -146,12 +146,16 @@ class Replica:
         self._feeds: dict[Talk, str] = {}
         self._follow: Follow | None = None
         self._followed = ""
+        self._routers = {
+            **{each.name: Peer(each.name, each.addresses) for each in config.controllers},
+            **{each.name: Peer(each.name, each.addresses) for each in config.members},
+        }
+        # A member's log is its own: it leads no controllers, and none of them leads it.
         self._peers = tuple(
-            Peer(each.name, each.addresses)
+            self._routers[each.name]
             for each in config.controllers
-            if each.name != config.name
+            if config.role is Role.CONTROLLER and each.name != config.name
         )
-        self._members = {each.name: Peer(each.name, each.addresses) for each in config.members}
         self._wishes_to_follow = False
         self._dialled = False
         self._attempts = 0
@@ -284,7 +288,7 @@ class Replica:
         self, name: str, take: Callable[[bytes], None], done: Callable[[str], None], now: Moment
     ) -> None:
         """Ask a router for all its bindings: `take` gets records, `done` why it failed, or ""."""
-        peer = self._members.get(name) or next((p for p in self._peers if p.name == name), None)
+        peer = self._routers.get(name)
         if peer is None or self._link is None:
             done("there is no link to it" if peer else f"there is no router {name!r}")
             return
