@@ -89,7 +89,7 @@ class Daemon:
         clock: Callable[[], Moment],
         *,
         alarm: Callable[[Alarm], None],
-        ask_aaa: Callable[[AskAaa, Moment], None],
+        ask_aaa: Callable[[AskAaa], None],
         fault: Callable[[str], None],
     ) -> None:
         """`fault` is told of mistakes of ours."""
@@ -227,9 +227,9 @@ class Daemon:
                     ring, decided.to_agent, decided.address, decided.port, decided.link
                 )
         if decided.effects:
-            self._perform_each(decided.effects, now)
+            self._perform_each(decided.effects)
 
-    def _perform_each(self, effects: Iterable[Effect], now: Moment) -> None:
+    def _perform_each(self, effects: Iterable[Effect]) -> None:
         alarms = []
         for effect in effects:
             match effect:
@@ -238,7 +238,7 @@ class Daemon:
                 case Relay(payload, origin, member):
                     self.transport.relay(payload, origin, member)
                 case AskAaa():
-                    self._ask_aaa(effect, now)
+                    self._ask_aaa(effect)
                 case Alarm():
                     alarms.append(effect)
         self.transport.flush()

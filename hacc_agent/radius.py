@@ -66,6 +66,11 @@ class RadiusSocket:
             elif found := self._client.receive(packet):
                 self._answered(*found)
 
+    def handle(self, now: Moment) -> None:  # noqa: ARG002  it has a clock
+        """A turn of the daemon's loop: when it is readable, and at its deadline."""
+        self.drain()
+        self.handle_timer()
+
     def next_deadline(self) -> float | None:
         """When `handle_timer` has something to do (s of the steady clock)."""
         return self._client.next_deadline()

@@ -7,8 +7,9 @@ first, then to the tables. A binding that we have is replaced by what its router
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +21,10 @@ from .engine.slots import Slots
 from .replica import Replica
 from .roles import Controller, Engine
 
-Keep = Callable[[Records], Records]
+Choose = Callable[[Records], Records]
+
+TURN_S: Final = 0.002
+"""s between two pieces of what is taken: packets have their turn."""
 
 
 class Resync:
@@ -51,26 +55,26 @@ class Resync:
         running = [_Fetching(self, name) for name in names]
         while running:
             for fetching in list(running):
-                if fetching.failure is not None:
+                fetching.keep_some()
+                if fetching.over:
                     running.remove(fetching)
                     yield fetching.told()
             yield None
 
-    def fetch(self, name: str, done: Callable[[str], None], took: Callable[[int], None]) -> None:
-        chosen = self._of_member(name) if self.config.role is Role.CONTROLLER else self._own()
+    def chooser(self, name: str) -> Choose:
+        """What of a router's records is ours."""
+        return self._of_member(name) if self.config.role is Role.CONTROLLER else self._own()
 
-        def take(octets: bytes) -> None:
-            records = chosen(np.frombuffer(octets, RECORD))
-            if len(records):
-                now = self._clock()
-                kept = records.tobytes()
-                self._keep(kept, now)
-                self._engine.apply(kept)
-                took(int(np.count_nonzero(records["kind"] == Kind.BINDING)))
-
+    def fetch(self, name: str, take: Callable[[bytes], None], done: Callable[[str], None]) -> None:
         self._replica.fetch(name, take, done, self._clock())
 
-    def _of_member(self, name: str) -> Keep:
+    def keep(self, records: Records) -> None:
+        """For good, then in the tables."""
+        octets = records.tobytes()
+        self._keep(octets, self._clock())
+        self._engine.apply(octets)
+
+    def _of_member(self, name: str) -> Choose:
         """Bindings of a member; its own records do not say in which slot they are with us."""
         assert isinstance(self._engine, Controller)
         slots = self._engine.slots
@@ -86,7 +90,7 @@ class Resync:
 
         return chosen
 
-    def _own(self) -> Keep:
+    def _own(self) -> Choose:
         """Bindings in slots that the controller says are served by us."""
         slots = Slots(len(self.config.members))
         own = [each.name for each in self.config.members].index(self.config.name)
@@ -103,19 +107,56 @@ class Resync:
 
 
 class _Fetching:
-    """One router that was asked."""
+    """One router that was asked.
+
+    What it tells is not kept while it is being read: keeping writes to the link that is read.
+    """
 
     def __init__(self, resync: Resync, name: str) -> None:
-        self.name = name
-        self.bindings = 0
-        self.failure: str | None = None  # "": it has told everything
-        resync.fetch(name, self._done, self._took)
+        self._resync, self.name = resync, name
+        self._chosen = resync.chooser(name)
+        self._pieces: deque[bytes] = deque()
+        self._bindings = 0
+        self._failure: str | None = None  # "": it has told everything
+        resync.fetch(name, self._pieces.append, self._done)
 
-    def _done(self, why: str) -> None:
-        self.failure = why
+    @property
+    def over(self) -> bool:
+        return self._failure is not None and not self._pieces
 
-    def _took(self, bindings: int) -> None:
-        self.bindings += bindings
+    def keep_some(self) -> None:
+        if self._pieces:
+            records = self._chosen(np.frombuffer(self._pieces.popleft(), RECORD))
+            if len(records):
+                self._resync.keep(records)
+                self._bindings += int(np.count_nonzero(records["kind"] == Kind.BINDING))
 
     def told(self) -> dict[str, Any]:
-        return {"router": self.name, "bindings": self.bindings, "failure": self.failure}
+        return {"router": self.name, "bindings": self._bindings, "failure": self._failure}
+
+    def _done(self, why: str) -> None:
+        self._failure = why
+
+
+class Errand:
+    """An answer that nobody has asked for over the socket: it is made in the daemon's own time."""
+
+    def __init__(self, answer: Answer, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        self._answer, self._tell = answer, tell
+        self._at: float | None = 0.0
+
+    def fileno(self) -> None:
+        return None
+
+    def handle(self, now: Moment) -> None:
+        self._at = now.steady + TURN_S
+        try:
+            told = next(self._answer)
+        except StopIteration:
+            self._at = None
+        else:
+            if told is not None:
+                self._tell(told)
+
+    def next_deadline(self) -> float | None:
+        return self._at

@@ -78,8 +78,8 @@ def engine(config: AgentConfig, clock: Callable[[], Moment]) -> Engine:
 
 def seed(config: AgentConfig) -> int:
     """Of the hash of NAIs: the same on all of a cluster's routers, since records carry hashes."""
-    named = f"{config.cluster} {config.home_agent_address}".encode()
-    return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest(), "little")
+    named = hashlib.blake2b(config.cluster.encode(), digest_size=8)
+    return int.from_bytes(named.digest(), "little")
 
 
 def rows_for(config: AgentConfig) -> int:

@@ -20,7 +20,6 @@ from pwd import struct_passwd
 from typing import Any, Final
 
 from . import __version__, privileges
-from .aaa import AaaServer
 from .agentfile import Unusable, load
 from .config import AgentConfig, Role
 from .config import Transport as Carrier
@@ -34,11 +33,12 @@ from .journal import set_aside
 from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
+from .radius import RadiusSocket
 from .recovery import JournalError
 from .reload import why_not
 from .replica import Replica
 from .report import Report
-from .resync import Resync
+from .resync import Errand, Resync
 from .roles import Member, engine
 from .transport import PlainUdp, Transport
 
@@ -57,7 +57,7 @@ class Service:
         """Opens and loads everything; `stack` closes it. Raises `CannotStart`."""
         self.config = config
         self._file = file
-        self._aaa: AaaServer | None = None
+        self._aaa: RadiusSocket | None = None
         self.logs = logs
         self.notifier = Notifier(os.environ)
         stack.callback(self.notifier.close)
@@ -87,7 +87,6 @@ class Service:
         self.report = Report(config, self.engine, self.transport, self.replica, logs, self.clock)
         self.resync = Resync(config, self.engine, self.replica, self.replica.append, self.clock)
         self._resync_at = math.inf  # s of the steady clock: when one that `run` was told of begins
-        self._taking: Answer = iter(())
         self._listen(stack)
         self.daemon.on_signal(signal.SIGTERM, self.daemon.stop)
         self.daemon.on_signal(signal.SIGINT, self.daemon.stop)
@@ -180,9 +179,8 @@ class Service:
             if followed:
                 self.logs.info("the active controller gives the bindings", router=followed)
             else:
-                self._taking = self.resync.answer(self.resync.sources())
-        for told in iter(lambda: next(self._taking, None), None):
-            self.logs.info("bindings taken", **told)
+                answer = self.resync.answer(self.resync.sources())
+                self.daemon.add(Errand(answer, lambda told: self.logs.info("resync", **told)))
         self.notifier.alive(self._status_line())
         self.logs.tick()
 
@@ -202,15 +200,18 @@ class Service:
             self._aaa.close()
             self._aaa = None
         if self.config.radius is not None:
-            self._aaa = AaaServer(self.config.radius, self.config, self._answered)
+            self._aaa = RadiusSocket(
+                self.config.radius, self.config, os.urandom, self.clock, self._answered
+            )
             self.daemon.add(self._aaa)
 
-    def _ask_aaa(self, asked: AskAaa, now: Moment) -> None:
+    def _ask_aaa(self, asked: AskAaa) -> None:
         if self._aaa is not None:
-            self._aaa.ask(asked, now)
+            self._aaa.ask(asked)
 
-    def _answered(self, number: int, answer: AaaAnswer, now: Moment) -> None:
+    def _answered(self, number: int, answer: AaaAnswer) -> None:
         assert isinstance(self.engine, Member)
+        now = self.clock()
         effects = self.engine.answered(number, answer, now)
         self.daemon.perform(None, outcome_of(effects), now)
 

@@ -22,7 +22,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from hacc_agent.config import SEALED, AgentConfig, Algorithm, Transport, parse, to_toml
+from hacc_agent.config import SEALED, AgentConfig, Algorithm, Link, Transport, parse, to_toml
 from hacc_agent.wire import (
     ExtensionType,
     Key,
@@ -147,11 +147,23 @@ class Loopback:
 
 
 @contextmanager
-def cluster(folder: Path, *hosts: str) -> Iterator[Loopback]:
-    """These routers of the golden site, running. All are ended at the end, whatever happens."""
+def cluster(folder: Path, *hosts: str, keys: Path | None = None) -> Iterator[Loopback]:
+    """These routers of the golden site, running. All are ended at the end, whatever happens.
+
+    With a folder of certificates they are linked. The virtual address is a controller's own here,
+    since one machine cannot have it twice: that of hacc2 ends in 101.
+    """
     made = Loopback(own_network())
     for host in hosts:
-        made.agents[host] = Agent(agent_config(host, folder / host, made.network), folder / host)
+        config = agent_config(host, folder / host, made.network)
+        if host == "hacc2":
+            config = dataclasses.replace(
+                config, home_agent_address=IPv4Address(f"{made.network}.101")
+            )
+        if keys is not None:
+            files = (keys / name for name in ("authority.pem", f"{host}.pem", f"{host}.key"))
+            config = dataclasses.replace(config, link=Link(PORT, *map(str, files)))
+        made.agents[host] = Agent(config, folder / host)
     with running(made.agents):
         yield made
 
@@ -184,6 +196,7 @@ class MobileNode:
         name: str = "ann@example.net",
     ) -> None:
         self.home_agent, self.care_of, self.port = home_agent, care_of, port
+        self.towards = home_agent  # where its Foreign Agent's packets for it arrive
         self.name = NetworkAccessIdentifier(name.encode())
         self.address = IPv4Address(0)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -210,11 +223,11 @@ class MobileNode:
         )
 
     def send(self, message: bytes) -> None:
-        self.socket.sendto(message, (str(self.home_agent), self.port))
+        self.socket.sendto(message, (str(self.towards), self.port))
 
     def answer(self) -> RegistrationReply:
         octets, source = self.socket.recvfrom(4096)
-        assert source == (str(self.home_agent), self.port)
+        assert source == (str(self.towards), self.port)
         reply = parse_message(octets)
         assert isinstance(reply, RegistrationReply)
         return reply

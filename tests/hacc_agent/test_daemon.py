@@ -6,11 +6,13 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Any
 import pytest
 
 from hacc_agent.config import Transport, to_toml
+from hacc_agent.control import ask
+from tests.hacc_agent.pair import certificates
 from tests.loopback import (
     PATIENCE_S,
     PORT,
@@ -273,3 +277,73 @@ def test_strangers_are_counted_and_do_not_fill_the_log(west: Loopback) -> None:
         line["times"] for agent in west.agents.values() for line in agent.said if "times" in line
     ]
     assert sum(told_later) > 50
+
+
+# ------------------------------------------------------------------ the cluster's other routers
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[Loopback]:
+    """A pair of controllers and a member that know each other by certificates."""
+    hosts = ("hacc1", "hacc2", "ha1")
+    keys = certificates(tmp_path / "keys", "west", *hosts)
+    with cluster(tmp_path, *hosts, keys=keys) as running:
+        yield running
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def status(agent: Agent) -> dict[str, Any]:
+    return next(iter(ask(Path(agent.config.runtime_directory), "status")))
+
+
+def test_a_standby_has_every_binding_and_takes_over_with_it(linked: Loopback) -> None:
+    """Who gets the requests leads; the other follows. Then the leader dies without a word."""
+    first, second = linked["hacc1"], linked["hacc2"]
+    with closing(linked.mobile_node()) as node:
+        home = node.register().home_address
+        until(lambda: status(second)["bindings"] == 1)
+        assert (status(first)["log"]["leads"], status(second)["log"]["leads"]) == (True, False)
+        assert status(second)["log"]["follows"] == "hacc1"
+        first.stop(signal.SIGKILL)
+        node.towards = IPv4Address(f"{linked.network}.101")  # where hacc2 has the virtual one
+        reply = node.register()
+        assert (reply.code, reply.home_address) == (0, home)
+        assert status(second)["log"]["leads"]
+        assert status(second)["bindings"] == 1
+
+
+@pytest.mark.parametrize("lost", ["hacc1", "ha1"])
+def test_bindings_are_had_back_from_the_other_routers(linked: Loopback, lost: str) -> None:
+    """A router whose state is gone: `run --resync`, and everything goes on."""
+    linked["hacc2"].stop()
+    agent = linked[lost]
+    with closing(linked.mobile_node()) as node:
+        home = node.register().home_address
+        agent.stop()
+        shutil.rmtree(agent.config.state_directory)
+        agent.launch("--resync")
+        agent.wait_for("ready")
+        until(lambda: status(agent)["bindings"] == 1)
+        (binding,) = asked(agent, "bindings")
+        assert binding["home_address"] == str(home)
+        assert binding["nai"] == "ann@example.net"
+        again = node.register()
+        assert (again.code, again.home_address) == (0, home)
+        assert status(agent)["bindings"] == 1
+
+
+def test_a_resync_on_request_says_what_came_and_what_did_not(linked: Loopback) -> None:
+    with closing(linked.mobile_node()) as node:
+        node.register()
+        code, text = told(linked["hacc1"], "resync", "ha1")
+        assert (code, text) == (0, "ha1: 1 bindings\n")
+        linked["ha1"].stop()
+        code, text = told(linked["hacc1"], "resync", "ha1")
+        assert code == 3
+        assert text.startswith("ha1: 0 bindings, then: ")
