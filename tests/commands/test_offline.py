@@ -82,6 +82,21 @@ def test_the_sheet_is_for_those_who_configure_mobile_nodes(desk: Desk) -> None:
     assert "@example.net" in told
 
 
+def test_the_entries_of_a_radius_server_are_written_for_its_owner_alone(desk: Desk) -> None:
+    told = desk.hacc("render", "--radius").ends(1)
+    assert "west: has no RADIUS server that its routers ask" in told.err
+    assert "--radius --output DIR" in desk.hacc("render", "--open").ends(1).err
+    text = desk.intent.read_text()
+    radius = 'radius: {server: 198.18.0.40, secret: "env:REALM_KEY"}\n'
+    desk.intent.write_text(text + radius)
+    assert "secret = '<secret env:REALM_KEY>'" in desk.hacc("render", "--radius").ends(0).out
+    desk.hacc("render", "--radius", "--open", "-o", "raddb").ends(0)
+    files = [path for path in (desk.place / "raddb").rglob("*") if path.is_file()]
+    assert [path.name for path in sorted(files)] == ["clients-hacc-west.conf", "hacc-west"]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert not any("<secret" in path.read_text() for path in files)
+
+
 def test_unverified_forms_are_listed_with_their_places(desk: Desk) -> None:
     told = desk.hacc("render", "--report-unverified").ends(0)
     lines = told.out.splitlines()
