@@ -225,7 +225,7 @@ class Journal:
             self._snapshot(),
         )
 
-    def _begin(self, begin: bytes, blocks: Iterator[bytes] | None) -> _Draft | None:
+    def _begin(self, begin: bytes | memoryview, blocks: Iterator[bytes] | None) -> _Draft | None:
         path = self._path(self._number + 1)
         try:
             draft = _Draft(self._disk, path.with_name(path.name + DRAFT), path, blocks)
@@ -243,23 +243,17 @@ class Journal:
 
         Until a state is complete the file before it stays what counts.
         """
-        octets = encode(
-            FrameKind(frame.kind),
-            frame.position,
-            frame.payload,
-            steady=frame.steady,
-            durable=self.durable,  # on this disk, whatever is safe on the other one
-        )
         match frame.kind:
             case FrameKind.BEGIN:
                 if self._draft is not None:
                     self._abandon()
                 self._receiving = True
+                self._steady = frame.steady
                 self._waiting.clear()
                 self._waiting_octets = 0
-                self._draft = self._begin(octets, None)
+                self._draft = self._begin(frame.whole, None)
             case FrameKind.STATE:
-                if self._draft is not None and not self._draft.add((octets,), state=True):
+                if self._draft is not None and not self._draft.add((frame.whole,), state=True):
                     self._abandon()
             case FrameKind.COMPLETE:
                 self._receiving = False
@@ -268,7 +262,15 @@ class Journal:
                     self._unsound = True
                     self._retry_at = 0.0
             case FrameKind.CHANGES:
-                self.append(octets)
+                self.append(
+                    encode(
+                        FrameKind.CHANGES,
+                        frame.position,
+                        frame.payload,
+                        steady=frame.steady,
+                        durable=self.durable,  # on this disk, whatever is safe on the other one
+                    )
+                )
 
     def give_up_received(self, apply: Apply) -> None:
         """A state that was being received is dropped; what this disk holds is applied instead."""
@@ -475,7 +477,9 @@ class _Draft:
     def next_block(self) -> bytes | None:
         return next(self._blocks, None) if self._blocks is not None else None
 
-    def add(self, frames: Iterable[bytes], *, state: bool = False, sync: bool = False) -> bool:
+    def add(
+        self, frames: Iterable[bytes | memoryview], *, state: bool = False, sync: bool = False
+    ) -> bool:
         """False: the file is of no use any more, `error` says why."""
         try:
             for frame in frames:
@@ -491,7 +495,7 @@ class _Draft:
         return True
 
 
-def _records(frame: bytes) -> int:
+def _records(frame: bytes | memoryview) -> int:
     return len(frame) // OCTETS  # a header is shorter than a record
 
 

@@ -68,11 +68,12 @@ class Recent:
         self._frames: deque[bytes] = deque()
         self._octets = 0
         self.position = Position(history, origin.sequence)
+        self.steady = 0.0  # s, when the last group was made
 
     def append(self, frame: bytes) -> None:
         self._frames.append(frame)
         self._octets += len(frame)
-        self.position, _ = stamp_of(frame)
+        self.position, self.steady = stamp_of(frame)
         while self._octets > self._limit:
             self._octets -= len(self._frames.popleft())
 
@@ -179,7 +180,9 @@ class Feed:
         self.closing = True
 
     def _begin(self, log: Recent) -> None:
-        self._ready.append(encode(FrameKind.BEGIN, log.position, self._cluster.encode()))
+        self._ready.append(
+            encode(FrameKind.BEGIN, log.position, self._cluster.encode(), steady=log.steady)
+        )
         self._sequence = log.position.sequence
         self._blocks = self._snapshot()
         self._state_records = 0

@@ -69,7 +69,7 @@ START: Final = Position(0, 0)
 
 
 class Frame(NamedTuple):
-    """A frame that is whole. `payload` is a view: copy what has to outlive the buffer."""
+    """A frame that is whole. Views go with their buffer: copy what has to outlive it."""
 
     kind: int
     history: int
@@ -77,7 +77,12 @@ class Frame(NamedTuple):
     durable: int  # all groups up to this one were on the writer's disk when this was written
     steady: float  # s, of the writer's steady clock
     payload: memoryview
-    octets: int  # of the whole frame
+    whole: memoryview  # the frame as it was read
+
+    @property
+    def octets(self) -> int:
+        """Of the whole frame."""
+        return len(self.whole)
 
     @property
     def position(self) -> Position:
@@ -146,7 +151,7 @@ def decode(buffer: memoryview, at: int = 0) -> Frame | None:
             raise Damaged(f"{length} octets are no whole number of records")
     elif kind in OF_A_NUMBER and length != COUNT.size:
         raise Damaged(f"{length} octets are no number")
-    return Frame(kind, history, sequence, durable, steady, buffer[begin:end], end - at)
+    return Frame(kind, history, sequence, durable, steady, buffer[begin:end], buffer[at:end])
 
 
 def count_of(frame: Frame) -> int:

@@ -17,7 +17,7 @@ from hacc_agent import link, standby
 from hacc_agent.disk import Disk
 from hacc_agent.link import HANDSHAKE, UNKNOWN, LinkError
 from hacc_agent.replica import COMPARE, Replica
-from hacc_agent.standby import SILENCE
+from hacc_agent.standby import SILENCE, Recent
 from tasks import pki
 from tests.hacc_agent.crashing import Rows, after
 from tests.hacc_agent.pair import PORT, Pair, Router, certificates
@@ -66,6 +66,22 @@ def test_both_have_the_same_in_memory_and_on_disk(pair: Pair, two: tuple[Router,
     pair.close()
     pair.routers.clear()
     assert restarted(active) == restarted(other) == after(42)
+
+
+def test_a_standby_knows_the_time_of_what_it_was_given(pair: Pair) -> None:
+    """A wall clock that is set back must not make lifetimes longer after a restart."""
+    active = pair.router("hacc1").lead()
+    active.replica._log = Recent(active.replica.journal.position, 7, limit=0)
+    active.change(3)
+    other = pair.router("hacc2").follow()
+    pair.until(lambda: other.sequence == 3)
+    assert active.replica.status()["followers"][0]["states"] == 1
+    pair.gone(other)
+    other.close()
+    again = Router(other.config, pair.clock)
+    recovered = again.replica.journal.open(again.rows.apply)
+    again.replica.journal.close()
+    assert 0 < recovered.steady <= pair.clock().steady
 
 
 def test_a_group_is_on_its_way_before_append_returns(

@@ -48,7 +48,8 @@ def test_what_is_written_is_read(
     octets = encode(kind, position, payload, steady=steady, durable=durable)
     assert stamp_of(octets) == (position, steady)
     found = decode(memoryview(before + octets), len(before))
-    assert found == Frame(kind, *position, durable, steady, memoryview(payload), len(octets))
+    assert found == Frame(kind, *position, durable, steady, memoryview(payload), memoryview(octets))
+    assert found.octets == len(octets)
     assert found.position == position
 
 
