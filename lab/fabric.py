@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import RouterFailed
-from .namespaces import await_inits, batch, run_inside, unshare
+from .namespaces import GUEST, await_inits, batch, run_inside, unshare
 from .topology import MANAGEMENT, Port, Topology, device_name
 
 ROLE: Final = "fabric"
@@ -29,10 +29,6 @@ sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 ip link set lo up
 exec env --ignore-signal=CHLD sleep infinity
 """
-
-
-GUEST: Final = "guest/"
-"""How the names of those begin who are plugged in while their own process runs: no router's can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ from typing import Final
 from .errors import RouterFailed
 
 MARK: Final = "HACC_LAB_MEMBER"
+GUEST: Final = "guest/"
+"""How the alias of a cable begins that belongs to no router of the inventory's Linux kind: a fabric
+leaves it alone, and it goes with the namespace at its other end. No router's name has a slash."""
 CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
 SANE_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -167,6 +170,28 @@ def enter_network(pid: int) -> None:
             raise OSError(number, os.strerror(number))
     finally:
         os.close(descriptor)
+
+
+def own_network() -> int:
+    """Move this thread into a network namespace of its own; an open file that holds it."""
+    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare came with Python 3.12
+    if libc.unshare(CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def run_in_network(path: str, *command: str, text: str = "") -> str:
+    """Run to its end in the network namespace that a path names; what it said when it failed."""
+    done = subprocess.run(
+        ["nsenter", f"--net={path}", "--", *command],
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    return f"{command[0]}: {done.stderr.strip()}" if done.returncode else ""
 
 
 def run_inside(

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from . import disk
 from .errors import MachineUnfit, NotRunning, RouterFailed
+from .fabric import bridge
 from .namespaces import inside, kill_until_gone, launch, members, tail
 from .router import CODE
 from .topology import Topology
@@ -52,6 +53,7 @@ def configuration(
     return {
         "control": str(control_socket(directory)),
         "state": str(directory / "ios.state"),
+        "bridges": {lan: bridge(lan) for lan in topology.lans},
         "devices": [
             {
                 "name": router.name,

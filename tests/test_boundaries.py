@@ -52,6 +52,14 @@ PURE = (
     "tasks/verify/routing",
     "tasks/verify/service",
     "tasks/verify/linux",
+    "lab/ios/forwarding",
+    "lab/ios/home_agent",
+    "lab/subscribers/association",
+    "lab/subscribers/foreign_agent",
+    "lab/subscribers/mobile_node",
+    "lab/subscribers/report",
+    "lab/subscribers/visitors",
+    "lab/subscribers/wheel",
 )
 READS_TEMPLATES = ("tasks/render", "tasks/verify/ios")  # pure but for the files of templates/
 

@@ -23,7 +23,9 @@ The core is pure: no socket, clock, file or randomness; `now` is seconds since 1
     session exec show    a terminal line of it
     terminal             its bytes: echo, editing keys, pasted blocks
     hsrp network         routers that share LANs
-    server control       the only modules with sockets
+    forwarding           what it is on its LANs
+    home_agent           what it does with registrations
+    server control plane the only modules with sockets
 
 Law: `Device.load(d.running_config())` gives a router that prints the same.
 """

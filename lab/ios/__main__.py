@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from .control import Control
 from .definition import BadDefinition, Definition, read_definition
+from .plane import Planes
 from .server import Server
 
 
@@ -24,11 +26,21 @@ async def _run(definition: Definition) -> None:
         control = Control(server, definition.control) if definition.control else None
         if control is not None:
             await control.start()
+        devices = {name: host.device for name, host in server.hosts.items()}
+        planes = asyncio.create_task(Planes(devices, definition.bridges, _complain).run())
+        planes.add_done_callback(lambda _: stop.set())
         ready = {name: [host.endpoint.address, host.port] for name, host in server.hosts.items()}
         print(json.dumps({"ready": ready}), flush=True)
         await stop.wait()
+        planes.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await planes
         if control is not None:
             await control.close()
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

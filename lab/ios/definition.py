@@ -8,7 +8,8 @@
 
 Only `name` is required of a device. Paths are relative to the file. `startup` is a file and
 `text` the text itself; a saved startup-config in the state directory goes before both. `host_key`
-is the private key of its SSH server, made when it is not there.
+is the private key of its SSH server, made when it is not there. `bridges` gives LANs that exist:
+the bridge of each, in the network namespace that the simulator runs in; needs root.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Definition:
     network: Network
     state: Path | None
     control: Path | None
+    bridges: Mapping[str, str]  # LAN -> bridge
 
 
 _KEYS: Mapping[str, tuple[type, ...]] = {
@@ -67,9 +69,9 @@ def read_definition(file: Path, now: float) -> Definition:
     if not isinstance(data, dict) or not isinstance(data.get("devices"), list):
         raise BadDefinition(file, ["expected an object with a list of `devices`"])
     problems += [
-        f"unknown key '{key}' (allowed: control, devices, state)"
+        f"unknown key '{key}' (allowed: bridges, control, devices, state)"
         for key in data
-        if key not in ("state", "control", "devices")
+        if key not in ("bridges", "state", "control", "devices")
     ]
     hosts: list[Host] = []
     network = Network()
@@ -88,6 +90,7 @@ def read_definition(file: Path, now: float) -> Definition:
         network,
         file.parent / data["state"] if "state" in data else None,
         file.parent / data["control"] if "control" in data else None,
+        {str(lan): str(bridge) for lan, bridge in data.get("bridges", {}).items()},
     )
 
 

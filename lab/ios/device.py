@@ -21,6 +21,7 @@ from .tables import POSITIVE, SHOWN_ALWAYS
 from .tree import Section, print_configuration
 
 if TYPE_CHECKING:
+    from .home_agent import Registrations
     from .network import Network
 
 VERSION = "15.9"  # what `version` says in a configuration; `show version` says that it is simulated
@@ -58,6 +59,7 @@ class Device:
         self.powered = True
         self.boots = 0
         self.network: Network | None = None  # set by the network that it is added to
+        self.home_agent: Registrations | None = None  # set by who gives it a forwarding plane
         self.faults = Faults()
         self.journal: list[Entry] = []
         self.flash = Flash()

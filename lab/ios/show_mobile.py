@@ -34,8 +34,37 @@ def _off(device: Device) -> str:
 
 
 def _bindings(call: Call) -> str:
-    """Nothing registers here: the list is always empty, in the form that IOS gives it."""
-    return _off(call.device) or "Mobility Binding List:\nTotal 0"
+    """In the form that a real router gave it, but for what it does not do here: tunnels."""
+    if off := _off(call.device):
+        return off
+    home = call.device.home_agent
+    found = [*home.bindings()] if home is not None else []
+    lines = ["Mobility Binding List:", f"Total {len(found)}"]
+    for nai, row in found:
+        address = dotted(row.home_address)
+        lines += (
+            [f"{nai.decode('ascii', 'replace')}:", f"    Home Addr {address}"]
+            if nai
+            else [f"{address}:"]
+        )
+        remaining = max(0, int(row.expires - call.now))
+        left = f"{remaining // 3600:02}:{remaining // 60 % 60:02}:{remaining % 60:02}"
+        lines += [
+            f"    Care-of Addr {dotted(row.care_of_address)}, "
+            f"Src Addr {dotted(row.source_address)}",
+            f"    Lifetime granted {_clock(row.lifetime)}, remaining {left}",
+            f"    Flags {_flags(row.flags)}, Identification "
+            f"{row.identification >> 32:08X}.{row.identification & 0xFFFFFFFF:08X}",
+        ]
+    return "\n".join(lines)
+
+
+def _flags(flags: int) -> str:
+    """S, B, D, M, G, r, T, x of the request: upper case is set, `-` a reserved one that is not."""
+    return "".join(
+        letter.upper() if flags & bit else "-" if letter in "rx" else letter
+        for letter, bit in zip("sbdmgrtx", (128, 64, 32, 16, 8, 4, 2, 1), strict=True)
+    )
 
 
 def _globals(call: Call) -> str:

@@ -10,9 +10,7 @@ the kernel takes the namespace, and with it the cable: a killed process leaves n
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,7 +24,7 @@ from hacc_agent.datagrams import Datagrams
 from .. import fabric
 from ..errors import LabError, RouterFailed
 from ..lab import Lab
-from ..namespaces import CLONE_NEWNET
+from ..namespaces import GUEST, own_network, run_in_network
 from ..topology import Port
 
 INTERFACE: Final = "lan"
@@ -96,9 +94,9 @@ def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Data
         opened = []
         for number, place in enumerate(places, 1):
             worker = stack.enter_context(ThreadPoolExecutor(1, f"agent-{number}"))
-            namespace = worker.submit(_unshared).result()
+            namespace = _network(worker)
             stack.callback(os.close, namespace)
-            cable = Port(f"{fabric.GUEST}{number}", INTERFACE, place.lan, place.address)
+            cable = Port(f"{GUEST}{number}", INTERFACE, place.lan, place.address)
             path = f"/proc/{os.getpid()}/fd/{namespace}"
             fabric.plug_guest(lab.fabric(), lab.topology.name, cable, path)
             stack.callback(_unplug, lab, cable)
@@ -109,16 +107,14 @@ def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Data
         yield tuple(opened)
 
 
-def _unshared() -> int:
-    """Move this thread into a network namespace of its own; a file that holds it."""
-    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare came with Python 3.12
-    if libc.unshare(CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
+def _network(worker: ThreadPoolExecutor) -> int:
+    try:
+        return worker.submit(own_network).result()
+    except OSError as error:
         raise LabError(
-            f"no network namespace for a Foreign Agent: {os.strerror(number)}",
+            f"no network namespace for a Foreign Agent: {error.strerror}",
             hint="hacc lab needs root",
-        )
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        ) from error
 
 
 def _unplug(lab: Lab, cable: Port) -> None:
@@ -128,20 +124,9 @@ def _unplug(lab: Lab, cable: Port) -> None:
 
 
 def _configure(place: Stand, namespace: str) -> None:
-    _run(place, namespace, "ip", "-batch", "-", text="\n".join(place.lines()) + "\n")
+    failed = run_in_network(namespace, "ip", "-batch", "-", text="\n".join(place.lines()) + "\n")
     # It asks for its gateway's MAC address as who it is on the LAN: Linux would ask as who it sends
     # for, the care-of address, and a router that has no way back there does not answer.
-    _run(place, namespace, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2")
-
-
-def _run(place: Stand, namespace: str, *command: str, text: str = "") -> None:
-    done = subprocess.run(
-        ["nsenter", f"--net={namespace}", "--", *command],
-        input=text,
-        text=True,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    if done.returncode:
-        raise RouterFailed(f"Foreign Agent {place.care_of_address}: {done.stderr.strip()}")
+    failed += run_in_network(namespace, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2")
+    if failed:
+        raise RouterFailed(f"Foreign Agent {place.care_of_address}: {failed}")

@@ -1,0 +1,187 @@
+"""The routers' forwarding plane: each with a network namespace on the fabric, and port 434 in it.
+
+Level-driven like the rest of the lab: what a router is on its LANs is asked a few times a second,
+and when it is something else than before, it gets a new namespace. Linux does what IOS would do
+there, ARP, addresses, routes; the virtual address of a group has the group's MAC address, so that
+neighbours need not learn anything when the other router of a pair becomes active.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Final
+
+from hacc_agent.daemon import Clock
+from hacc_agent.datagrams import Datagrams
+from hacc_agent.engine.effects import Endpoint
+
+from ..namespaces import GUEST, own_network, run_in_network
+from .device import Device
+from .forwarding import PORT, Forwarding, Port, forwarding
+from .home_agent import Registrations, redundancy, told
+
+GLANCE: Final = 0.2
+"""Seconds between two looks: below the hold time of 700 ms that clusters are configured with."""
+
+_TABLE: Final = 434  # of routes, in a namespace where nobody else has any
+
+
+class Planes:
+    """The planes of all routers of one process, and the Home Agents behind them.
+
+    `bridges`: LAN -> its bridge, in the network namespace of this process.
+    """
+
+    def __init__(
+        self, devices: Mapping[str, Device], bridges: Mapping[str, str], log: Callable[[str], None]
+    ) -> None:
+        self._devices = devices
+        self._bridges = bridges
+        self._log = log
+        self._clock = Clock()
+        self._planes: dict[str, tuple[Forwarding, ExitStack]] = {}
+        self._homes: dict[str, Registrations] = {}
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        try:
+            while True:
+                self.settle()
+                await asyncio.sleep(GLANCE)
+        finally:
+            for _, stack in self._planes.values():
+                stack.close()
+
+    def settle(self) -> None:
+        """Make every router what it is."""
+        now = self._clock()
+        for device in self._devices.values():
+            device.home_agent = home = self._home(device)
+            wanted = forwarding(device, frozenset(self._bridges), now.wall)
+            before = self._planes.get(device.name)
+            if before is not None and before[0] == wanted:
+                continue
+            if before is not None:
+                before[1].close()
+                del self._planes[device.name]
+            if not wanted.ports:
+                continue
+            stack = ExitStack()
+            try:
+                self._build(device, wanted, home, stack)
+            except (OSError, subprocess.SubprocessError) as error:
+                self._log(f"{device.name}: its forwarding plane: {error}")
+            self._planes[device.name] = wanted, stack
+        for home in self._homes.values():
+            home.handle_timer(now)
+
+    def _home(self, device: Device) -> Registrations | None:
+        """The Home Agent that a router is, or is a half of."""
+        config = told(device) if device.powered else None
+        if config is None:
+            return None
+        key = redundancy(device) or device.name
+        home = self._homes.get(key)
+        if home is None:
+            home = self._homes[key] = Registrations(config, os.urandom)
+        elif home.config.name == device.name:  # of a pair, the one that came first is asked
+            home.configure(config)
+        return home
+
+    def _build(
+        self, device: Device, wanted: Forwarding, home: Registrations | None, stack: ExitStack
+    ) -> None:
+        worker = stack.enter_context(ThreadPoolExecutor(1, device.name))
+        namespace = worker.submit(own_network).result()
+        stack.callback(os.close, namespace)
+        path = f"/proc/{os.getpid()}/fd/{namespace}"
+        cables = [(_name(device, port), port) for port in wanted.ports]
+        stack.callback(_ip, "".join(f"link del {name}\n" for name, _ in cables), forgiving=True)
+        _ip(
+            "".join(
+                f"link add name {name} type veth peer name lan{number} address {_mac(name)} "
+                f'netns {path}\nlink set {name} alias "{GUEST}{device.name}"\n'
+                f"link set {name} master {self._bridges[port.lan]} up\n"
+                for number, (name, port) in enumerate(cables)
+            )
+        )
+        failed = run_in_network(
+            path,
+            "sysctl",
+            "-qw",
+            *(f"net.ipv4.conf.{scope}.rp_filter=0" for scope in ("all", "default")),
+            "net.ipv4.conf.all.arp_ignore=1",
+            "net.ipv4.conf.all.arp_announce=2",
+            "net.ipv4.conf.default.arp_notify=1",  # the bridge learns where a MAC address went
+        )
+        failed = failed or run_in_network(path, "ip", "-batch", "-", text=lines(wanted))
+        if failed:
+            raise OSError(failed)
+        if home is None or str(home.config.home_agent_address) not in wanted.loopbacks:
+            return
+        address = int(home.config.home_agent_address)
+        opened = worker.submit(Datagrams, address, PORT).result()
+        stack.callback(opened.close)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(opened.fileno(), self._answer, opened, home)
+        stack.callback(loop.remove_reader, opened.fileno())
+
+    def _answer(self, opened: Datagrams, home: Registrations) -> None:
+        if not opened.receive():
+            return
+        now, batch, answers = self._clock(), opened.batch, []
+        for row in range(batch.count):
+            payload = batch.octets[row, : batch.length[row]].tobytes()
+            source = Endpoint(int(batch.address[row]), int(batch.port[row]))
+            answers += [(octets, source) for octets in home.receive(payload, source, now)]
+        if answers:
+            opened.sender.send_all(answers)
+
+
+def lines(wanted: Forwarding) -> str:
+    """ip(8) commands that make a fresh namespace what a router is."""
+    found = ["link set lo up", *(f"addr add {one}/32 dev lo" for one in wanted.loopbacks)]
+    for number, port in enumerate(wanted.ports):
+        name = f"lan{number}"
+        found += [f"addr add {port.address} dev {name}", f"link set {name} up"]
+        for virtual in port.virtual:
+            mac = f"mac{number}.{virtual.group}"
+            found.append(
+                f"link add name {mac} link {name} address {virtual.hardware_address} "
+                "type macvlan mode bridge"
+            )
+            found += [f"addr add {address}/32 dev {mac}" for address in virtual.addresses]
+            found.append(f"link set {mac} up")
+    if wanted.replies:
+        found += [
+            f"rule add ipproto udp sport {PORT} lookup {_TABLE}",
+            f"route add default via {wanted.replies} table {_TABLE}",
+        ]
+    return "\n".join(found) + "\n"
+
+
+def _name(device: Device, port: Port) -> str:
+    digest = hashlib.blake2s(f"{device.name}/{port.lan}".encode(), digest_size=5)
+    return f"ios-{digest.hexdigest()}"  # 14 characters: an interface's name has 15 at most
+
+
+def _mac(name: str) -> str:
+    """Locally administered, and the same after every change."""
+    return "02:" + hashlib.blake2s(name.encode(), digest_size=5).digest().hex(":")
+
+
+def _ip(batch: str, *, forgiving: bool = False) -> None:
+    command = ["ip", *(["-force"] if forgiving else []), "-batch", "-"]
+    with contextlib.ExitStack() as stack:
+        if forgiving:
+            stack.enter_context(contextlib.suppress(subprocess.SubprocessError))
+        subprocess.run(
+            command, input=batch, text=True, capture_output=True, check=not forgiving, timeout=30
+        )
