@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hacc_agent.engine.record import STRUCT, Kind, Row
 from hacc_agent.engine.slots import NO_SLOT, Slots
 
-changes = st.lists(st.tuples(st.integers(0, 4 * 8 - 1), st.integers(0, 3)), max_size=60)
+single = st.tuples(st.integers(0, 4 * 8 - 1), st.integers(0, 3)).map(lambda change: [change])
+failover = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
+    lambda change: [(slot, change[1]) for slot in range(change[0] * 8, change[0] * 8 + 8)]
+)
+changes = st.lists(single | failover, max_size=12).map(
+    lambda several: [change for each in several for change in each]
+)
 
 
 def test_at_first_every_member_serves_its_own() -> None:

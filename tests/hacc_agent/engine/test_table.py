@@ -37,7 +37,7 @@ from hacc_agent.engine.texts import Texts
 SEED = 0x5EED
 LONG = b"0234150999999999@nai.epc.mnc015.mcc234.3gppnetwork.org"  # TS 23.003, 19.3.2: two cells
 LONGEST = b"x" * 240 + b"@example.net1"
-NAIS = (b"", b"a", b"a\0", b"mn1@example.net", LONG, LONG[:-1] + b"x", LONGEST)
+NAIS = (b"", b"a", b"a\0", b"mn1@example.net", LONG, LONG[:-1] + b"x", LONGEST, LONGEST[:-1] + b"2")
 PUTS = (Kind.BINDING, Kind.PENDING, Kind.CLOSED)
 
 
@@ -164,7 +164,7 @@ conversations = st.lists(st.one_of(changes(), plain_changes(), plain_changes()),
 
 def table_of(capacity: int, colliding: bool = False) -> Table:
     if colliding:
-        return Table(capacity, SEED, Colliding(200, 100, SEED))
+        return Table(capacity, SEED, Colliding(2000, 1000, SEED))
     return Table(capacity, SEED)
 
 
@@ -285,6 +285,60 @@ def test_a_log_gives_what_its_records_give_one_by_one(
         assert table.digest() == digest
 
 
+@pytest.mark.parametrize("mobiles", [3, 40, 400], ids=lambda count: f"{count} mobile nodes")
+@pytest.mark.parametrize("colliding", [False, True], ids=["", "colliding"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_long_log_gives_what_its_records_give_one_by_one(
+    seed: int, colliding: bool, mobiles: int
+) -> None:
+    """Some records of most mobile nodes, many of some: all the ways in which a block comes apart.
+
+    Hypothesis makes short logs, which are mostly one by one.
+    """
+    chance = random.Random(seed)
+    source, whole = table_of(3 * mobiles + 10, colliding), table_of(3 * mobiles + 10, colliding)
+    log = []
+    for _ in range(1500):
+        number = chance.randrange(mobiles)
+        home, nai = number + 1, b"%d" % number if number % 3 else None
+        if number % 7 == 1 and chance.random() < 0.2:  # without its address, of its neighbour's
+            home = chance.choice([0 if nai else number + 3, number + 2])
+        elif number % 7 == 2 and chance.random() < 0.2:  # without its NAI, with its neighbour's
+            nai = chance.choice([None, b"%d" % (number + 2)])
+        kind = chance.choice([*PUTS, Kind.BINDING, Kind.UNBOUND, Kind.SETTLED])
+        care_of = chance.choice([1, 1, 1, 2]) if kind in PUTS else chance.choice([0, 1, 1, 2])
+        values = Row(
+            int(kind), home_address=home, care_of_address=care_of, expires=chance.getrandbits(32)
+        )
+        log.append(as_records(values, nai, source.names))
+        source.apply(log[-1])
+    whole.apply(b"".join(log))
+    assert contents(whole) == contents(source)
+    assert whole.digest() == source.digest() == sum(mix(source.rows).tolist()) % 2**64
+    for number in range(mobiles):
+        for home in (0, number + 1):
+            found, expected = (t.find(home, b"%d" % number) for t in (whole, source))
+            assert whole.get(found)._replace(nai=0) == source.get(expected)._replace(nai=0)
+
+
+def test_a_number_that_changes_hands_within_a_log() -> None:
+    """The names of a block are learned first, but not when that would change what it says."""
+    table = Table(8, SEED, Colliding(40, 10, SEED))
+    number = table.hash_nai(b"mn1")
+    row = Row(Kind.BINDING, home_address=1, care_of_address=1, nai=number)
+    end = row._replace(kind=Kind.UNBOUND)
+    log = (
+        name_records(b"mn1", number)
+        + STRUCT.pack(*row)
+        + STRUCT.pack(*end)
+        + name_records(b"mn2", number)
+        + STRUCT.pack(*row._replace(home_address=2))
+    )
+    table.apply(log)
+    assert table.nai(table.find(2)) == b"mn2"
+    assert not table.find(1)
+
+
 @given(conversations, st.booleans())
 def test_a_log_applied_twice_is_a_log_applied_once(
     sequence: list[tuple[Row, bytes | None]], colliding: bool
@@ -339,6 +393,15 @@ def test_a_digest_is_of_the_rows_not_of_their_order(
         assert other.digest() != table.digest()
 
 
+def test_a_digest_sees_two_highest_bits() -> None:
+    """They would cancel out in a sum of products modulo 2**64."""
+    table, other = table_of(1), table_of(1)
+    row = Row(Kind.BINDING, home_address=1, care_of_address=1)
+    table.put(row)
+    other.put(row._replace(identification=2**63, revocation=2**31))
+    assert table.digest() != other.digest()
+
+
 # ------------------------------------------------------------------ columns
 
 
@@ -370,6 +433,10 @@ def test_rows_put_and_removed_together_are_those_put_one_by_one(
         single.remove(row)
     assert contents(whole) == contents(single)
     assert len(whole) == len(single)
+    for values, nai in (*together, *before):
+        row = whole.find(values.home_address, nai)
+        assert bool(row) == bool(single.find(values.home_address, nai))
+        assert not row or nai in (None, whole.nai(row) or nai)
     assert whole.digest() == single.digest() == sum(mix(whole.rows).tolist()) % 2**64
 
 
@@ -406,6 +473,26 @@ def test_a_full_batch_is_refused_row_by_row() -> None:
     assert sorted(rows) == [0, 0, 1, 2, 3]
     assert rows[3] == 1  # it had its place
     assert table.full
+
+
+def test_new_rows_of_one_nai_may_come_together() -> None:
+    table = Table(8, SEED)
+    changes = [(Row(Kind.BINDING, home_address=n, care_of_address=1), b"mn@x") for n in (1, 2, 3)]
+    rows = table.put_rows(records_of(list(changes), table.names))
+    for gone, left in ((0, 2), (1, 3)):
+        table.remove_rows(rows[gone : gone + 1])
+        assert table.get(table.find(0, b"mn@x")).home_address == left
+    table.remove_rows(rows[2:])
+    assert not table.find(0, b"mn@x")
+
+
+def test_names_of_rows_put_together_stay_while_others_go() -> None:
+    table = Table(8, SEED, Names(60, 20, SEED))
+    changes = [(Row(Kind.BINDING, home_address=n, care_of_address=1), b"%d" % n) for n in (1, 2, 3)]
+    rows = table.put_rows(records_of(list(changes), table.names)).tolist()
+    for number in range(100):
+        table.names.introduce(b"other %d" % number)
+    assert [table.nai(row) for row in rows] == [b"1", b"2", b"3"]
 
 
 # ------------------------------------------------------------------ bounds
