@@ -37,7 +37,7 @@ bench-relay: $(READY)
 	$(BIN)/python -m bench relay
 
 bench-table: $(READY)
-	$(BIN)/python -m bench table
+	$(BIN)/python -m bench table replica
 
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.campaign

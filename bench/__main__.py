@@ -7,6 +7,7 @@ import sys
 
 BENCHMARKS = (
     "intent", "render", "diff", "push", "lab_up", "provision", "wire", "home_agent", "table",
+    "replica",
 )  # fmt: skip
 
 
