@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import signal
 import socket
 import struct
 from collections.abc import Iterator
@@ -291,3 +292,14 @@ def test_an_interface_that_comes_back_is_listened_to_again(site: Site) -> None:
             router.ip("link", "set", "lan", "down")
             router.ip("link", "set", "lan", "up")
         assert node.register().code == 0
+
+
+def test_a_reload_goes_on_with_the_same_sockets(site: Site) -> None:
+    with closing(site.mobile_node()) as node:
+        assert node.register().code == 0
+        for agent in site.agents.values():
+            assert agent.process is not None
+            agent.process.send_signal(signal.SIGHUP)
+            agent.wait_for("reloaded")
+        assert node.register().code == 0
+        assert site.status("hacc1")["bindings"] == 1
