@@ -357,7 +357,11 @@ class Replica:
 
     def _answer(self, name: str, now: float) -> Feed:
         feed = Feed(
-            self._config.cluster, lambda: self._log, self._state.snapshot, self._yield_to, now
+            self._config.cluster,
+            lambda: self._log,
+            self._state.snapshot,
+            lambda busy: self._yield_to(name, busy),
+            now,
         )
         self._feeds[feed] = name
         return feed
@@ -365,8 +369,10 @@ class Replica:
     def _left(self, talk: Talk) -> None:
         self._feeds.pop(talk, None)
 
-    def _yield_to(self, busy: float) -> bool:
-        """Another router says that it leads."""
+    def _yield_to(self, name: str, busy: float) -> bool:
+        """Another router says that it leads. Only one that could may say so."""
+        if name not in {peer.name for peer in self._peers}:
+            return False
         self._gives_way = self._log is not None and busy > self._busy
         return self._log is None or self._gives_way
 

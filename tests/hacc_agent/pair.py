@@ -124,6 +124,10 @@ class Pair:
                 Controller(f"hacc{each}", 200 - each, (LanAddress("access", self.address(each)),))
                 for each in (1, 2)
             ),
+            members=tuple(
+                dataclasses.replace(each, addresses=(LanAddress("access", self.address(9)),))
+                for each in found.members
+            ),
             link=Link(
                 PORT,
                 str(keys / "authority.pem"),
@@ -137,6 +141,25 @@ class Pair:
         self, name: str, keys: Path | None = None, cluster: str = "west", disk: Disk | None = None
     ) -> Router:
         made = Router(self.config(name, keys, cluster), self.clock, disk).open()
+        self.routers.append(made)
+        return made
+
+    def member(self, name: str) -> Router:
+        """A Home Agent of the cluster, which has a log of its own."""
+        found = WEST.device(name).agent
+        assert found is not None
+        config = dataclasses.replace(
+            self.config("hacc9"),
+            name=name,
+            role=found.role,
+            link=Link(
+                PORT,
+                str(self._keys / "authority.pem"),
+                str(self._keys / f"{name}.pem"),
+                str(self._keys / f"{name}.key"),
+            ),
+        )
+        made = Router(config, self.clock).open()
         self.routers.append(made)
         return made
 

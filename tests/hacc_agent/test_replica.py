@@ -17,7 +17,7 @@ from hacc_agent import link, standby
 from hacc_agent.disk import Disk
 from hacc_agent.link import HANDSHAKE, UNKNOWN, LinkError
 from hacc_agent.replica import COMPARE, Replica
-from hacc_agent.standby import SILENCE, Recent
+from hacc_agent.standby import SILENCE, Claim, LinkBroken, Recent
 from tasks import pki
 from tests.hacc_agent.crashing import Rows, after
 from tests.hacc_agent.pair import PORT, Pair, Router, certificates
@@ -150,6 +150,23 @@ def test_of_two_that_lead_the_one_that_was_busy_later_goes_on(
     assert active.heard("another router leads")
 
 
+def test_a_member_leads_its_own_log_and_no_controller(
+    pair: Pair, two: tuple[Router, Router]
+) -> None:
+    active, other = two
+    member = pair.member("ha1").lead()
+    member.change(3)
+    assert member.replica.next_deadline() is None, "it looks for nobody"
+    claim = Claim(1e9, 0.0)
+    feed = active.replica._answer("ha1", 0.0)
+    feed.receive(claim.take(0.0), 0.0)
+    with pytest.raises(LinkBroken, match="busy later"):
+        claim.receive(feed.take(0.0), 0.0)
+    active.change()
+    pair.until(lambda: other.sequence == 13)
+    assert active.replica.leads
+
+
 # ------------------------------------------------------------------ slow, silent, different
 
 
@@ -231,6 +248,16 @@ def test_all_bindings_of_a_router_can_be_fetched(pair: Pair, two: tuple[Router, 
     pair.until(lambda: bool(ends))
     assert ends == [""]
     assert fetched.rows == active.rows.rows
+
+
+def test_the_bindings_of_a_member_can_be_fetched(pair: Pair, two: tuple[Router, Router]) -> None:
+    active, _ = two
+    member = pair.member("ha1").lead()
+    member.change(7)
+    fetched, ends = Rows(), list[str]()
+    active.replica.fetch("ha1", fetched.apply, ends.append, pair.clock())
+    pair.until(lambda: bool(ends))
+    assert (ends, fetched.rows) == ([""], after(7))
 
 
 def test_a_fetch_that_fails_says_why(pair: Pair, two: tuple[Router, Router]) -> None:
