@@ -81,15 +81,15 @@ def subscribers(
             if deregister:
                 population.leave(clock())
                 session.run(0, interrupt)
-            report = _report(population, began, clock(), rate, interrupt.count > 0)
+            found = report(population, began, clock(), rate, interrupt.count > 0)
         if as_json:
-            typer.echo(json.dumps(report.as_json(), indent=1))
+            typer.echo(json.dumps(found.as_json(), indent=1))
         else:
-            for text in report.lines():
+            for text in found.lines():
                 typer.echo(text)
-    if report.interrupted:
+    if found.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
-    if report.unlike:
+    if found.unlike:
         raise typer.Exit(Exit.DEVICE)
 
 
@@ -107,9 +107,10 @@ def provisioned(lab: Lab) -> tuple[config.AgentConfig, ...]:
     return tuple(found)
 
 
-def _report(
+def report(
     population: Population, began: Moment, now: Moment, rate: float, interrupted: bool
 ) -> Report:
+    """What came of a run that began then and is over now."""
     tally = population.tally
     busy = population.last_accepted - began.steady
     answered = tally.registered + tally.deregistered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
@@ -10,17 +12,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from hacc_agent.config import Replay
 from hacc_agent.wire.registry import ACCEPTING
+from lab.cli import app
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.subscribers.association import Subscription
+from lab.subscribers.command import report
 from lab.subscribers.contract import Contract, NobodyMayRegister, chosen
 from lab.subscribers.mobile_node import Ending
 from lab.subscribers.network import stands
 from lab.subscribers.population import Schedule
-from lab.subscribers.report import Latencies, Tally, Unlike
+from lab.subscribers.report import NAMED, Latencies, Tally, Unlike
 from lab.subscribers.wheel import TimingWheel
 from tests.hacc_agent.wire.tshark import ICMP, datagram, decode, packet
 from tests.lab.labs import topology
@@ -313,3 +318,29 @@ def test_time_stands_still_between_deadlines() -> None:
     made = world(1).until(9)
     assert made.population.advance(at(9)) == []
     assert made.population.next_deadline() > BEGIN + 500
+
+
+# What is said at the end -------------------------------------------------------------------------
+
+
+def test_a_report_says_the_same_to_people_and_to_programs() -> None:
+    made = world(30, ahead=30.0).until(5)
+    made.population.leave(made.now)
+    said = report(made.population, at(0), made.now, rate=100.0, interrupted=False)
+    text, data = "\n".join(said.lines()), said.as_json()
+    assert data == json.loads(json.dumps(data))
+    assert "30 of 30 mobile nodes are registered, through 198.18.9.1 (" in text
+    assert "denied 30 times: code 133, registration Identification mismatch" in text
+    assert (data["registered"], data["denials"]) == (30, {"133": 30})
+    assert len(data["unlike"]) == NAMED  # they want to leave, and have not yet
+    assert "and 20 more" in text
+    assert sum(data["foreign_agents"].values()) == 30
+    assert data["latency_ms"]["p50"] <= data["latency_ms"]["max"]
+
+
+def test_a_lab_that_is_not_up_is_said(root: Path) -> None:
+    command = ["subscribers", "-i", str(root / "inventory"), "--name", f"t{os.getpid()}-none"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 3
+    assert "not running" in done.output
+    assert "hacc lab up" in done.output
