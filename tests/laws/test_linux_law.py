@@ -11,6 +11,7 @@ import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from ipaddress import IPv4Address
 from itertools import permutations
@@ -28,9 +29,13 @@ from tasks.devices.session import Target
 from tasks.errors import Exit
 from tasks.intent import Site
 from tasks.model import DeviceModel
+from tasks.opening import open_all
+from tasks.pki import create_authority, issue
 from tasks.push import State
 from tasks.render import RECIPES, render
 from tasks.rendered import SECRET, Platform, Rendered
+from tasks.secrets import SecretRef
+from tests.clusters import HERE
 from tests.lab.labs import until
 from tests.strategies import LAN_NAMES, intents
 from tests.tasks.push.simulated import Orchestrator
@@ -89,18 +94,34 @@ def texts(device: DeviceModel) -> Rendered:
     return replace(render(device), host=NAME)
 
 
-def opened(*wanted: Rendered) -> dict[str, str]:
-    """Values for what they refer to: 16 octets where a key of Mobile IP stands, else a word."""
+def opened(inventory: Path, *wanted: Rendered) -> dict[str, str]:
+    """Values for what they refer to, as a user of `hacc` has them.
+
+    16 octets where a key of Mobile IP stands, certificates from `hacc pki`, else a word.
+    """
     found = {
         token["ref"]
         for rendered in wanted
         for file in rendered.files
         for token in SECRET.finditer(file.text)
     }
-    return {
+    words = {
         ref: f"{number:032x}" if ref == "env:KEY" else f"5ecre7{number:02d}"
         for number, ref in enumerate(sorted(found))
+        if ref.startswith("env:")
     }
+    files = {SecretRef(ref) for ref in found - words.keys()}
+    now = datetime.now(UTC)
+    for folder in {inventory / _path(ref).parent for ref in files}:
+        create_authority(folder, folder.name, now)
+    for path in {inventory / _path(ref) for ref in files}:
+        if path.suffix == ".key":
+            issue(path.parent, path.parent.name, path.stem, now)
+    return words | open_all(dict.fromkeys(files, HERE), inventory, {})
+
+
+def _path(ref: SecretRef) -> Path:
+    return Path(ref.ref.removeprefix("file:"))
 
 
 @pytest.fixture(scope="module")
@@ -192,11 +213,11 @@ def differences(one: list[str], other: list[str]) -> list[str]:
 @pytest.mark.lab
 @pytest.mark.parametrize("number", range(sum(CASES.values())))
 def test_a_change_leaves_what_the_new_intent_alone_would_have_left(
-    bench: Bench, number: int
+    bench: Bench, tmp_path: Path, number: int
 ) -> None:
     old, new = pairs()[number]
     first, second = texts(old), texts(new)
-    secrets = opened(first, second)
+    secrets = opened(tmp_path, first, second)
     bare = bench.everything()
 
     alone = bench.apply(second, secrets)
