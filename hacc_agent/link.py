@@ -5,6 +5,9 @@ alternative name is `hacc://CLUSTER/ROUTER`. No name of the outside world is tru
 authority that was used for two clusters by mistake does not join them, since the name says which.
 TLS 1.3 alone: all our peers are ourselves.
 
+What is spoken over a connection, the log or a member's health, both ends agree on in the handshake
+(ALPN, RFC 7301): there is one port, and neither has to guess from the first octets.
+
 All sockets are in one epoll, and that is itself a descriptor that the daemon's epoll waits for:
 `fileno`, `handle` when it is readable, `next_deadline`. A turn is bounded, so that a standby which
 takes a state of millions of bindings costs the packets between two turns a millisecond at most.
@@ -12,7 +15,9 @@ takes a state of millions of bindings costs the packets between two turns a mill
 
 from __future__ import annotations
 
+import enum
 import errno
+import math
 import os
 import select
 import socket
@@ -30,6 +35,15 @@ PIECE: Final = 256 << 10  # octets read in a turn
 HANDSHAKE: Final = 5.0  # s until both ends have to know each other
 CONNECTIONS: Final = 64  # at once; who comes then is turned away
 UNKNOWN: Final = 16  # of them before they have proven who they are
+AT_ONCE: Final = 64  # conversations that time has come for and that one turn serves
+BLOCKED: Final = 0.1  # s until one is looked at again whose socket takes nothing
+
+
+class Language(enum.StrEnum):
+    """What is spoken, by its name in the handshake."""
+
+    LOG = "hacc-log"  # `standby`
+    MEMBER = "hacc-member"  # `memberlink`
 
 
 class LinkError(Exception):
@@ -37,7 +51,7 @@ class LinkError(Exception):
 
 
 class Talk(Protocol):
-    """What is spoken over a connection: `standby.Feed`, `standby.Follow`."""
+    """One end of a conversation: `standby.Feed`, `standby.Follow`, `memberlink.Watch`."""
 
     closing: bool
 
@@ -85,8 +99,9 @@ class _Connection:
     socket: socket.socket
     sender: str  # its address, for what is said about it
     opened: float
-    start: Callable[[str, float], Talk]  # once we know whom it is with
+    start: Callable[[str, float], Talk] | None  # once we know whom it is with
     closed: Callable[[str], None] | None  # of those that we dialled: why
+    language: str = ""  # empty: not agreed on yet
     wanted: str = ""  # who it has to be; empty: whoever of the cluster
     name: str = ""  # who it is; empty until it was proven
     talk: Talk | None = None
@@ -106,23 +121,38 @@ class Link:
         cluster: str,
         names: Iterable[str],
         files: Files,
-        answer: Callable[[str, float], Talk],
-        left: Callable[[Talk], None],
         say: Say,
     ) -> None:
-        """`answer` begins to talk with a router of `names` that calls; `left`: that has ended."""
+        """Of routers called `names`, ours among them."""
         self._names = {certificate_uri(cluster, name): name for name in names}
         self._files = files
-        self._answer, self._left, self._say = answer, left, say
+        self._say = say
+        self._answers: dict[str, tuple[Callable[[str, float], Talk], Callable[[Talk], None]]] = {}
         self._load(files)
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {}
         self._connections: dict[int, _Connection] = {}
+        self._due = math.inf  # no conversation has anything to do by itself before
 
     def _load(self, files: Files) -> None:
-        self._server = _context(files, ssl.PROTOCOL_TLS_SERVER)
-        self._server.num_tickets = 0  # nobody resumes: the name is proven anew each time
-        self._client = _context(files, ssl.PROTOCOL_TLS_CLIENT)
+        server = _context(files, ssl.PROTOCOL_TLS_SERVER)
+        server.num_tickets = 0  # nobody resumes: the name is proven anew each time
+        server.set_alpn_protocols(list(self._answers))
+        clients = {}
+        for language in Language:
+            clients[language] = _context(files, ssl.PROTOCOL_TLS_CLIENT)
+            clients[language].set_alpn_protocols([language])
+        self._server, self._clients = server, clients
+
+    def serve(
+        self,
+        language: Language,
+        answer: Callable[[str, float], Talk],
+        left: Callable[[Talk], None],
+    ) -> None:
+        """`answer` begins to talk with a router that calls; `left`: that has ended."""
+        self._answers[language] = answer, left
+        self._server.set_alpn_protocols(list(self._answers))
 
     def reload(self) -> None:
         """Take renewed certificates; conversations go on. Raises `LinkError`, keeping the old."""
@@ -150,12 +180,14 @@ class Link:
         start: Callable[[str, float], Talk],
         closed: Callable[[str], None],
         now: float,
+        language: Language = Language.LOG,
     ) -> None:
         """Begin a conversation with this router; `closed` is told why it ended, or never began."""
         dialled = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         refusal = dialled.connect_ex((str(address), self._files.port))
-        connection = _Connection(dialled, str(address), now, start, closed, wanted=name)
+        connection = _Connection(dialled, str(address), now, start, closed, language, name)
         self._connections[dialled.fileno()] = connection
+        self._due = min(self._due, now + HANDSHAKE)
         self._epoll.register(dialled.fileno(), select.EPOLLOUT)
         connection.events = select.EPOLLOUT
         if refusal not in (0, errno.EINPROGRESS):
@@ -171,31 +203,50 @@ class Link:
                 self._accept(self._listeners[descriptor], now)
             elif descriptor in self._connections:
                 self._advance(self._connections[descriptor], events, now)
-        for connection in list(self._connections.values()):
-            if connection.talk is None:
-                if now >= connection.opened + HANDSHAKE:
-                    self._end(connection, "it does not answer")
-            elif connection.talk.silent(now):
-                self._end(connection, "it has become silent")
-            elif now >= connection.talk.next_deadline():
-                self._send(connection, now)
+        if now >= self._due:
+            self._keep_time(now)
 
-    def flush(self, now: float) -> None:
-        """Give what is new to every conversation, as far as its socket takes it."""
+    def _keep_time(self, now: float) -> None:
+        """What conversations have to do by themselves; what is left is due at once."""
+        left, due = AT_ONCE, math.inf
         for connection in list(self._connections.values()):
-            if connection.talk is not None and not connection.events & select.EPOLLOUT:
+            deadline = self._deadline(connection)
+            if now >= deadline and left:
+                left -= 1
+                self._remind(connection, now)
+                deadline = self._deadline(connection)
+                if deadline <= now:
+                    deadline = now + BLOCKED
+            due = min(due, deadline)
+        self._due = due
+
+    def _remind(self, connection: _Connection, now: float) -> None:
+        if connection.talk is None:
+            self._end(connection, "it does not answer")
+        elif connection.talk.silent(now):
+            self._end(connection, "it has become silent")
+        else:
+            self._send(connection, now)
+
+    def _deadline(self, connection: _Connection) -> float:
+        if connection.socket.fileno() < 0:
+            return math.inf
+        if connection.talk is None:
+            return connection.opened + HANDSHAKE
+        return connection.talk.next_deadline()
+
+    def flush(self, now: float, language: Language = Language.LOG) -> None:
+        """Give what is new to every conversation of these, as far as its socket takes it."""
+        for connection in list(self._connections.values()):
+            if (
+                connection.language == language
+                and connection.talk is not None
+                and not connection.events & select.EPOLLOUT
+            ):
                 self._send(connection, now)
 
     def next_deadline(self) -> float | None:
-        return min(
-            (
-                connection.opened + HANDSHAKE
-                if connection.talk is None
-                else connection.talk.next_deadline()
-                for connection in self._connections.values()
-            ),
-            default=None,
-        )
+        return self._due if self._connections else None
 
     def end(self, talk: Talk, why: str) -> None:
         """Hang up."""
@@ -225,13 +276,14 @@ class Link:
                 self._say("turned away: too many connections", address)
                 continue
             accepted.setblocking(False)
-            connection = _Connection(accepted, address, now, self._answer, None)
+            connection = _Connection(accepted, address, now, None, None)
             try:
                 self._wrap(connection, self._server)
             except OSError:  # it has left while it waited
                 connection.socket.close()
                 continue
             self._connections[connection.socket.fileno()] = connection
+            self._due = min(self._due, now + HANDSHAKE)
             connection.events = select.EPOLLIN
             self._epoll.register(connection.socket.fileno(), select.EPOLLIN)
 
@@ -248,7 +300,7 @@ class Link:
                 failed = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if failed:
                     raise OSError(failed, os.strerror(failed))
-                self._wrap(connection, self._client)
+                self._wrap(connection, self._clients[Language(connection.language)])
             if connection.talk is None:
                 self._shake_hands(connection, now)
             if connection.talk is not None and events & ~select.EPOLLOUT:
@@ -270,8 +322,15 @@ class Link:
         name = self._who(connection.socket.getpeercert() or {})
         if connection.wanted and name != connection.wanted:
             raise LinkBroken(f"its certificate is for {name!r} and not for {connection.wanted!r}")
+        language = connection.socket.selected_alpn_protocol()
+        if connection.start is None and language in self._answers:
+            connection.language = language
+            connection.start, _ = self._answers[language]
+        if connection.start is None or connection.language != language:
+            raise LinkBroken("it does not speak what we do")
         connection.name = name
         connection.talk = connection.start(name, now)
+        self._due = min(self._due, connection.talk.next_deadline())
 
     def _who(self, certificate: Mapping[str, Any]) -> str:
         """Which router of this cluster a certificate of our authority stands for."""
@@ -345,7 +404,8 @@ class Link:
             connection.closed(why)
             return
         if connection.talk is not None:
-            self._left(connection.talk)
+            _, left = self._answers[connection.language]
+            left(connection.talk)
         if why:
             self._say(f"the link with {who} is down", connection.sender, why=why)
 

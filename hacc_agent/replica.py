@@ -21,7 +21,7 @@ from .disk import Disk
 from .engine.effects import Moment
 from .engine.log import START, Frame, FrameKind, Position, encode, portions
 from .journal import Journal
-from .link import Link, Say, Talk
+from .link import Language, Link, Say, Talk
 from .recovery import Recovered
 from .standby import Claim, Feed, Follow, Recent, Want
 
@@ -166,7 +166,8 @@ class Replica:
         if config.link is not None:
             names = {each.name for each in config.controllers}
             names |= {each.name for each in config.members}
-            self._link = Link(config.cluster, names, config.link, self._answer, self._left, say)
+            self._link = Link(config.cluster, names, config.link, say)
+            self._link.serve(Language.LOG, self._answer, self._left)
 
     def open(self, now: Moment) -> Recovered:
         """Read the journal into the tables and listen. Raises `JournalError` and `LinkError`."""
@@ -175,6 +176,11 @@ class Replica:
             self._link.listen(lan.address.ip for lan in self._config.lans)
         self._compare_at = now.steady + COMPARE
         return recovered
+
+    @property
+    def link(self) -> Link | None:
+        """What else the cluster's routers say to each other goes over it; `handle` serves it."""
+        return self._link
 
     # ------------------------------------------------------------------ who leads
 

@@ -378,6 +378,29 @@ def test_who_says_nothing_is_sent_away_and_there_are_never_many(
     pair.until(lambda: other.sequence == 13)
 
 
+@pytest.mark.parametrize("languages", [[], ["h2"], ["hacc-member"]])
+def test_a_router_that_speaks_nothing_of_ours_is_refused(
+    pair: Pair, keys: Path, languages: list[str]
+) -> None:
+    active = pair.router("hacc1").lead()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(keys / "authority.pem")
+    context.load_cert_chain(keys / "hacc2.pem", keys / "hacc2.key")
+    if languages:
+        context.set_alpn_protocols(languages)
+    caller = socket.create_connection((str(pair.address(1)), PORT))
+    caller.settimeout(0)
+    with context.wrap_socket(caller, do_handshake_on_connect=False) as other:
+
+        def told() -> bool:
+            with contextlib.suppress(OSError):
+                other.do_handshake()
+            return active.heard("it does not speak what we do")
+
+        pair.until(told)
+
+
 def test_an_old_protocol_is_refused(pair: Pair, keys: Path) -> None:
     active = pair.router("hacc1").lead()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
