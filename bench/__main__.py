@@ -6,8 +6,8 @@ import importlib
 import sys
 
 BENCHMARKS = (
-    "intent", "render", "diff", "push", "lab_up", "provision", "wire", "home_agent", "table",
-    "replica",
+    "intent", "render", "diff", "push", "lab_up", "provision", "wire", "cluster", "home_agent",
+    "table", "replica", "relay",
 )  # fmt: skip
 
 

@@ -137,6 +137,15 @@ class Table:
             return next(self._of(home_address, cell, named=True), 0)
         return self._head(home_address) if home_address else 0
 
+    def rows_of(self, home_address: int, nai: bytes | None = None) -> list[int]:
+        """All rows of a mobile node, by what is said of it here.
+
+        Not what `find` and `following` lead to: of its rows each knows only its own identity, and
+        one without an NAI agrees with rows that do not agree with each other.
+        """
+        cell = 0 if nai is None else self.names.find(nai)
+        return list(self._of(home_address, cell, named=nai is not None))
+
     def following(self, row: int) -> int:
         """The next row whose identity agrees with this one's, another care-of address; 0: none.
 

@@ -64,17 +64,6 @@ class Request:
     attempts: int = 1
 
 
-_OF_BINDINGS: Final = (int(Kind.NAME), int(Kind.BINDING), int(Kind.UNBOUND))
-FEW: Final = 16  # records up to which one at a time is quicker
-
-
-def _only_bindings(records: bytes) -> bool:
-    if len(records) <= FEW * OCTETS:
-        return False
-    kinds = np.frombuffer(records, np.uint8)[::OCTETS]
-    return bool(np.isin(kinds, _OF_BINDINGS).all())
-
-
 class Ledger:
     """The permanent table, the pending one, and what belongs to pending rows."""
 
@@ -111,10 +100,10 @@ class Ledger:
     # -------------------------------------------------------------- finding
 
     def bindings(self, home_address: int, nai: bytes | None) -> list[int]:
-        return rows_of(self.table, home_address, nai)
+        return self.table.rows_of(home_address, nai)
 
     def requests(self, home_address: int, nai: bytes | None) -> list[int]:
-        return rows_of(self.pending, home_address, nai)
+        return self.pending.rows_of(home_address, nai)
 
     def find_request(
         self, home_address: int, nai: bytes | None, identification: int, care_of_address: int
@@ -368,13 +357,3 @@ def once(keys: NDArray[Any]) -> NDArray[Any]:
 def before(one: int, other: int) -> bool:
     """Of two arrivals. Numbers begin again after 2**32 (as in RFC 1982, 3.2)."""
     return 0 < (other - one) & LOW_32 < 1 << 31
-
-
-def rows_of(table: Table, home_address: int, nai: bytes | None) -> list[int]:
-    """The rows of a mobile node, one for each care-of address."""
-    rows = []
-    row = table.find(home_address, nai)
-    while row:
-        rows.append(row)
-        row = table.following(row)
-    return rows

@@ -1,7 +1,7 @@
 """What the controller reads of a request and of a reply; the rest is between others.
 
 Octets are read in place and nothing is judged that the member, or the mobile node, judges anyway.
-Of extensions that may stand once the first counts.
+Of extensions that may stand once the first counts; an empty NAI is none.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def read_request(data: bytes) -> Request:
         agent,
         care_of,
         identification,
-        nai,
+        nai or None,
         mobile_home,
         tuple(foreign_home),
         spi,
@@ -152,7 +152,7 @@ def read_reply(data: bytes) -> Reply:
             and data[body + 1] == MobileNetworkCode.SUCCESS
         ):
             traits |= Trait.NETWORKS
-    return Reply(code, lifetime, home, agent, identification, nai, int(traits), keepalive)
+    return Reply(code, lifetime, home, agent, identification, nai or None, int(traits), keepalive)
 
 
 def encapsulation(flags: int) -> int:
@@ -166,7 +166,7 @@ def read_nai(data: bytes) -> bytes | None:
     """Of a request or a reply. Raises `WireError`."""
     peek = peek_request if data[:1] == bytes((MessageType.REGISTRATION_REQUEST,)) else peek_reply
     _, at, _ = peek(data, 0, len(data))
-    return peek_nai(data, at) if at else None
+    return (peek_nai(data, at) or None) if at else None
 
 
 def inner_source(data: bytes) -> int:

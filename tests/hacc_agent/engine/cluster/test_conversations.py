@@ -178,6 +178,26 @@ def test_a_reply_with_another_nai_answers_nobody() -> None:
     assert world.waiting()
 
 
+def test_one_address_may_be_asked_for_under_several_names() -> None:
+    """Whose it is the member decides; until then every request waits for its own reply."""
+    world = World()
+    world.receive(request(1))
+    world.receive(request(2, nai=b"other@example.net", care_of=OTHER_CARE_OF))
+    world.receive(request(3, nai=NAI, care_of=HOME))
+    assert world.cluster.waiting == 3
+    for number, nai in ((3, NAI), (1, None), (2, b"other@example.net")):
+        assert sent(world.answer(reply(number, nai=nai, code=129), 0))
+    assert world.cluster.waiting == 0
+
+
+def test_an_empty_nai_is_none() -> None:
+    world = World()
+    assert logged(world.receive(request(1, nai=b""))) == [Kind.PENDING]
+    assert sent(world.answer(reply(1), 0))
+    assert world.receive(request(2, 0, nai=b"")) == []
+    assert world.cluster.counters.unidentified == 1
+
+
 # ------------------------------------------------------------------ replies that are not
 
 

@@ -1,0 +1,48 @@
+"""From a function to machine code (numba), kept on disk: compiled once a machine and version.
+
+numba keeps the code of a function for as long as the file of that function is the same. What it
+calls is part of that code, and constants of other modules are frozen into it, so that is not
+enough: here all sources of the engine together name the folder in which the code is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+from numba.core import config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE: Final = Path(__file__).parents[2]
+_FROZEN: Final = ("engine", "wire", "config.py")
+"""What the code may hold constants of, or the body of."""
+
+
+def _sources() -> str:
+    """A name for these sources: another one whenever any of them changes."""
+    digest = hashlib.blake2b(digest_size=10)
+    for part in _FROZEN:
+        place = _PACKAGE / part
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+BASE: Final = Path(config.CACHE_DIR or Path.home() / ".cache" / "hacc")
+"""$NUMBA_CACHE_DIR, as the service's unit sets it."""
+
+CACHE: Final = BASE / _sources()
+config.CACHE_DIR = str(CACHE)  # before the first kernel is declared
+
+
+def kernel(function: F) -> F:
+    """Compiles a function when it is first called, or loads what was compiled before.
+
+    Reads and writes beyond an array are not noticed: every kernel checks before it reads.
+    """
+    compiled: F = numba.njit(function, cache=True, error_model="numpy")
+    return compiled
