@@ -6,6 +6,7 @@ column is its own; of a column of records (`rows["slot"]`) it would copy the who
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,8 @@ def zeros(count: int, kind: DTypeLike) -> NDArray[Any]:
     return octets[start : start + size].view(kind)
 
 
-def key_stream(seed: int, count: int) -> list[int]:
+@functools.cache  # of one seed: a cluster's
+def key_stream(seed: int, count: int) -> tuple[int, ...]:
     """Numbers of 64 bits from one: splitmix64 (Steele, Lea, Flood: "Fast splittable PRNGs")."""
     keys = []
     for _ in range(count):
@@ -30,4 +32,4 @@ def key_stream(seed: int, count: int) -> list[int]:
         mixed = (seed ^ seed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
         keys.append(mixed ^ mixed >> 31)
-    return keys
+    return tuple(keys)

@@ -42,6 +42,7 @@ __all__ = ["Crowded", "Full", "NameConflict", "Names", "Refused", "Table", "Unkn
 
 CROWD: Final = 64  # rows of one home address, or of a NAI without one; a mobile node has 16 at most
 RECENT_NAMES: Final = 65_536  # unreferenced, kept for records under way: a second at line rate
+FEWEST_RECENT: Final = 1_024  # beside a small table, and one for each of its rows: several batches
 BLOCK: Final = 16_384  # rows in one step of what goes over the whole table
 
 _NEVER: Final = 0xFFFFFFFF
@@ -76,7 +77,8 @@ class Table:
     def __init__(self, capacity: int, seed: int, names: Names | None = None) -> None:
         self.capacity: Final = capacity
         self._seed: Final = seed
-        self.names: Final = names or Names(capacity + RECENT_NAMES, RECENT_NAMES, seed)
+        recent = min(RECENT_NAMES, FEWEST_RECENT + capacity)
+        self.names: Final = names or Names(capacity + recent, recent, seed)
         self._rows: Final = zeros(capacity + 1, RECORD)
         self._octets: Final = self._rows.view(np.uint8).data
         self._lines: Final = self._rows.view(f"V{OCTETS}")
