@@ -48,8 +48,9 @@ _STALE = int(ReplyCode.IDENTIFICATION_MISMATCH)
 _BINDING = int(Kind.BINDING)
 _pack_reply = REPLY.pack
 
-SCAN_S: Final = 1.0
-"""Seconds between looks for what has expired: lifetimes have the granularity of a second."""
+SCAN_S: Final = 1
+"""Seconds between looks for what has expired, at whole seconds, as lifetimes end: when it looks
+does not depend on when it was started."""
 
 AT_ONCE: Final = 256
 """Rows that one call of `handle_timer` ends: some 10 ms, so that requests do not wait longer."""
@@ -351,7 +352,8 @@ class HomeAgent:
         """RFC 5944, 3.8.2.2: after its lifetime a binding is deleted."""
         expired = self._table.expired(int(now.steady))
         at_once = expired[:AT_ONCE].tolist()
-        self._next_scan = now.steady if len(at_once) < len(expired) else now.steady + SCAN_S
+        more = len(at_once) < len(expired)
+        self._next_scan = now.steady if more else float(int(now.steady) + SCAN_S)
         if not at_once:
             return []
         service, table = self._service, self._table
