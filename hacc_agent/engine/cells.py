@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import FREED, TOUCHED
 from .memory import zeros
 from .texts import Texts
 
@@ -41,27 +42,26 @@ class Full(Refused):
 class Cells:
     """Cells 1 to `capacity`; a name is known by its first cell, 0 is none."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, counters: NDArray[Any]) -> None:
         self.capacity: Final = capacity
         self._cells: Final = zeros(capacity + 1, CELL)
         self._octets: Final = self._cells.view(np.uint8).data
-        self._words: Final = self._cells.view(np.uint64).reshape(-1, _OCTETS // 8)
+        self.words: Final = self._cells.view(np.uint64).reshape(-1, _OCTETS // 8)
         self._next: Final = self._cells["next"]
         self._length: Final = self._cells["length"]
         self.number: Final = self._cells["number"]
         self.state: Final = self._cells["state"]
-        self._free: Final = zeros(capacity, "<u4")
-        self._freed = 0  # cells on that stack
-        self._touched = 0  # cells that were ever used
+        self.unused: Final = zeros(capacity, "<u4")
+        self._counters: Final = counters.data
 
     @property
     def allocated(self) -> int:
-        return int(self._cells.nbytes + self._free.nbytes)
+        return int(self._cells.nbytes + self.unused.nbytes)
 
     @property
     def room(self) -> int:
         """Cells that nobody uses."""
-        return self.capacity - self._touched + self._freed
+        return self.capacity - self._counters[TOUCHED] + self._counters[FREED]
 
     # ------------------------------------------------------------------ one name
 
@@ -91,11 +91,11 @@ class Cells:
             cell = int(self._next[cell])
 
     def _take_one(self) -> int:
-        if self._freed:
-            self._freed -= 1
-            return int(self._free[self._freed])
-        self._touched += 1
-        return self._touched
+        if self._counters[FREED]:
+            self._counters[FREED] -= 1
+            return int(self.unused[self._counters[FREED]])
+        self._counters[TOUCHED] += 1
+        return self._counters[TOUCHED]
 
     # ------------------------------------------------------------------ many names
 
@@ -131,7 +131,7 @@ class Cells:
         """Octets of names, padded with zeros: `parts` cells of each, as rows of `width` octets."""
         rows = np.zeros((len(cells), max(width, parts * TEXT)), np.uint8)
         for part in range(parts):
-            octets = self._words.take(cells, axis=0).view(np.uint8)[:, :TEXT]
+            octets = self.words.take(cells, axis=0).view(np.uint8)[:, :TEXT]
             rows[:, part * TEXT : (part + 1) * TEXT] = octets
             cells = self._next[cells]
         return rows[:, :width]
@@ -144,23 +144,29 @@ class Cells:
         """All cells of names, given by the first one of each."""
         while len(cells):
             following = self._next[cells]
-            self._words[cells] = 0
-            self._free[self._freed : self._freed + len(cells)] = cells
-            self._freed += len(cells)
+            self.words[cells] = 0
+            self.unused[self._counters[FREED] : self._counters[FREED] + len(cells)] = cells
+            self._counters[FREED] += len(cells)
             cells = following[following > 0]
 
     def _take(self, count: int) -> NDArray[Any]:
-        again = min(count, self._freed)
-        self._freed -= again
-        fresh = np.arange(self._touched + 1, self._touched + 1 + count - again, dtype=np.uint32)
-        self._touched += count - again
-        return np.concatenate([self._free[self._freed : self._freed + again], fresh])
+        again = min(count, self._counters[FREED])
+        self._counters[FREED] -= again
+        fresh = np.arange(
+            self._counters[TOUCHED] + 1,
+            self._counters[TOUCHED] + 1 + count - again,
+            dtype=np.uint32,
+        )
+        self._counters[TOUCHED] += count - again
+        return np.concatenate(
+            [self.unused[self._counters[FREED] : self._counters[FREED] + again], fresh]
+        )
 
     def _write(self, cells: NDArray[Any], texts: Texts, first: int) -> None:
-        self._words[cells, :_COMPARED] = self._compared(texts, first)
+        self.words[cells, :_COMPARED] = self._compared(texts, first)
 
     def _equal_part(self, cells: NDArray[Any], texts: Texts, first: int) -> NDArray[Any]:
-        differ = self._words.take(cells, axis=0)[:, :_COMPARED] ^ self._compared(texts, first)
+        differ = self.words.take(cells, axis=0)[:, :_COMPARED] ^ self._compared(texts, first)
         # Column by column: a reduction over rows of 6 takes longer.
         either = differ[:, 0]
         for column in range(1, _COMPARED):

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import IndexArrays
 from .memory import zeros
 
 LANES: Final = 16
@@ -42,6 +43,7 @@ class Index:
         "_passed_at",
         "_tag_at",
         "_tags",
+        "arrays",
     )
 
     def __init__(self, capacity: int) -> None:
@@ -49,6 +51,7 @@ class Index:
         self._tags: Final = zeros(self._buckets * LANES, "<u4")
         self._numbers: Final = zeros(self._buckets * LANES, "<u4")
         self._passed: Final = zeros(self._buckets, "<u2")
+        self.arrays: Final = IndexArrays(self._tags, self._numbers, self._passed)
         # One lane is read and written quicker through its memory.
         self._octets: Final = self._tags.view(np.uint8).data
         self._tag_at: Final = self._tags.data

@@ -20,17 +20,17 @@ from .record import OCTETS, RECORD, Kind, Records
 
 SLOTS: Final = 65_536  # a record has 16 bits for its slot
 _NOTES: Final = 4096 * OCTETS  # then they are added up: some 100 microseconds of work
-_KEYS: Final = np.array([key | 1 for key in key_stream(OCTETS, OCTETS // 8)], np.uint64)
+KEYS: Final = np.array([key | 1 for key in key_stream(OCTETS, OCTETS // 8)], np.uint64)
 
 
 class Ledger:
-    __slots__ = ("_came", "_digest", "_slots", "_went")
+    __slots__ = ("_came", "_went", "slots", "total")
 
     def __init__(self) -> None:
         self._went: Final = bytearray()
         self._came: Final = bytearray()
-        self._digest = 0
-        self._slots: Final = np.zeros(SLOTS, np.int64)
+        self.total: Final = np.zeros(1, np.uint64)
+        self.slots: Final = np.zeros(SLOTS, np.int64)
 
     def note(self, went: bytes | memoryview, came: bytes | memoryview) -> None:
         """Records that rows of the table held before, and those that they hold now."""
@@ -43,20 +43,21 @@ class Ledger:
     def digest(self) -> int:
         """64 bits; 0 of no rows."""
         self._add_up()
-        return self._digest
+        return int(self.total[0])
 
     def count_by_slot(self) -> NDArray[Any]:
         """Rows of each slot but CLOSED ones, which hold no binding. To be read: it goes on."""
         self._add_up()
-        return self._slots
+        return self.slots
 
     def _add_up(self) -> None:
         for notes, sign in ((self._came, 1), (self._went, -1)):
             if notes:
                 records = np.frombuffer(bytes(notes), RECORD)
-                self._digest = (self._digest + sign * int(mix(records).sum())) % 2**64
+                changed = int(mix(records).sum())
+                self.total[0] = (int(self.total[0]) + sign * changed) % 2**64
                 bound = records["slot"][records["kind"] != Kind.CLOSED]
-                np.add.at(self._slots, bound, sign)
+                np.add.at(self.slots, bound, sign)
                 notes.clear()
 
 
@@ -64,8 +65,8 @@ def mix(records: Records) -> NDArray[Any]:
     """A number for each record, in which every bit counts; 0 for a record of zeros. u8."""
     words = records.view(np.uint64).reshape(-1, OCTETS // 8)
     # Folded first: else two differences in the highest bits of two words could cancel out.
-    mixed: NDArray[Any] = (words ^ words >> np.uint64(32)) @ _KEYS
+    mixed: NDArray[Any] = (words ^ words >> np.uint64(32)) @ KEYS
     mixed ^= mixed >> np.uint64(29)
-    mixed *= _KEYS[0]
+    mixed *= KEYS[0]
     mixed ^= mixed >> np.uint64(32)
     return mixed

@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import LIVE, MOST, NAME_COUNTERS, OLDEST, RETIRED, NameArrays
 from .cells import TEXT, Cells, Full
 from .index import Index
 from .memory import key_stream, zeros
@@ -68,12 +69,21 @@ class Names:
         self._high: Final = np.ascontiguousarray(pairs[:, 1:64:2].T)
         self._by_length: Final = pairs[:, 64]
         self.capacity: Final = capacity
-        self._cells: Final = Cells(CELLS * capacity)
+        counters = zeros(NAME_COUNTERS, "<i8")
+        self._counters: Final = counters.data
+        self._counters[MOST] = capacity
+        self._cells: Final = Cells(CELLS * capacity, counters)
         self._index: Final = Index(capacity)
-        self._count = 0
         self._recent: Final = zeros(recent, "<u4")  # a ring of what went out of use
-        self._retired = 0  # names that ever did
-        self._oldest = 0  # the first of them that may be in the ring still
+        self.arrays: Final = NameArrays(
+            self._cells.words,
+            self._cells.words.view(np.int32),
+            self._cells.unused,
+            self._index.arrays,
+            self._recent,
+            counters,
+            pairs,
+        )
         self._begun: tuple[int, bytes] = (0, b"")  # a name of several records, so far
 
     @property
@@ -182,7 +192,7 @@ class Names:
 
     def _add(self, nai: bytes, number: int) -> int:
         self._make_room(1, -(-len(nai) // TEXT) or 1)
-        self._count += 1
+        self._counters[LIVE] += 1
         cell = self._cells.store(nai, number)
         self._index.add(number >> 32, number >> 32, cell)
         self._retire_one(cell)
@@ -310,7 +320,7 @@ class Names:
     def _add_batch(self, texts: Texts, numbers: NDArray[Any]) -> NDArray[Any]:
         """Names that are new, with numbers whose high halves differ."""
         self._make_room(len(texts), int(np.maximum(-(-texts.length // TEXT), 1).sum()))
-        self._count += len(texts)
+        self._counters[LIVE] += len(texts)
         cells = self._cells.store_batch(texts, numbers)
         tags = _tags(numbers)
         self._index.add_batch(tags, tags, cells)
@@ -320,39 +330,39 @@ class Names:
     # ------------------------------------------------------------------ the end of names
 
     def _make_room(self, names: int, cells: int) -> None:
-        while self._count + names > self.capacity or self._cells.room < cells:
-            if self._oldest == self._retired:
-                raise Full(f"no room for another name: {self._count} are in use")
+        while self._counters[LIVE] + names > self.capacity or self._cells.room < cells:
+            if self._counters[OLDEST] == self._counters[RETIRED]:
+                raise Full(f"no room for another name: {self._counters[LIVE]} are in use")
             self._drop_oldest(1)
 
     def _retire_one(self, cell: int) -> None:
         """Nobody refers to it: it stays until about as many follow as the ring has places."""
         self._make_places(1)
-        place = self._retired % len(self._recent)
+        place = self._counters[RETIRED] % len(self._recent)
         self._recent[place] = cell
         self._cells.state[cell] = -1 - place
-        self._retired += 1
+        self._counters[RETIRED] += 1
 
     def _retire(self, cells: NDArray[Any]) -> None:
         """`_retire_one` for many."""
         size = len(self._recent)
         for some in np.split(cells, range(size, len(cells), size)):
             self._make_places(len(some))
-            places = (self._retired + np.arange(len(some))) % size
+            places = (self._counters[RETIRED] + np.arange(len(some))) % size
             self._recent[places] = some
             self._cells.state[some] = -1 - places
-            self._retired += len(some)
+            self._counters[RETIRED] += len(some)
 
     def _make_places(self, count: int) -> None:
         size = len(self._recent)
-        needed = self._retired + count - size - self._oldest
+        needed = self._counters[RETIRED] + count - size - self._counters[OLDEST]
         if needed > 0:
             self._drop_oldest(max(needed, min(size // 16, AT_ONCE)))
 
     def _drop_oldest(self, count: int) -> None:
         """The names in the oldest places of the ring go, unless they are in use again."""
-        places = (self._oldest + np.arange(count)) % len(self._recent)
-        self._oldest += count
+        places = (self._counters[OLDEST] + np.arange(count)) % len(self._recent)
+        self._counters[OLDEST] += count
         cells = self._recent.take(places)
         self._remove(cells[self._cells.state[cells] == -1 - places])
 
@@ -360,7 +370,7 @@ class Names:
         tags = _tags(self._cells.number[cells])
         self._index.remove_batch(tags, tags, cells)
         self._cells.free(cells)
-        self._count -= len(cells)
+        self._counters[LIVE] -= len(cells)
 
 
 def _tags(numbers: NDArray[Any]) -> NDArray[Any]:

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.ma  # np.unique imports it when it is first called, and takes 100 ms for it
 from numpy.typing import NDArray
 
+from .arrays import FREED, TABLE_COUNTERS, TOUCHED, TableArrays
 from .cells import Full, Refused
 from .index import Index
 from .ledger import Ledger
@@ -89,7 +90,8 @@ class Table:
         self._care_of: Final = self._rows["care_of_address"]
         self._left: Final = zeros(capacity + 1, "<u4")  # `expires` from the other end; 0: never
         self._by_address: Final = Index(capacity)
-        self._multiplier, self._addend = key_stream(seed + 1, 2)
+        keys = key_stream(seed + 1, 2)
+        self._multiplier, self._addend = keys
         # Rows of one address, and of one name, are rings: both links 0 for a row that is alone.
         self._next_by_address: Final = zeros(capacity + 1, "<u4")
         self._next_by_name: Final = zeros(capacity + 1, "<u4")
@@ -98,9 +100,25 @@ class Table:
         self._first_by_name: Final = zeros(self.names.cells + 1, "<u4")
         self._cell: Final = zeros(capacity + 1, "<u4")  # of the row's name
         self._free: Final = zeros(capacity, "<u4")
-        self._freed = 0  # rows on that stack
-        self._touched = 0  # rows that were ever used
+        counters = zeros(TABLE_COUNTERS, "<i8")
+        self._counters: Final = counters.data
         self._ledger: Final = Ledger()
+        self.arrays: Final = TableArrays(
+            self._rows,
+            self._rows.view(np.uint64).reshape(-1, OCTETS // 8),
+            self._left,
+            self._cell,
+            self._by_address.arrays,
+            self._first_by_name,
+            self._next_by_address,
+            self._next_by_name,
+            self._free,
+            counters,
+            self._ledger.total,
+            self._ledger.slots,
+            np.array(keys, np.uint64),
+        )
+        """For `kernels`, which change what is in them."""
         # One number of a column is read quicker through its memory.
         self._next_address_of: Final = self._next_by_address.data
         self._next_name_of: Final = self._next_by_name.data
@@ -113,7 +131,7 @@ class Table:
         return Table(capacity, self._seed, self.names)
 
     def __len__(self) -> int:
-        return self._touched - self._freed
+        return self._counters[TOUCHED] - self._counters[FREED]
 
     @property
     def room(self) -> int:
@@ -220,8 +238,8 @@ class Table:
         self._ledger.note(self._octets[at : at + OCTETS], b"")
         self._octets[at : at + OCTETS] = _NOTHING
         self._left_of[row] = 0
-        self._free[self._freed] = row
-        self._freed += 1
+        self._free[self._counters[FREED]] = row
+        self._counters[FREED] += 1
 
     # ------------------------------------------------------------------ many rows
 
@@ -327,17 +345,23 @@ class Table:
             self.names.release_batch(named)
         self._rows.view(np.uint64).reshape(-1, OCTETS // 8)[rows] = 0
         self._left[rows] = 0
-        self._free[self._freed : self._freed + len(rows)] = rows
-        self._freed += len(rows)
+        self._free[self._counters[FREED] : self._counters[FREED] + len(rows)] = rows
+        self._counters[FREED] += len(rows)
 
     def _add(self, home: NDArray[Any], cell: NDArray[Any]) -> NDArray[Any]:
         """Rows for identities that are new: none shares its address or its name with another."""
         count = len(home)
-        again = min(count, self._freed)
-        self._freed -= again
-        fresh = np.arange(self._touched + 1, self._touched + 1 + count - again, dtype=np.uint32)
-        self._touched += count - again
-        rows = np.concatenate([self._free[self._freed : self._freed + again], fresh])
+        again = min(count, self._counters[FREED])
+        self._counters[FREED] -= again
+        fresh = np.arange(
+            self._counters[TOUCHED] + 1,
+            self._counters[TOUCHED] + 1 + count - again,
+            dtype=np.uint32,
+        )
+        self._counters[TOUCHED] += count - again
+        rows = np.concatenate(
+            [self._free[self._counters[FREED] : self._counters[FREED] + again], fresh]
+        )
         known = home != 0
         self._by_address.add_batch(self._hash(home[known]), home[known], rows[known])
         named = cell != 0
@@ -369,7 +393,7 @@ class Table:
         Never many more than `BLOCK` at once, as their number has no bound: who removes them finds
         the others at the next call.
         """
-        bound, used = np.uint32(_NEVER - now), self._touched + 1
+        bound, used = np.uint32(_NEVER - now), self._counters[TOUCHED] + 1
         due, count = [np.zeros(0, np.uint32)], 0
         for first in range(0, used, BLOCK):
             some = (self._left[first : min(first + BLOCK, used)] >= bound).nonzero()[0]
@@ -390,7 +414,7 @@ class Table:
         Rows may change between two blocks: then the log of what changed since the first block,
         applied after the last one, makes it right.
         """
-        for first in range(1, self._touched + 1, BLOCK):
+        for first in range(1, self._counters[TOUCHED] + 1, BLOCK):
             block = self._rows[first : first + BLOCK]
             live = block["kind"] != Kind.FREE
             cells = self._cell[first : first + BLOCK][live]
@@ -477,13 +501,13 @@ class Table:
     # ------------------------------------------------------------------ links
 
     def _take(self) -> int:
-        if self._freed:
-            self._freed -= 1
-            return int(self._free[self._freed])
-        if self._touched == self.capacity:
+        if self._counters[FREED]:
+            self._counters[FREED] -= 1
+            return int(self._free[self._counters[FREED]])
+        if self._counters[TOUCHED] == self.capacity:
             raise Full(f"{self.capacity} rows are in the table")
-        self._touched += 1
-        return self._touched
+        self._counters[TOUCHED] += 1
+        return self._counters[TOUCHED]
 
     def _spread(self, home: int) -> int:
         return (home * self._multiplier + self._addend) % 2**64 >> 32
