@@ -125,7 +125,7 @@ class Columns:
         slots = held["slot"].copy()
         members = self._slots.member_of[slots]
         known = bound > 0
-        fits = known & np.array(self._members.loads.available)[members]
+        fits = known & self._members.loads.available[members]
         fits &= (numbers == held["nai"]) | (numbers == 0)
         self._admission.refill(now.steady)
         if not self._admission.fits(total, total - int(np.count_nonzero(fits))):

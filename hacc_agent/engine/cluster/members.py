@@ -27,7 +27,7 @@ class Members:
             config.members,
             [frames or member.kind is MemberKind.LINUX for member in config.members],
         )
-        self._usable = list(self.loads.available)
+        self._usable = self.loads.available.copy()
         self.unanswered = [0] * len(config.members)
         """Requests that each let time out: what the relay itself sees of its health."""
         answers = [
@@ -63,6 +63,5 @@ class Members:
         """Loads of this moment."""
         slots = len(self._slots)
         counts = sum(table.count_by_slot()[:slots] for table in self._tables)
-        served = np.bincount(self._slots.member_of, counts, len(self.loads.served))
-        self.loads.served = served.astype(np.int64).tolist()
+        self.loads.served[:] = np.bincount(self._slots.member_of, counts, len(self.loads.served))
         return self.loads

@@ -73,7 +73,7 @@ class Timers:
     def _lost(self) -> NDArray[np.uint32]:
         """Pending rows of members that are down."""
         rows = self._ledger.pending.rows
-        down = ~np.array(self._members.loads.available, np.bool_)
+        down = ~self._members.loads.available
         lost = (rows["kind"] == Kind.PENDING) & down[self._ledger.slots.member_of[rows["slot"]]]
         return np.flatnonzero(lost).astype(np.uint32)
 
