@@ -56,6 +56,31 @@ class Relay:
     member: int
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A member is to have all that the controller knows of these slots: they are its own now.
+
+    `Cluster.bindings_of(slots)` has the records. Its first block belongs to mobile nodes that wait
+    for a reply: it goes out before the datagrams that follow this effect.
+    """
+
+    member: int
+    slots: tuple[int, ...]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A member that lives gives up what these slots hold: `HomeAgent.give_up` gets the records.
+
+    Comes when the heir has confirmed its transfer.
+    """
+
+    member: int
+    slots: tuple[int, ...]
+    epoch: int
+
+
 class Security(enum.Enum):
     """What an operator has to hear of (RFC 5944, 3.8.2.1: a security exception is logged)."""
 
@@ -111,4 +136,4 @@ class Answer:
     security: config.Security | None = None  # the association that it hands out, if it does
 
 
-Effect = Log | Send | Relay | Alarm | AskAaa
+Effect = Log | Send | Relay | Alarm | AskAaa | Transfer | Release

@@ -149,10 +149,11 @@ class SlotChange(NamedTuple):
     flags: int
     slot: int
     member: int  # its place in the configuration
+    epoch: int = 0  # of the decision (`slots`)
     spare: bytes = b""
 
 
-SLOT: Final = Struct("<BBHI56s")
+SLOT: Final = Struct("<BBHIQ48s")
 assert NAME.size == NETWORK.size == SLOT.size == OCTETS
 
 

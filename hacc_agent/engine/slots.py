@@ -2,10 +2,15 @@
 
 Every member has slots of its own, its home slots, and serves them until one is given to another
 member. A binding keeps its slot for life; who serves it is asked of the slot.
+
+Each decision about slots has an **epoch**, greater than all before it. Its high half is the term of
+the controller that decides: whoever becomes active begins a term that no other controller can have,
+so that a member which hears two controllers knows the one to obey (as Paxos tells proposals apart).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +20,8 @@ from .record import OCTETS, SLOT, Kind, Records, SlotChange
 
 NO_SLOT: Final = 0xFFFF  # of a member that serves none; no slot has this number
 MEMBERS: Final = 1023  # at most, with 64 slots each: a record has 16 bits for a slot
+CONTROLLERS: Final = 16  # of a cluster, at most: the low bits of a term say whose it is
+_TERM: Final = 32  # bits of an epoch below its term
 
 
 class Slots:
@@ -25,6 +32,8 @@ class Slots:
             raise ValueError(f"{members} members of {per_member} slots do not fit into 16 bits")
         self.members: Final = members
         self.per_member: Final = per_member
+        self.epoch = 0
+        """Of the last decision."""
         self.member_of: Final = np.repeat(np.arange(members, dtype=np.uint16), per_member)
         """Who serves each slot, to be read: change it with `rewrite`."""
         self._offered: Final = np.arange(len(self.member_of), dtype=np.uint16).reshape(members, -1)
@@ -35,9 +44,22 @@ class Slots:
     def home_slots(self, member: int) -> range:
         return range(member * self.per_member, (member + 1) * self.per_member)
 
+    def home_of(self, slot: int) -> int:
+        """The member whose own slot it is."""
+        return slot // self.per_member
+
     def served_by(self, member: int) -> NDArray[Any]:
         """All slots that a member serves, its own and others'."""
         return np.flatnonzero(self.member_of == member)
+
+    def heir_of(self, member: int) -> int | None:
+        """Who serves all of a member's own slots, itself as a rule; None: they are divided.
+
+        It is who announces the member's slice, and assigns addresses from it. While a slice is
+        divided nobody does: the controllers announce the whole network and relay by binding.
+        """
+        own = self.member_of[member * self.per_member : (member + 1) * self.per_member]
+        return int(own[0]) if (own == own[0]).all() else None
 
     def slot_for(self, member: int, key: int) -> int:
         """A slot that the member serves, for a new binding: equal keys, equal slots."""
@@ -48,14 +70,27 @@ class Slots:
         chosen: NDArray[Any] = self._offered[members, keys % self.per_member]
         return chosen
 
-    def rewrite(self, slot: int, member: int) -> bytes:
-        """The slot is served by this member from now on. The record that says so."""
-        before = int(self.member_of[slot])
-        self.member_of[slot] = member
-        if before != member:
-            self._offer(before)
+    # ------------------------------------------------------------------ decisions
+
+    def term_of(self, controller: int) -> int:
+        """The first epoch of a controller that becomes active: greater than all that it knows."""
+        ours = (self.epoch >> _TERM) // CONTROLLERS + 1
+        return (ours * CONTROLLERS + controller) << _TERM
+
+    def rewrite(self, changes: Iterable[tuple[int, int]], epoch: int) -> bytes:
+        """Each slot is served by this member from now on. The records that say so."""
+        said, touched = [], set()
+        for slot, member in changes:
+            before = int(self.member_of[slot])
+            self.member_of[slot] = member
+            if before != member:
+                touched |= {before, member}
+            said.append(SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, member, epoch)))
+        if said:
+            self.epoch = max(self.epoch, epoch)
+        for member in touched:
             self._offer(member)
-        return SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, member))
+        return b"".join(said)
 
     def apply(self, records: bytes | Records) -> None:
         """The SLOT records of a log, in its order; others are passed over."""
@@ -63,14 +98,17 @@ class Slots:
         for at in range(0, len(octets), OCTETS):
             if octets[at] == Kind.SLOT:
                 change = SlotChange._make(SLOT.unpack_from(octets, at))
-                self.rewrite(change.slot, change.member)
+                self.rewrite([(change.slot, change.member)], change.epoch)
 
     def snapshot(self) -> bytes:
-        """SLOT records of the slots that another member than their own serves."""
+        """SLOT records of the slots that another member than their own serves, and the epoch."""
         home = np.arange(len(self)) // self.per_member
         away = np.flatnonzero(self.member_of != home).tolist()
+        if not away and self.epoch:
+            away = [0]
         return b"".join(
-            SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, int(self.member_of[slot]))) for slot in away
+            SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, int(self.member_of[slot]), self.epoch))
+            for slot in away
         )
 
     def _offer(self, member: int) -> None:

@@ -32,7 +32,7 @@ def test_a_new_binding_gets_a_slot_that_its_member_serves(
 ) -> None:
     slots = Slots(4, per_member=8)
     for slot, member in rewritten:
-        slots.rewrite(slot, member)
+        slots.rewrite([(slot, member)], 1)
     for member in range(4):
         serves = slots.served_by(member).tolist()
         home = [slot for slot in serves if slot in slots.home_slots(member)]
@@ -52,12 +52,13 @@ def test_a_new_binding_gets_a_slot_that_its_member_serves(
 @given(changes)
 def test_a_log_and_a_snapshot_say_who_serves_what(rewritten: list[tuple[int, int]]) -> None:
     slots, replayed, copied = (Slots(4, per_member=8) for _ in range(3))
-    log = b"".join(slots.rewrite(slot, member) for slot, member in rewritten)
+    log = b"".join(slots.rewrite([change], n) for n, change in enumerate(rewritten, 1))
     row = STRUCT.pack(*Row(Kind.BINDING, home_address=1))  # somebody else's
     replayed.apply(row + log + log[-64:])
     copied.apply(slots.snapshot())
     for other in (replayed, copied):
         assert other.member_of.tolist() == slots.member_of.tolist()
+        assert other.epoch == slots.epoch
         for member in range(4):
             assert [other.slot_for(member, key) for key in range(8)] == [
                 slots.slot_for(member, key) for key in range(8)
