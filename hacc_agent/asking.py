@@ -5,41 +5,65 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .control import Refused, Unanswered, ask
+from .places import RUNTIME
 
 NOT_ANSWERED = 3  # the exit code for a router that failed
 Line = Mapping[str, Any]
 
 
-def status(folder: Path, as_json: bool) -> int:
-    return _asked(ask(folder, "status"), as_json, _print_status)
+def status(config: Path, as_json: bool) -> int:
+    return _asked(_ask(config, "status"), as_json, _print_status)
 
 
 def bindings(
-    folder: Path, as_json: bool, mobile: str | None, member: str | None, limit: int
+    config: Path, as_json: bool, *, mobile: str | None, member: str | None, limit: int
 ) -> int:
     """`mobile` is an address or an NAI, `limit` the most lines that are shown."""
-    wanted = {"mobile": mobile, "member": member, "limit": limit}
-    lines = ask(folder, "bindings", **wanted)
+    lines = _ask(config, "bindings", mobile=mobile, member=member, limit=limit)
     return _asked(lines, as_json, _print_bindings)
 
 
-def resync(folder: Path, as_json: bool, router: str | None) -> int:
+def resync(config: Path, as_json: bool, router: str | None) -> int:
     failed = False
 
     def noted() -> Iterable[Line]:
         nonlocal failed
-        for line in ask(folder, "resync", router=router):
+        for line in _ask(config, "resync", router=router):
             failed |= bool(line["failure"])
             yield line
 
     code = _asked(noted(), as_json, _print_resync)
     return code or (NOT_ANSWERED if failed else 0)
+
+
+def _ask(config: Path, command: str, **arguments: Any) -> Iterator[Line]:
+    yield from ask(Path(_runtime_directory(config)), command, **arguments)
+
+
+def _runtime_directory(config: Path) -> str:
+    """Where the daemon of a file can be asked. Raises `Refused`.
+
+    Read from the lines before the first table alone, and without judging them: there may be ten
+    thousand mobile nodes below, and the daemon that runs has taken a file that was right.
+    """
+    try:
+        head = config.read_text("utf-8", "replace").partition("\n[")[0]
+    except OSError as error:
+        raise Refused(f"{config}: {error.strerror}") from None
+    if "runtime_directory" not in head:
+        return RUNTIME
+    import tomllib  # not by those who need not: it is a tenth of what a question costs
+
+    try:
+        return str(tomllib.loads(head).get("runtime_directory", RUNTIME))
+    except tomllib.TOMLDecodeError:
+        return RUNTIME
 
 
 def _asked(lines: Iterable[Line], as_json: bool, show: Callable[[Iterable[Line]], None]) -> int:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .agentfile import Unusable, load
+from .places import CONFIG
 
-CONFIG = Path("/etc/hacc/agent.toml")
 LIMIT = 100
 
 
@@ -22,23 +21,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as end:  # argparse has said why; its 2 means "changes pending" with us
         return 1 if end.code else 0
-    try:
-        return _run(options)
-    except Unusable as error:
-        print(error, file=sys.stderr)
-        return 1
+    # Each command loads what it needs: numpy and the kernel's interfaces are the daemon's alone,
+    # and asking a daemon, which every `hacc verify` does, needs not even the configuration.
+    if options.command in ("check-config", "run"):
+        return _with_file(options)
+    return _ask(options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hacc-agent", description=__doc__)
     parser.add_argument("--version", action="version", version=f"hacc-agent {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog=parser.prog
+    )
 
     check = commands.add_parser("check-config", help="would the daemon start with this file?")
     check.add_argument("file", type=Path, metavar="FILE")
 
     configured = argparse.ArgumentParser(add_help=False)
-    configured.add_argument("-c", "--config", type=Path, default=CONFIG, metavar="FILE")
+    configured.add_argument("-c", "--config", type=Path, default=Path(CONFIG), metavar="FILE")
     run = commands.add_parser(
         "run", parents=[configured], help="run the daemon until it is told to stop"
     )
@@ -62,28 +63,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.command == "check-config":
-        return _check_config(options.file)
-    # Numpy and the kernel's interfaces are loaded for the daemon alone, its sockets for who asks.
-    if options.command == "run":
-        from .service import run
+def _with_file(options: argparse.Namespace) -> int:
+    from .agentfile import Unusable, load
 
-        return run(options.config, resync=options.resync)
-    from . import asking
+    try:
+        if options.command == "run":
+            from .service import run
 
-    folder = Path(load(options.config).runtime_directory)
-    if options.command == "status":
-        return asking.status(folder, options.json)
-    if options.command == "bindings":
-        return asking.bindings(folder, options.json, options.mobile, options.member, options.limit)
-    return asking.resync(folder, options.json, options.router)
-
-
-def _check_config(file: Path) -> int:
-    found = load(file)
+            return run(options.config, resync=options.resync)
+        found = load(options.file)
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return 1
     print(
-        f"{file}: {found.name} is a {found.role} of {found.cluster}, "
+        f"{options.file}: {found.name} is a {found.role} of {found.cluster}, "
         f"{len(found.members)} members, {len(found.realms)} realms, {len(found.nodes)} nodes"
     )
     return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from . import asking
+
+    if options.command == "status":
+        return asking.status(options.config, options.json)
+    if options.command == "bindings":
+        wanted = {"mobile": options.mobile, "member": options.member, "limit": options.limit}
+        return asking.bindings(options.config, options.json, **wanted)
+    return asking.resync(options.config, options.json, options.router)

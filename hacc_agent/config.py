@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated
 
+from . import places
 from .tomldata import ConfigError, ConfigProblem, Matches, Range, Tables, decode, encode
 
 __all__ = ["AgentConfig", "ConfigError", "ConfigProblem", "parse", "to_toml"]
@@ -363,9 +364,9 @@ class AgentConfig:
     simultaneous_bindings: Annotated[int, Range(1, 16)] = 3  # care-of addresses of a mobile node
     link: Link | None = None
     radius: Radius | None = None  # on Home Agents
-    state_directory: str = "/var/lib/hacc"  # the journal
+    state_directory: str = places.STATE
     durability: Durability = Durability.MACHINE
-    runtime_directory: str = "/run/hacc"  # the control socket
+    runtime_directory: str = places.RUNTIME
 
     @property
     def sealed(self) -> bool:

@@ -1,0 +1,9 @@
+"""Where a router keeps what is the agent's, unless its file says otherwise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONFIG: Final = "/etc/hacc/agent.toml"
+STATE: Final = "/var/lib/hacc"  # the journal
+RUNTIME: Final = "/run/hacc"  # the control socket
