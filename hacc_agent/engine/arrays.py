@@ -40,6 +40,7 @@ class NameArrays(NamedTuple):
     recent: NDArray[Any]  # u4: a ring
     counters: NDArray[Any]  # i8
     keys: NDArray[Any]  # u8[2, 65]: of the hash
+    text: NDArray[Any]  # u1: where a name of several records is put together
 
 
 class TableArrays(NamedTuple):

@@ -83,6 +83,7 @@ class Names:
             self._recent,
             counters,
             pairs,
+            np.zeros(6 * NAME_OCTETS, np.uint8),
         )
         self._begun: tuple[int, bytes] = (0, b"")  # a name of several records, so far
 

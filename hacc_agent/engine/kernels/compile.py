@@ -42,7 +42,9 @@ config.CACHE_DIR = str(CACHE)  # before the first kernel is declared
 def kernel(function: F) -> F:
     """Compiles a function when it is first called, or loads what was compiled before.
 
-    Reads and writes beyond an array are not noticed: every kernel checks before it reads.
+    Reads and writes beyond an array are not noticed: every kernel checks before it reads. Nor may
+    one make an array: memory is its caller's. Then nothing counts references, which would take
+    three times as long as the work itself (a table is two dozen arrays).
     """
-    compiled: F = numba.njit(function, cache=True, error_model="numpy")
+    compiled: F = numba.njit(function, cache=True, error_model="numpy", _nrt=False)
     return compiled
