@@ -92,7 +92,7 @@ class Recent:
         return self.position.sequence + 1 - len(self._frames)
 
 
-class _Inbox:
+class Inbox:
     """Octets of a connection, cut into frames."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Feed:
         """
         self._cluster, self._recent, self._snapshot = cluster, recent, snapshot
         self._gives_way = gives_way
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._want: Want | None = None
         self._log: Recent | None = None
         self._ready: list[bytes] = []
@@ -265,7 +265,7 @@ class Claim:
 
     def __init__(self, busy: float, now: float) -> None:
         """`busy`: when this router last had something to keep, s of the steady clock."""
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._ready = encode(FrameKind.HELLO, START, Want.LEAD.encode(), steady=busy)
         self._began = now
         self.closing = False
@@ -314,7 +314,7 @@ class Follow:
         self, cluster: str, want: Want, copy: Copy, position: Position, now: float
     ) -> None:
         self._cluster, self._want, self._copy = cluster, want, copy
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._ready = [encode(FrameKind.HELLO, position, want.encode())]
         self._state_records: int | None = None  # while a state is received
         self.welcome = False  # the other end has agreed

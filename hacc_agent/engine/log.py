@@ -41,7 +41,10 @@ LONGEST: Final = 1 << 20
 
 
 class FrameKind(enum.IntEnum):
-    """What a frame carries. The first five are on disk and on links, the others on links alone."""
+    """What a frame carries. The first five are on disk and on links, the others on links alone.
+
+    The last three are between controllers and members (`memberlink`).
+    """
 
     BEGIN = 1  # a state follows; payload: the cluster's name. Its sequence is the last one before
     STATE = 2  # records of the state
@@ -52,6 +55,9 @@ class FrameKind(enum.IntEnum):
     WELCOME = 7  # it will be given
     REFUSED = 8  # it will not: why, as text
     DIGEST = 9  # of the table right here
+    BEAT = 10  # who sends it lives; a member's with its figures
+    SERVE = 11  # the slots that a member serves from now on
+    LACKS = 12  # slots that it serves and whose bindings it has not got
 
 
 OF_RECORDS: Final = frozenset({FrameKind.STATE, FrameKind.CHANGES})
