@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ...wire import LOW_32, RequestFlags, RevocationSupport, RevocationSupportFlags
@@ -131,10 +130,10 @@ def _registered(case: Case, nonce: int) -> Acceptance:
     service, subscriber, association = case.service, case.subscriber, case.association
     assert subscriber is not None
     assert association is not None
-    rows = case.rows
     hashed, records = _identity(case)
-    known = rows[0].home_address if rows else 0
-    home_address = case.home_address or known or subscriber.pool.choose()
+    home_address = case.home_address or case.known_address or subscriber.pool.choose()
+    rows, given_up = _of(case, home_address)
+    records += given_up
     lifetime = min(case.lifetime, service.lifetime, subscriber.lifetime)
     flags = case.flags & _GRANTABLE
     if service.simultaneous_bindings == 1:
@@ -186,6 +185,18 @@ def _registered(case: Case, nonce: int) -> Acceptance:
     return Acceptance(records + routes, home_address, lifetime, nonce, for_mobile, for_foreign)
 
 
+def _of(case: Case, home_address: int) -> tuple[list[Row], bytes]:
+    """The mobile node's rows of this address, and records that end those of other ones."""
+    rows, records = [], b""
+    for row in case.rows:
+        if row.home_address in (0, home_address):
+            rows.append(row)
+        else:
+            records += unbound(row.home_address, row.care_of_address, row.nai)
+            records += withdrawn(case.service, row.home_address)
+    return rows, records
+
+
 def _networks(case: Case, home_address: int) -> tuple[bytes, bytes]:
     """Records of the mobile networks that come and go, extensions that acknowledge them."""
     subscriber = case.subscriber
@@ -228,16 +239,18 @@ def _told(case: Case, acknowledged: bytes) -> tuple[bytes, bytes]:
 
 def _deregistered(case: Case, nonce: int) -> Acceptance:
     """One care-of address, or all of them where it is the home address (RFC 5944, 3.8.2.2)."""
-    association = case.association
+    subscriber, association = case.subscriber, case.association
+    assert subscriber is not None
     assert association is not None
-    rows = case.rows
     hashed, records = _identity(case)
-    home_address = case.home_address or (rows[0].home_address if rows else 0)
+    home_address = case.home_address or case.known_address
+    rows, given_up = _of(case, home_address)
+    records += given_up
     care_of_address = case.care_of_address
     everything = care_of_address == home_address
     traits = _NONCE if association.nonces else 0
-    if rows:
-        traits |= rows[0].traits & _DYNAMIC
+    if home_address in subscriber.pool:
+        traits |= _DYNAMIC
     if everything:
         if rows:
             records += unbound(home_address, 0, hashed)
@@ -247,15 +260,13 @@ def _deregistered(case: Case, nonce: int) -> Acceptance:
                 records += unbound(home_address, row.care_of_address, hashed)
             elif association.nonces:
                 records += _pack(*row._replace(nonce=nonce))
-    if everything or not _others(case.bindings, care_of_address):
+    if everything or not any(
+        row.kind == _BINDING and row.care_of_address != care_of_address for row in rows
+    ):
         records += withdrawn(case.service, home_address)
     if rows or not case.service.table.full:
         records += _pack(*_memory_of(case, home_address, hashed, traits, nonce))
     return Acceptance(records, home_address, 0, nonce)
-
-
-def _others(bindings: Iterable[Row], care_of_address: int) -> bool:
-    return any(row.care_of_address != care_of_address for row in bindings)
 
 
 def withdrawn(service: Service, home_address: int) -> bytes:

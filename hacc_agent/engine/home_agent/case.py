@@ -265,13 +265,13 @@ class Case:
         rows = self._rows
         if rows is None:
             table = self.service.table
-            rows = []
-            at = table.find(*self.key)
-            while at:
-                rows.append(table.get(at))
-                at = table.following(at)
-            self._rows = rows
+            rows = self._rows = [table.get(at) for at in table.rows_of(*self.key)]
         return rows
+
+    @property
+    def known_address(self) -> int:
+        """The home address that it has by the table, 0 without one."""
+        return next((row.home_address for row in self.rows if row.home_address), 0)
 
     @property
     def bindings(self) -> list[Row]:

@@ -167,13 +167,16 @@ def _not_our_address(case: Case) -> bool:
 
 
 def _home_address_not_served(case: Case) -> bool:
-    """Neither its own by configuration, nor the one that was assigned, nor free in its pool."""
+    """Neither its own by configuration, nor the one that it has here, nor free in its pool.
+
+    What it has here does not exclude another: an answer of ours may have been lost, and another
+    member have assigned one since. Its word, proven and fresh, is the latest.
+    """
     claimed, subscriber = case.home_address, case.subscriber
     if not claimed or subscriber is None or subscriber.address == claimed:
         return False
-    rows = case.rows
-    if rows and rows[0].home_address:
-        return rows[0].home_address != claimed
+    if any(row.home_address == claimed for row in case.rows):
+        return False
     if not subscriber.may_claim(claimed):
         return True
     table = case.service.table
@@ -222,7 +225,7 @@ def _no_room(case: Case) -> bool:
 
 
 def _pool_empty(case: Case) -> bool:
-    if case.home_address or (case.rows and case.rows[0].home_address):
+    if case.home_address or case.known_address:
         return False
     return case.subscriber is None or not case.subscriber.pool.choose()
 

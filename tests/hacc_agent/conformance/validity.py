@@ -21,6 +21,7 @@ from hacc_agent.wire import (
 from tests.hacc_agent.conformance.rows import row
 from tests.hacc_agent.conformance.scene import (
     ALICE,
+    BOB,
     FHAE,
     MHAE,
     NODE,
@@ -300,6 +301,45 @@ def _(scene: Scene) -> None:
     taken = scene.register(bob).reply.home_address
     assert scene.register(ALICE, home=taken).code == 129
     assert len(scene.bindings()) == 1
+
+
+@row(
+    "5944-3.8.3.2",
+    "home-address-assigned-elsewhere",
+    "Who was assigned another home address since, by another member: the one that it says counts.",
+)
+def _(scene: Scene) -> None:
+    first = scene.register(ALICE).reply.home_address  # the answer is lost
+    second = IPv4Address("198.19.79.1")
+    outcome = scene.register(ALICE, home=second)
+    assert (outcome.code, outcome.reply.home_address) == (0, second)
+    assert [row.home_address for row in scene.bindings()] == [int(second)]
+    assert scene.register(BOB, home=first).code == 0
+
+
+@row(
+    "5944-3.8.3.2",
+    "home-address-left-elsewhere",
+    "Who leaves with an address that another member assigned has none here either.",
+)
+def _(scene: Scene) -> None:
+    scene.register(ALICE)
+    assert scene.register(ALICE, lifetime=0, home=IPv4Address("198.19.79.1")).code == 0
+    assert not scene.bindings()
+    assert scene.agent.assigned == 0
+
+
+@row(
+    "5944-3.8.3.2",
+    "home-address-left-is-remembered",
+    "An address in whose name somebody left a moment ago is assigned to nobody else yet.",
+)
+def _(scene: Scene) -> None:
+    last = IPv4Address("198.19.64.1")  # of two
+    assert scene.register(ALICE, lifetime=0, home=last).code == 0
+    assert scene.register(BOB).reply.home_address != last
+    carol = ALICE.__class__(ALICE.home, ALICE.security, b"carol@example.net")
+    assert scene.register(carol).code == 130
 
 
 @row("5944-3.3", "reserved-bits-ignored", "Bits r and x are ignored on reception.")

@@ -32,7 +32,11 @@ from tests.hacc_agent.conformance.scene import (
 )
 
 THIRD_NAI = Mobile(ALICE.home, ALICE.security, b"third@example.net")
-MOBILES = [NODE, OLD, NONCED, ROUTER, ALICE, BOB, THIRD_NAI]
+# Alice, with addresses that this Home Agent assigns, and that another one does.
+ALICE_HERE, ALICE_ELSEWHERE = (
+    Mobile(IPv4Address(home), ALICE.security, ALICE.nai) for home in ("198.19.64.1", "198.19.79.1")
+)
+MOBILES = [NODE, OLD, NONCED, ROUTER, ALICE, BOB, THIRD_NAI, ALICE_HERE, ALICE_ELSEWHERE]
 SUPPORT = RevocationSupport(5, RevocationSupportFlags.INFORM)
 NETWORKS = [MobileNetworkRequest(IPv4Address("198.51.100.0"), length) for length in (24, 26)]
 LIMIT = 3  # simultaneous bindings
