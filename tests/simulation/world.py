@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
 
+import numpy as np
+
 from hacc_agent.config import AgentConfig, Role
 from hacc_agent.engine.cluster import Cluster, LeastLoaded
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Relay, Send
@@ -64,8 +66,6 @@ def words(payload: bytes) -> str:
 
 
 OPEN: Final = {
-    ReplyCode.PROHIBITED: "a member that once assigned another address to this NAI denies the one "
-    "that it got elsewhere since",
     ReplyCode.IDENTIFICATION_MISMATCH: "a mobile node without binding is sent to another member "
     "than the one that told it a nonce",
 }
@@ -116,7 +116,7 @@ class Memory:
         return self.tables[0].digest()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Router:
     """A controller or a member: an engine that power can leave, and a disk that it cannot."""
 
@@ -129,7 +129,7 @@ class Router:
     wake: float = float("inf")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscriber:
     """A mobile node, and what it was promised."""
 
@@ -184,8 +184,9 @@ class World:
         self.advertised = [self._visited(agent) for agent in self.agents]
         self.recorded = 0  # by whoever was active
         self.recorded_at = 0.0
-        self.looked_at = (0, -1)
-        self.bound: dict[tuple[int, int], int] = {}  # what was seen then
+        self.losses = 0  # how often faults took what was recorded
+        self.promises = 0  # given so far
+        self.looked_at: tuple[Memory | None, int, int] = (None, 0, 0)
         self.crashiness = 0.0  # chance that power fails while effects are performed
         for router in (*self.controllers, *self.members):
             self.boot(router)
@@ -268,6 +269,7 @@ class World:
         self.tell(f"{router.name} is active" + (f", {behind} records behind" if behind else ""))
         self.active = router
         if behind:  # two faults at once took what nothing can keep
+            self.losses += 1
             for subscriber in self.subscribers:
                 subscriber.promised = None
             router.seen = self.recorded
@@ -421,23 +423,29 @@ class World:
             raise Broken(f"{router.name} sends from {IPv4Address(source)} to {to}")
         self.tell_datagram(router.name, f"fa{number}", payload)
         self.judge_reply(number, payload, to)
-        self.carry(router.name, f"fa{number}", lambda: self.to_agent(number, payload, source))
+        losses = self.losses
+
+        def arrive() -> None:
+            replies = self.agents[number].receive(payload, source, 434, self.moment)
+            self.from_agent(number, replies, lost=losses < self.losses)
+
+        self.carry(router.name, f"fa{number}", arrive)
 
     def to_controller(self, router: Router, payload: bytes, origin: Endpoint) -> None:
         if router is self.active and router.memory is not None:
             assert isinstance(router.memory.engine, Cluster)
             self.perform(router, router.memory.engine.receive(payload, origin, self.moment))
 
-    def to_agent(self, number: int, payload: bytes, source: int) -> None:
-        self.from_agent(number, self.agents[number].receive(payload, source, 434, self.moment))
-
-    def from_agent(self, number: int, effects: Iterable[AgentEffect]) -> None:
+    def from_agent(
+        self, number: int, effects: Iterable[AgentEffect], *, lost: bool = False
+    ) -> None:
+        """`lost`: what a reply says was taken by faults while it was under way."""
         agent = self.agents[number]
         for effect in effects:
             if isinstance(effect, ToHomeAgent):
                 self.to_cluster(number, effect)
             else:
-                self.to_subscriber(self.subscribers[effect.visitor], effect.payload)
+                self.to_subscriber(self.subscribers[effect.visitor], effect.payload, lost=lost)
         at = max(agent.next_deadline - EPOCH, self.now)
         if at < self.agent_wakes[number]:
             self.agent_wakes[number] = at
@@ -470,16 +478,17 @@ class World:
         assert visited is not None
         return visited
 
-    def to_subscriber(self, subscriber: Subscriber, payload: bytes) -> None:
+    def to_subscriber(self, subscriber: Subscriber, payload: bytes, *, lost: bool) -> None:
         node = subscriber.node
         answer = node.receive(payload, self.moment)
         if answer.ending is Ending.ACCEPTED:
-            if node.expires is None or not answer.lifetime:
+            if node.expires is None or not answer.lifetime or lost:
                 subscriber.promised = None
             else:
                 care_of = int(self.advertised[subscriber.at].care_of_address)
                 home = int(node.home_address)
                 subscriber.promised = (home, care_of, node.expires - EPOCH)
+                self.promises += 1
             subscriber.asked_since.clear()
             subscriber.left = False
         self.attend(subscriber)
@@ -550,33 +559,31 @@ class World:
         if again.digest() != router.memory.digest():
             raise Broken(f"the journal of {router.name} makes other tables than it had")
 
-    def bindings(self, router: Router) -> list[Row]:
-        assert router.memory is not None
-        return [values for values in rows(router.memory.snapshot()) if isinstance(values, Row)]
-
-    def look(self, router: Router) -> dict[tuple[int, int], int]:
+    def look(self, memory: Memory) -> dict[tuple[int, int], int]:
         """Home address and care-of address of each binding -> when it expires."""
-        assert router.memory is not None
         bound: dict[tuple[int, int], int] = {}
         served: dict[tuple[int, int], set[int]] = {}
-        for values in self.bindings(router):
-            if values.kind == Kind.BINDING:
-                bound[values.home_address, values.care_of_address] = values.expires
-                member = int(router.memory.slots.member_of[values.slot])
-                served.setdefault((values.home_address, values.nai), set()).add(member)
+        table = memory.tables[0]
+        for at in np.flatnonzero(table.rows["kind"] == Kind.BINDING).tolist():
+            values = table.get(at)
+            bound[values.home_address, values.care_of_address] = values.expires
+            member = int(memory.slots.member_of[values.slot])
+            served.setdefault((values.home_address, values.nai), set()).add(member)
         for mobile, by in served.items():
             if len(by) > 1:
                 raise Broken(f"{IPv4Address(mobile[0])} is served by members {by}")
         return bound
 
     def check(self) -> None:
+        """Only a record, a promise or another controller can break a law; time ends them."""
         active = self.active
         if active is None or active.memory is None:
             return
-        if self.looked_at != (id(active.memory), self.recorded):
-            self.looked_at = (id(active.memory), self.recorded)
-            self.bound = self.look(active)
-        bound = self.bound
+        seen = (active.memory, self.recorded, self.promises)
+        if self.looked_at == seen:
+            return
+        self.looked_at = seen
+        bound = self.look(active.memory)
         for subscriber in self.subscribers:
             if subscriber.promised is None or subscriber.left:
                 continue
