@@ -415,12 +415,20 @@ class Table:
         applied after the last one, makes it right.
         """
         for first in range(1, self._counters[TOUCHED] + 1, BLOCK):
+            live = (self._rows["kind"][first : first + BLOCK] != Kind.FREE).nonzero()[0]
+            yield self.records_of(live + first)
+
+    def bound_in(self, slots: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """Rows that are bindings of these slots (a truth for each slot), block by block."""
+        for first in range(1, self._counters[TOUCHED] + 1, BLOCK):
             block = self._rows[first : first + BLOCK]
-            live = block["kind"] != Kind.FREE
-            cells = self._cell[first : first + BLOCK][live]
-            cells = np.unique(cells)
-            names = self.names.records(cells[cells > 0])
-            yield names.tobytes() + block[live].tobytes()
+            yield (slots[block["slot"]] & (block["kind"] == Kind.BINDING)).nonzero()[0] + first
+
+    def records_of(self, rows: NDArray[Any]) -> bytes:
+        """These rows as records, behind the NAME records that they need."""
+        cells = np.unique(self._cell[rows])
+        names = self.names.records(cells[cells > 0])
+        return bytes(names.tobytes() + self._rows[rows].tobytes())
 
     def count_by_slot(self) -> NDArray[Any]:
         """Rows of each slot, but for CLOSED ones: they hold no binding. To be read only."""

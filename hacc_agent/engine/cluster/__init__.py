@@ -9,6 +9,7 @@
     columns     the same for a batch of ordinary ones
     ledger      both tables, by records alone: the same for a restart and a standby
     timers      what time does
+    failover    what a decision about slots does; planning: the decision
     selection, admission, answers, revocation, members, counters
 
 The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
@@ -18,7 +19,7 @@ a Home Agent does: to who proved to be entitled to an answer, with the cluster's
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ...config import AgentConfig
 from ..batch import Batch, Outcome
@@ -30,8 +31,10 @@ from .alone import Alone
 from .answers import Answers
 from .columns import Columns
 from .counters import Counters
+from .failover import Failover
 from .ledger import Ledger
 from .members import Members
+from .planning import Moves
 from .revocation import Revocations
 from .selection import LeastLoaded, Loads, Selection
 from .state import State
@@ -65,6 +68,7 @@ class Cluster:
         self._alone = Alone(self._state)
         self._columns = Columns(self._state, self._alone)
         self._timers = Timers(self._state)
+        self._failover = Failover(self._state)
 
     @property
     def unanswered(self) -> tuple[int, ...]:
@@ -82,6 +86,34 @@ class Cluster:
         if not available:
             self._timers.hasten(now.steady)
 
+    # ------------------------------------------------------------------ slots
+
+    def lead(self, controller: int) -> list[Effect]:
+        """This controller, by its place in the configuration, decides from now on."""
+        return self._failover.lead(controller)
+
+    def fail_over(
+        self, leaving: Collection[int], heirs: Collection[int], now: Moment
+    ) -> list[Effect]:
+        """All slots of the `leaving` members go to `heirs`, and what waits for a reply with them.
+
+        Without heirs nothing happens: better a member that is said to be down than none.
+        """
+        moves = self._failover.plan(leaving, heirs)
+        return self.move(moves, now, again=True)
+
+    def move(self, moves: Moves, now: Moment, *, again: bool = False) -> list[Effect]:
+        """Slots get new members; `again`: the old ones will not answer what they were sent."""
+        effects = self._failover.move(moves, now, again=again)
+        self._timers.wait(now.steady)
+        return effects
+
+    def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
+        """What a `Transfer` of these slots is made of: records with names, in blocks."""
+        return self._failover.bindings_of(slots)
+
+    # ------------------------------------------------------------------ datagrams and time
+
     def receive(self, payload: bytes, source: Endpoint, now: Moment) -> list[Effect]:
         """One UDP payload that came to the virtual Home Agent address."""
         effects = self._alone.receive(payload, source, now)
@@ -95,12 +127,12 @@ class Cluster:
         return outcome
 
     def next_deadline(self) -> float | None:
-        """s of the steady clock; None: nothing is going to happen by itself."""
-        return self._timers.next_deadline()
+        """s of the steady clock; None: nothing is going to happen by itself; 0: there is more."""
+        return 0.0 if self._failover.sending else self._timers.next_deadline()
 
     def handle_timer(self, now: Moment) -> list[Effect]:
         """A bounded part of what is due; `next_deadline` says when to come back."""
-        return self._timers.handle(now)
+        return [*self._failover.resend(now), *self._timers.handle(now)]
 
     def apply(self, records: bytes, now: Moment) -> None:
         """What a journal or an active controller says: changes the tables, has no effects."""

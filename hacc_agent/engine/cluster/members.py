@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,7 +63,13 @@ class Members:
 
     def weigh(self) -> Loads:
         """Loads of this moment."""
-        slots = len(self._slots)
-        counts = sum(table.count_by_slot()[:slots] for table in self._tables)
-        self.loads.served[:] = np.bincount(self._slots.member_of, counts, len(self.loads.served))
+        served = np.bincount(self._slots.member_of, self.counts(), len(self.loads.served))
+        self.loads.served[:] = served
         return self.loads
+
+    def counts(self) -> NDArray[Any]:
+        """Bindings and requests of each slot."""
+        slots = len(self._slots)
+        one, other = (table.count_by_slot()[:slots] for table in self._tables)
+        together: NDArray[Any] = one + other
+        return together

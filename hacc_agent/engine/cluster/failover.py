@@ -1,0 +1,145 @@
+"""Slots change hands: what is recorded, what the new member gets, what is sent to it again.
+
+In this order, as effects:
+
+    Log         SLOT records of one epoch: from here on both planes lead to the heirs
+    Transfer    to each heir: the bindings, those of mobile nodes that wait for a reply first
+    Relay       requests that wait for a member that will not answer, to the heir
+
+A transfer takes seconds, and a request may well be faster than the binding that it is about. That
+does no harm: the heir accepts no Identification from before the failover of mobile nodes that it
+does not know (`home_agent.takeover`), and never puts an older binding in the place of a newer one.
+
+Who has the right to serve is said by epochs (`slots`). These are the rules of split brains:
+
+- a controller that becomes active begins a term of its own, above all that it and its members know;
+- a member obeys the highest term that it has heard of. It takes requests from that controller's
+  address alone, and gives up what it is told to before anything else;
+- a controller that hears of a higher term than its own does not decide until it leads again;
+- a member that hears no controller goes on with what it has: to lose all controllers must not
+  silence all members. It cannot do harm either: no controller, no requests; and the heir of its
+  slice announces longer prefixes than it does, so that packets come to the heir;
+- a slot is served by whoever the log of the highest term names. Two halves of a divided cluster
+  both go on with what they can reach; when they meet, what the lower term did meanwhile is undone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..effects import Effect, Endpoint, Log, Moment, Relay, Transfer
+from ..ledger import SLOTS
+from ..record import STRUCT, Kind
+from . import ledger as ledgers
+from .planning import Moves, plan
+from .state import TIMEOUT, State
+
+AT_ONCE: Final = 256
+"""Requests that one call sends again: some milliseconds of work."""
+
+BLOCK: Final = 4096
+"""Bindings of one block of a transfer: 256 KiB, a millisecond of work."""
+
+
+class Failover:
+    def __init__(self, state: State) -> None:
+        self._ledger = state.ledger
+        self._slots = state.ledger.slots
+        self._members = state.members
+        self._counters = state.counters
+        self._again: deque[int] = deque()  # pending rows to be sent again
+
+    # ------------------------------------------------------------------ decisions
+
+    def lead(self, controller: int) -> list[Effect]:
+        """This controller is the one that decides from now on: it begins its term."""
+        epoch = self._slots.term_of(controller)
+        first = (0, int(self._slots.member_of[0]))
+        return [Log(self._slots.rewrite([first], epoch))]
+
+    def move(self, moves: Moves, now: Moment, *, again: bool) -> list[Effect]:
+        """These slots change hands; `again`: their members will not answer what they were sent."""
+        if not moves:
+            return []
+        epoch = self._slots.epoch + 1
+        records = self._slots.rewrite(moves, epoch)
+        heirs: dict[int, list[int]] = {}
+        for slot, member in moves:
+            heirs.setdefault(member, []).append(slot)
+        effects: list[Effect] = [Log(records)]
+        effects += [Transfer(member, tuple(slots), epoch) for member, slots in heirs.items()]
+        if again:
+            self._again.extend(self._waiting([slot for slot, _ in moves]))
+            effects += self.resend(now)
+        return effects
+
+    def plan(self, leaving: Collection[int], heirs: Collection[int]) -> Moves:
+        """Where the slots of members go that cannot keep them."""
+        return plan(self._slots, leaving, heirs, self._members.weigh(), self._members.counts())
+
+    # ------------------------------------------------------------------ what follows
+
+    @property
+    def sending(self) -> bool:
+        """Whether there is more to be sent again."""
+        return bool(self._again)
+
+    def resend(self, now: Moment) -> list[Effect]:
+        """A bounded part of the requests that moved, to whoever serves them now.
+
+        Those that came by the log alone have no octets here: their mobile nodes ask again.
+        """
+        ledger = self._ledger
+        effects: list[Effect] = []
+        for _ in range(min(AT_ONCE, len(self._again))):
+            row = self._again.popleft()
+            if int(ledger.pending.rows["kind"][row]) != Kind.PENDING:
+                continue
+            request = ledger.request(row)
+            if not request.octets:
+                continue
+            values = request.values._replace(expires=int(now.steady) + TIMEOUT)
+            records = STRUCT.pack(*values)
+            ledger.apply(records)
+            ledger.keep(row, ledgers.Request(values, request.link, request.octets))
+            source = Endpoint(values.source_address, values.source_port, request.link)
+            self._counters.moved += 1
+            member = self._members.of_slot(values.slot)
+            effects += [Log(records), Relay(request.octets, source, member)]
+        return effects
+
+    def _waiting(self, slots: Collection[int]) -> list[int]:
+        rows = self._ledger.pending.rows
+        waits = (rows["kind"] == Kind.PENDING) & np.isin(rows["slot"], list(slots))
+        return [int(row) for row in np.flatnonzero(waits)]
+
+    # ------------------------------------------------------------------ bindings of slots
+
+    def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
+        """BINDING records of these slots with their names, in blocks.
+
+        Those of mobile nodes that wait for a reply come first, and again among the others. Each
+        block is as the table is when it is taken, so a binding that changes meanwhile is told as it
+        was or as it is: the member that it is with now knows the newer one by itself.
+        """
+        table = self._ledger.table
+        wanted = np.zeros(SLOTS, np.bool_)
+        wanted[list(slots)] = True
+        yield table.records_of(self._bound_and_waiting(slots))
+        for rows in table.bound_in(wanted):
+            for first in range(0, len(rows), BLOCK):
+                yield table.records_of(rows[first : first + BLOCK])
+
+    def _bound_and_waiting(self, slots: Collection[int]) -> NDArray[Any]:
+        """Bindings of mobile nodes with a request under way."""
+        ledger = self._ledger
+        found: set[int] = set()
+        for row in self._waiting(slots):
+            values = ledger.pending.get(row)
+            found.update(ledger.bindings(values.home_address, ledger.name(values)))
+        return np.array(sorted(found), np.uint32)
