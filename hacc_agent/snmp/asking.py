@@ -1,0 +1,181 @@
+"""The process beside the daemon that asks members, and hears what they notify of.
+
+    hacc-agent run  ==[ one message: what to do ]==>  python -m hacc_agent.snmp.asking DESCRIPTOR
+                    <==[ figures, silences, traps, oddities: a message each ]==
+
+Messages are JSON in a socket of type SOCK_SEQPACKET, so that each arrives whole. The process ends
+when the daemon's end is closed, in whatever way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..config import MemberKind
+from ..engine.health import Figures, Source
+from ..engine.snmp.objects import Oid
+from ..engine.snmp.polling import Polling
+from ..engine.snmp.reading import Reading
+from .reader import Access, SnmpReader, Unanswered, open_reader
+
+LARGEST = 1 << 20
+"""Octets of a message: the list of 5,000 members is a quarter of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom to ask, how, and how often."""
+
+    access: Access
+    port: int
+    interval_s: float
+    members: tuple[tuple[MemberKind, str], ...]  # kind and address, in the configuration's order
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, message: bytes) -> Asked:
+        told = json.loads(message)
+        members = tuple((MemberKind(kind), address) for kind, address in told["members"])
+        return cls(Access(**told["access"]), told["port"], told["interval_s"], members)
+
+
+# What the process tells. Times are the daemon's to add: its clock is not ours.
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A member that did not answer."""
+
+    member: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A member that said what nobody can believe."""
+
+    member: int
+    what: str
+
+
+Told = Figures | Silent | Odd
+
+
+def encode(told: Told) -> bytes:
+    return json.dumps([type(told).__name__, asdict(told)]).encode()
+
+
+def decode(message: bytes, at: float) -> Told:
+    """`at`: s of the steady clock."""
+    kind, fields = json.loads(message)
+    match kind:
+        case "Figures":
+            fields["source"] = Source(fields["source"])
+            return Figures(**{**fields, "at": at})
+        case "Silent":
+            return Silent(**fields)
+        case _:
+            return Odd(**fields)
+
+
+class Sweep:
+    """All members, again and again."""
+
+    def __init__(self, asked: Asked, reader: SnmpReader, tell: Any) -> None:
+        """`tell` is a coroutine function that takes what was found."""
+        self._asked = asked
+        self._reader = reader
+        self._tell = tell
+        self._polling = Polling(len(asked.members), asked.interval_s, time.monotonic())
+        self._readings = [Reading(n, kind) for n, (kind, _) in enumerate(asked.members)]
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as under_way:
+            while True:
+                for member in self._polling.due(time.monotonic()):
+                    under_way.create_task(self._poll(member))
+                due = self._polling.next_deadline()
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    wait = None if due is None else max(0.0, due - time.monotonic())
+                    await asyncio.wait_for(self._wake.wait(), wait)
+
+    async def _poll(self, member: int) -> None:
+        began = time.monotonic()
+        try:
+            figures = await self.ask(member)
+        except Unanswered as why:
+            self._polling.unanswered(member, time.monotonic())
+            await self._tell(Silent(member, str(why)))
+        else:
+            now = time.monotonic()
+            self._polling.answered(member, now - began, now)
+            await self._tell(figures)
+        finally:
+            self._wake.set()
+        reading = self._readings[member]
+        for what in reading.oddities:
+            await self._tell(Odd(member, what))
+        reading.oddities.clear()
+
+    async def ask(self, member: int) -> Figures:
+        """One member, once. Raises `Unanswered`."""
+        reading, address = self._readings[member], self._asked.members[member][1]
+        for figure, source in reading.unknown():
+            if not reading.knows(figure):
+                found = [
+                    await self._instances(address, column.name, column.instances)
+                    for column in source.columns
+                ]
+                reading.learned(figure, source, found)
+        names = reading.names()
+        if not names:
+            raise Unanswered("it has none of the objects that tell its load")
+        values = await self._reader.get(address, names)
+        return reading.figures(values, time.monotonic())
+
+    async def _instances(self, address: str, column: Oid, most: int) -> Sequence[Oid]:
+        return [name for name, _ in await self._reader.walk(address, column, most)]
+
+
+async def serve(end: socket.socket) -> None:
+    """Does what the first message says until the daemon is gone."""
+    loop = asyncio.get_running_loop()
+    asked = Asked.decode(await loop.sock_recv(end, LARGEST))
+    reader = open_reader(asked.access, asked.port)
+
+    async def tell(told: Told) -> None:
+        await loop.sock_sendall(end, encode(told))
+
+    sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
+    gone = asyncio.create_task(loop.sock_recv(end, 1))
+    await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
+    for task in (sweep, gone):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, ConnectionError, ExceptionGroup):
+        await sweep
+    reader.close()
+
+
+def main() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket for each member
+    with socket.socket(fileno=int(sys.argv[1])) as end:
+        end.setblocking(False)
+        asyncio.run(serve(end))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The daemon's end of the process that asks members by SNMP: starts it, hears it, replaces it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from ..config import AgentConfig
+from ..engine.effects import Moment
+from ..engine.health import Figures
+from .asking import LARGEST, Asked, Odd, Silent, Told, decode
+from .reader import Access
+
+ROUND: Final = 64
+"""Messages that are read before packets have their turn: below 2 ms."""
+
+AGAIN_S: Final = (1.0, 2.0, 5.0, 30.0)
+"""Before a process that ended is replaced, the first, second ... time in a row."""
+
+LOOK_S: Final = 1.0
+"""Between two looks at whether the process lives."""
+
+LASTED_S: Final = 60.0
+"""A process that ran for so long did not fail at its start."""
+
+
+def what_to_ask(config: AgentConfig, port: int) -> Asked:
+    """Of a controller: all members, each at its address on the first LAN that it is on."""
+    snmp = config.snmp
+    assert snmp is not None  # `config.parse` refuses a controller without
+    access = Access(
+        snmp.version, snmp.community or "", snmp.user or "", snmp.auth or "", snmp.priv or ""
+    )
+    members = tuple((member.kind, str(member.addresses[0].address)) for member in config.members)
+    return Asked(access, port, float(config.health.snmp_interval_s), members)
+
+
+class Poller:
+    """A part of the daemon (`daemon.Part`)."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        reported: Callable[[Figures, Moment], None],
+        silent: Callable[[Silent, Moment], None],
+        odd: Callable[[Odd, Moment], None],
+        log: Callable[..., None],
+        now: Moment,
+    ) -> None:
+        """Each of the callables is called from `handle`. `log` takes a line and its fields."""
+        self._asked = asked
+        self._reported, self._silent, self._odd, self._log = reported, silent, odd, log
+        self._failures = 0
+        # Both ends stay ours: the loop knows one descriptor, whatever becomes of the process.
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._ours, self._theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
+        self._ours.setblocking(False)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._look = now.steady + LOOK_S
+        self._start(now)
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def next_deadline(self) -> float | None:
+        return self._look
+
+    def handle(self, now: Moment) -> None:
+        """A turn of the loop: when there are messages, and to look after the process."""
+        for _ in range(ROUND):
+            try:
+                message = self._ours.recv(LARGEST)
+            except BlockingIOError:
+                break
+            self._take(decode(message, now.steady), now)
+        if now.steady >= self._look:
+            self._look_after(now)
+
+    def close(self) -> None:
+        """Ends the process, and waits for that: it has nothing to finish."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._ours.close()
+        self._theirs.close()
+
+    def _take(self, told: Told, now: Moment) -> None:
+        match told:
+            case Figures():
+                self._reported(told, now)
+            case Silent():
+                self._silent(told, now)
+            case Odd():
+                self._odd(told, now)
+
+    def _start(self, now: Moment) -> None:
+        self._began = now.steady
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.asking", str(self._theirs.fileno())],
+            pass_fds=(self._theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+        )
+        self._ours.send(self._asked.encode())
+
+    def _look_after(self, now: Moment) -> None:
+        self._look = now.steady + LOOK_S
+        if self._process is None:
+            self._start(now)
+        elif (status := self._process.poll()) is not None:
+            self._process = None
+            if now.steady - self._began >= LASTED_S:
+                self._failures = 0
+            pause = AGAIN_S[min(self._failures, len(AGAIN_S) - 1)]
+            self._failures += 1
+            self._look = now.steady + pause
+            self._log("the process that asks by SNMP ended", status=status, again_s=pause)
+            self._forget_unread()
+
+    def _forget_unread(self) -> None:
+        """What the process that ended was told and had not read: its successor is told anew."""
+        with contextlib.suppress(BlockingIOError):
+            while self._theirs.recv(LARGEST, socket.MSG_DONTWAIT):
+                pass

@@ -1,0 +1,65 @@
+"""One interface to whichever SNMP library there is, and the choice between them.
+
+gufo-snmp is many times faster and is taken when it is installed; pysnmp always is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Final, Protocol
+
+from ..engine.snmp.objects import Oid, Value
+
+TIMEOUT_S: Final = 1.0
+"""For one try. A router's control processor answers in tens of milliseconds."""
+
+TRIES: Final = 2
+"""A lost datagram is no lost poll."""
+
+REPETITIONS: Final = 25
+"""Objects in one answer of a walk: below 1472 octets with names of 24 numbers."""
+
+AT_ONCE: Final = 16
+"""Names in one request: IOS answers tooBig to what does not fit into a datagram."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """With which version and keys routers are read."""
+
+    version: int
+    community: str = field(default="", repr=False)
+    user: str = ""
+    auth: str = field(default="", repr=False)  # SHA
+    priv: str = field(default="", repr=False)  # AES-128
+
+
+class Unanswered(Exception):
+    """No usable answer, and why. What is certain is that nothing was learned."""
+
+
+class SnmpReader(Protocol):
+    """Of any number of routers, each by its address; one request at a time to each."""
+
+    async def get(self, address: str, names: Sequence[Oid]) -> dict[Oid, Value]:
+        """Values by name, None for those that the router does not have. Raises `Unanswered`."""
+        ...
+
+    async def walk(self, address: str, column: Oid, most: int) -> list[tuple[Oid, Value]]:
+        """The first `most` objects below a name, in their order. Raises `Unanswered`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_reader(access: Access, port: int) -> SnmpReader:
+    """The fastest there is."""
+    if find_spec("gufo") is not None and find_spec("gufo.snmp") is not None:
+        from .with_gufo import GufoReader
+
+        return GufoReader(access, port)
+    from .with_pysnmp import PysnmpReader
+
+    return PysnmpReader(access, port)
