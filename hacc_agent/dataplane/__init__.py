@@ -1,0 +1,1 @@
+"""Packets of registered mobile nodes, moved by the kernel on our word."""
