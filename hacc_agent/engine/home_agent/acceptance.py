@@ -72,6 +72,16 @@ def remember_nonce(case: Case, nonce: int) -> bytes:
     return records + _pack(*_memory_of(case, case.home_address, hashed, _NONCE, nonce))
 
 
+def forgotten_soon(case: Case) -> bool:
+    """Whether a nonce that is told again has to be remembered anew, to be waited for as long.
+
+    Half of the memory is long enough for the longest wait, so that whoever has a request of old
+    to replay makes us write once a minute and not at each replay.
+    """
+    enough = math.ceil(case.now.steady) + NONCE_MEMORY_S // 2
+    return all(row.kind != _BINDING and row.expires < enough for row in case.rows)
+
+
 def closed(service: Service, row: Row, now: Moment) -> bytes:
     """Records of the end of a binding that its mobile node did not ask for.
 

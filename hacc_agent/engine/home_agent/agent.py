@@ -30,7 +30,15 @@ from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Se
 from ..record import STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
 from . import keepalive, revocation
-from .acceptance import accept, closed, remember_nonce, remembered, unbound, withdrawn
+from .acceptance import (
+    accept,
+    closed,
+    forgotten_soon,
+    remember_nonce,
+    remembered,
+    unbound,
+    withdrawn,
+)
 from .associations import mobile_association
 from .case import Case
 from .counters import Counters
@@ -190,6 +198,8 @@ class HomeAgent:
         records = b""
         if nonce is None or nonce == case.identification >> 32:
             nonce = int.from_bytes(self._service.token(4), "big")
+            records = remember_nonce(case, nonce)
+        elif forgotten_soon(case):
             records = remember_nonce(case, nonce)
         return with_nonce(case.identification, nonce), records
 

@@ -260,6 +260,31 @@ def _(scene: Scene) -> None:
     assert len(scene.bindings()) == 3
 
 
+@row(
+    "5944-5.7.2",
+    "nonce-told-again-is-remembered",
+    "A nonce that a later denial tells again is waited for as long as one that is new.",
+)
+def _(scene: Scene) -> None:
+    synchronized(scene)
+    scene.wait(100)
+    told = synchronized(scene)
+    scene.wait(32)  # as long as a mobile node waits (3.6.3) that was denied several times
+    assert scene.register(NONCED, identification=told << 32 | 1).code == 0
+
+
+@row(
+    "5944-5.7.2",
+    "nonce-told-again-costs-nothing",
+    "Who replays old requests makes nothing be written, as long as the nonce is remembered.",
+)
+def _(scene: Scene) -> None:
+    synchronized(scene)
+    for _ in range(10):
+        assert scene.register(NONCED, identification=5).records == []
+        scene.wait(5)
+
+
 @row("5944-5.7.2", "nonce-survives-restart", "The nonce is in the journal.")
 def _(scene: Scene) -> None:
     told = synchronized(scene)
