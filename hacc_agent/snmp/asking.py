@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from ..config import MemberKind
@@ -25,7 +26,7 @@ from ..engine.health import Figures, Source
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
-from .reader import Access, SnmpReader, Unanswered, open_reader
+from .reader import Access, SnmpReader, Unanswered
 
 LARGEST = 1 << 20
 """Octets of a message: the list of 5,000 members is a quarter of it."""
@@ -148,6 +149,17 @@ class Sweep:
 
     async def _instances(self, address: str, column: Oid, most: int) -> Sequence[Oid]:
         return [name for name, _ in await self._reader.walk(address, column, most)]
+
+
+def open_reader(access: Access, port: int) -> SnmpReader:
+    """With gufo-snmp when it is installed: it is many times faster. pysnmp always is."""
+    if find_spec("gufo") is not None:
+        from .with_gufo import GufoReader
+
+        return GufoReader(access, port)
+    from .with_pysnmp import PysnmpReader
+
+    return PysnmpReader(access, port)
 
 
 async def serve(end: socket.socket) -> None:

@@ -1,13 +1,9 @@
-"""One interface to whichever SNMP library there is, and the choice between them.
-
-gufo-snmp is many times faster and is taken when it is installed; pysnmp always is.
-"""
+"""One interface to whichever SNMP library there is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Final, Protocol
 
 from ..engine.snmp.objects import Oid, Value
@@ -52,14 +48,3 @@ class SnmpReader(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def open_reader(access: Access, port: int) -> SnmpReader:
-    """The fastest there is."""
-    if find_spec("gufo") is not None and find_spec("gufo.snmp") is not None:
-        from .with_gufo import GufoReader
-
-        return GufoReader(access, port)
-    from .with_pysnmp import PysnmpReader
-
-    return PysnmpReader(access, port)
