@@ -20,6 +20,10 @@ a Home Agent does: to who proved to be entitled to an answer, with the cluster's
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...config import AgentConfig
 from ..batch import Batch, Outcome
@@ -92,6 +96,19 @@ class Cluster:
         """This controller, by its place in the configuration, decides from now on."""
         return self._failover.lead(controller)
 
+    @property
+    def slots(self) -> Slots:
+        """Who serves what, to be read."""
+        return self._state.ledger.slots
+
+    def weigh(self) -> Loads:
+        """What is known of the members at this moment; a policy may write into its columns."""
+        return self._state.members.weigh()
+
+    def counts(self) -> NDArray[Any]:
+        """Bindings and requests of each slot."""
+        return self._state.members.counts()
+
     def fail_over(
         self, leaving: Collection[int], heirs: Collection[int], now: Moment
     ) -> list[Effect]:
@@ -99,8 +116,12 @@ class Cluster:
 
         Without heirs nothing happens: better a member that is said to be down than none.
         """
-        moves = self._failover.plan(leaving, heirs)
-        return self.move(moves, now, again=True)
+        moving = np.flatnonzero(np.isin(self.slots.member_of, list(leaving)))
+        return self.move(self.plan(moving, set(heirs) - set(leaving)), now, again=True)
+
+    def plan(self, moving: NDArray[Any], heirs: Collection[int]) -> Moves:
+        """Who is to serve these slots from now on; nothing happens yet."""
+        return self._failover.plan(moving, heirs)
 
     def move(self, moves: Moves, now: Moment, *, again: bool = False) -> list[Effect]:
         """Slots get new members; `again`: the old ones will not answer what they were sent."""

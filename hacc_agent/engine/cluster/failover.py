@@ -78,9 +78,9 @@ class Failover:
             effects += self.resend(now)
         return effects
 
-    def plan(self, leaving: Collection[int], heirs: Collection[int]) -> Moves:
-        """Where the slots of members go that cannot keep them."""
-        return plan(self._slots, leaving, heirs, self._members.weigh(), self._members.counts())
+    def plan(self, moving: NDArray[Any], heirs: Collection[int]) -> Moves:
+        """Who is to serve these slots from now on."""
+        return plan(self._slots, moving, heirs, self._members.weigh(), self._members.counts())
 
     # ------------------------------------------------------------------ what follows
 

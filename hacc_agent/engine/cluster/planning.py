@@ -1,4 +1,4 @@
-"""Who gets the slots of a member that cannot keep them.
+"""Who gets slots that their members cannot keep.
 
 Backups are there for this, so they come first: one that has room for all that a member carried gets
 all of it, since the member's slice then stays one prefix with one announcer (`Slots.heir_of`). What
@@ -30,17 +30,16 @@ FULL: Final = 1e9
 
 def plan(
     slots: Slots,
-    leaving: Collection[int],
+    moving: NDArray[Any],
     heirs: Collection[int],
     loads: Loads,
     counts: NDArray[Any],
 ) -> Moves:
-    """Every slot of the `leaving` members goes to one of the `heirs`; without heirs none does.
+    """Every one of the slots `moving` goes to one of the `heirs`; without heirs none does.
 
     `counts` are the bindings and requests of each slot.
     """
-    takers = np.array(sorted(set(heirs) - set(leaving)), np.int64)
-    moving = np.flatnonzero(np.isin(slots.member_of, list(leaving)))
+    takers = np.array(sorted(heirs), np.int64)
     if not len(takers) or not len(moving):
         return ()
     home = moving // slots.per_member
