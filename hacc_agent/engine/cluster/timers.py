@@ -2,7 +2,8 @@
 
 A request waits TIMEOUT for its member, is sent to it once more, then to another one, then given up:
 its mobile node retransmits by itself, and does so with a fresh Identification. A member that is
-said to be down is not waited for.
+said to be down is not waited for. A request that is older than an accepted one goes to nobody else:
+he would not know that it is old.
 
 Everything is due at whole seconds, and a call does a bounded part of it, so that nobody waits.
 """
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..effects import Effect, Endpoint, Log, Moment, Relay
-from ..record import STRUCT, Kind, Row
+from ..home_agent.replay import later
+from ..record import STRUCT, Kind, Row, Trait
 from . import ledger as ledgers
 from .state import TIMEOUT, State
 
@@ -89,6 +91,8 @@ class Timers:
         slot = values.slot
         if available and request.attempts < _SAME_MEMBER:
             self._counters.resent += 1
+        elif self._outdated(values):
+            return self._give_up(values)
         else:
             loads = self._members.weigh()
             loads.failed = member
@@ -107,6 +111,20 @@ class Timers:
         )
         source = Endpoint(values.source_address, values.source_port, request.link)
         return [Log(records), Relay(request.octets, source, member)]
+
+    def _outdated(self, values: Row) -> bool:
+        """Whether a later request of the mobile node was accepted, by its timestamp.
+
+        Under nonces it does not matter: who has not told a nonce accepts none.
+        """
+        ledger = self._ledger
+        for row in ledger.bindings(values.home_address, ledger.name(values)):
+            bound = ledger.table.get(row)
+            if not bound.traits & Trait.NONCE and later(
+                bound.identification, values.identification
+            ):
+                return True
+        return False
 
     def _give_up(self, values: Row) -> list[Effect]:
         self._counters.given_up += 1
