@@ -5,9 +5,11 @@
                                    <-------   BEAT            the clock heard last, its figures
     SERVE 1  (epoch) slots         ------->                   whenever they are others
                                    <-------   KEPT 1          it answers and announces just those
-                                   <-------   LACKS           slots whose bindings it has not got
+                                   <-------   LACKS, KEEPS    slots whose bindings it has not got,
+                                                              and those that it should not have
     BEGIN 2, STATE 3 ... COMPLETE  ------->                   bindings, 8 blocks ahead at most
                                    <-------   KEPT n          on its disk until here
+    RELEASE n, STATE ... COMPLETE  ------->                   bindings to be given up, likewise
 
 The controller dials: it is the one that wants to know, a refused connection tells it at once that
 a daemon is dead whose host lives, and a member needs to know of no health but its own.
@@ -47,6 +49,9 @@ AHEAD: Final = 8
 
 _VITALS: Final = Struct("<IfffH?")
 _SLOT: Final = np.dtype("<u2")
+_TRANSFER: Final = frozenset(
+    {FrameKind.BEGIN, FrameKind.RELEASE, FrameKind.STATE, FrameKind.COMPLETE}
+)
 
 
 class Vitals(NamedTuple):
@@ -131,23 +136,24 @@ class Watch(_End):
         self._serving = 0  # the number of the last SERVE
         self._number = 0  # of the last order
         self._kept = 0  # orders that the member has done
-        self._blocks: Iterator[bytes] | None = None
-        self._records = 0  # of the transfer under way
+        self._waiting: deque[tuple[FrameKind, frozenset[int]]] = deque()
+        self._blocks: Iterator[bytes] | None = None  # of the transfer under way
+        self._records = 0  # of it, so far
         self._gone: deque[tuple[int, int]] = deque()  # COMPLETE of a transfer, and its records
-        self.transferred = 0  # records that the member has, by transfers
+        self.transferred = 0  # records that the member has done as they say, by transfers
 
     def serve(self, epoch: int, slots: frozenset[int]) -> None:
         """What the member serves, said by who leads since `epoch`. Once said it is not repeated."""
         if (epoch, slots) != (self._epoch, self._slots):
+            self.stand_back()  # the member says anew what it lacks
             self._epoch, self._slots = epoch, slots
-            self._blocks = None  # the member says anew what it lacks
-            payload = np.array(sorted(slots), _SLOT).tobytes()
-            self._ready.append(self._order(FrameKind.SERVE, payload))
+            self._ready.append(self._order(FrameKind.SERVE, _octets(slots)))
             self._serving = self._number
 
     def stand_back(self) -> None:
         """This controller does not lead any more."""
         self._epoch, self._slots, self._blocks = 0, None, None
+        self._waiting.clear()
 
     @property
     def obeyed(self) -> bool:
@@ -156,8 +162,8 @@ class Watch(_End):
 
     @property
     def transferring(self) -> bool:
-        """Bindings are on their way to it."""
-        return self._blocks is not None or bool(self._gone)
+        """What it takes over, or gives up, is on its way."""
+        return self._blocks is not None or bool(self._waiting or self._gone)
 
     def _order(self, kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
         self._number += 1
@@ -174,20 +180,25 @@ class Watch(_End):
                 self._kept = frame.sequence
                 while self._gone and self._gone[0][0] <= self._kept:
                     self.transferred += self._gone.popleft()[1]
-            case FrameKind.LACKS:
-                # Of an earlier SERVE or epoch: the answer to the latest is still to come.
+            case FrameKind.LACKS | FrameKind.KEEPS if len(frame.payload) % _SLOT.itemsize == 0:
+                # To an earlier one: the answer to the latest SERVE is still to come.
                 if self._slots is not None and frame.position == (self._epoch, self._serving):
-                    lacking = frozenset(np.frombuffer(frame.payload, _SLOT).tolist())
-                    payload = bytes(frame.payload)
-                    self._ready.append(self._order(FrameKind.BEGIN, payload))
-                    self._blocks, self._records = self._bindings(lacking & self._slots), 0
+                    lacks = frame.kind == FrameKind.LACKS
+                    slots = _slots(frame.payload)
+                    slots = slots & self._slots if lacks else slots - self._slots
+                    purpose = FrameKind.BEGIN if lacks else FrameKind.RELEASE
+                    self._waiting.append((purpose, slots))
             case FrameKind.REFUSED:
                 raise LinkBroken(bytes(frame.payload).decode(errors="replace"))
             case _:
                 raise LinkBroken(f"it sends a frame of kind {frame.kind}")
 
     def take(self, now: float) -> bytes:
-        if not self._ready and self._blocks is not None:
+        if not self._ready and self._blocks is None and self._waiting:
+            purpose, slots = self._waiting.popleft()
+            self._ready.append(self._order(purpose, _octets(slots)))
+            self._blocks, self._records = self._bindings(slots), 0
+        elif not self._ready and self._blocks is not None:
             self._fill(self._blocks)
         return super().take(now)
 
@@ -224,15 +235,23 @@ class Ward(Protocol):
     def heard(self, controller: str, leads: bool, now: float) -> None:
         """A controller lives."""
 
-    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> frozenset[int] | None:
-        """Does so at once; which of them it lacks. None: it obeys another one by now."""
+    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:
+        """Does so at once. False: it obeys another one by now."""
+        ...
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Slots whose bindings it has."""
         ...
 
     def take_over(self, records: bytes) -> None:
         """Bindings of slots that it lacks: they are on its disk when this returns."""
 
-    def complete(self, slots: frozenset[int]) -> None:
-        """It has got all of these."""
+    def give_up(self, records: bytes) -> None:
+        """Bindings that are another member's now."""
+
+    def hold(self, slots: frozenset[int], held: bool) -> None:
+        """It has got all bindings of these, or none any more."""
 
 
 class Duty(_End):
@@ -246,7 +265,8 @@ class Duty(_End):
         self._clock = -math.inf  # of the controller, as heard last
         self._kept = 0
         self._obeys = False
-        self._transfer: tuple[frozenset[int], int] | None = None  # slots, and records so far
+        self._transfer: tuple[bool, frozenset[int]] | None = None  # does it take over, and what
+        self._records = 0  # of it, so far
 
     def receive(self, octets: bytes, now: float) -> None:
         before = self._kept
@@ -263,20 +283,21 @@ class Duty(_End):
             case FrameKind.SERVE if len(frame.payload) % _SLOT.itemsize == 0:
                 self._serve(frame)
                 return
-            case FrameKind.BEGIN | FrameKind.STATE | FrameKind.COMPLETE if not self._current(frame):
+            case _ if frame.kind in _TRANSFER and not self._current(frame):
                 pass  # from who was overtaken while it was under way
-            case FrameKind.BEGIN:
-                self._transfer = frozenset(np.frombuffer(frame.payload, _SLOT).tolist()), 0
+            case FrameKind.BEGIN | FrameKind.RELEASE if len(frame.payload) % _SLOT.itemsize == 0:
+                self._transfer = frame.kind == FrameKind.BEGIN, _slots(frame.payload)
+                self._records = 0
             case FrameKind.STATE if self._transfer is not None:
-                slots, count = self._transfer
-                self._transfer = slots, count + len(frame.payload) // OCTETS
-                self._ward.take_over(bytes(frame.payload))
+                self._records += len(frame.payload) // OCTETS
+                takes_over, _ = self._transfer
+                (self._ward.take_over if takes_over else self._ward.give_up)(bytes(frame.payload))
             case FrameKind.COMPLETE if self._transfer is not None:
-                slots, count = self._transfer
-                if count_of(frame) != count:
+                if count_of(frame) != self._records:
                     raise LinkBroken("a part of the bindings is missing")
+                takes_over, slots = self._transfer
                 self._transfer = None
-                self._ward.complete(slots)
+                self._ward.hold(slots, takes_over)
             case _:
                 raise LinkBroken(f"it sends a frame of kind {frame.kind}")
         self._kept = frame.sequence
@@ -285,17 +306,26 @@ class Duty(_End):
         return self._obeys and frame.history == self._ward.epoch
 
     def _serve(self, frame: Frame) -> None:
-        slots = frozenset(np.frombuffer(frame.payload, _SLOT).tolist())
-        lacking = self._ward.serve(self._controller, frame.history, slots)
+        slots = _slots(frame.payload)
         self._transfer = None
-        self._obeys = lacking is not None
-        if lacking is None:
-            return
-        self._kept = frame.sequence
-        if lacking:
-            payload = np.array(sorted(lacking), _SLOT).tobytes()
-            self._ready.append(encode(FrameKind.LACKS, frame.position, payload))
+        self._obeys = self._ward.serve(self._controller, frame.history, slots)
+        if self._obeys:
+            self._kept = frame.sequence
+            for kind, differing in (
+                (FrameKind.LACKS, slots - self._ward.held),
+                (FrameKind.KEEPS, self._ward.held - slots),
+            ):
+                if differing:
+                    self._ready.append(encode(kind, frame.position, _octets(differing)))
 
     def _beat(self, now: float) -> bytes:  # noqa: ARG002  it answers with the controller's clock
         payload = _VITALS.pack(*self._ward.vitals())
         return encode(FrameKind.BEAT, Position(self._ward.epoch, 0), payload, steady=self._clock)
+
+
+def _octets(slots: frozenset[int]) -> bytes:
+    return np.array(sorted(slots), _SLOT).tobytes()
+
+
+def _slots(payload: memoryview) -> frozenset[int]:
+    return frozenset(np.frombuffer(payload, _SLOT).tolist())

@@ -43,7 +43,7 @@ LONGEST: Final = 1 << 20
 class FrameKind(enum.IntEnum):
     """What a frame carries. The first five are on disk and on links, the others on links alone.
 
-    The last three are between controllers and members (`memberlink`).
+    The last five are between controllers and members (`memberlink`).
     """
 
     BEGIN = 1  # a state follows; payload: the cluster's name. Its sequence is the last one before
@@ -58,6 +58,8 @@ class FrameKind(enum.IntEnum):
     BEAT = 10  # who sends it lives; a member's with its figures
     SERVE = 11  # the slots that a member serves from now on
     LACKS = 12  # slots that it serves and whose bindings it has not got
+    KEEPS = 13  # slots that it does not serve and whose bindings it still has
+    RELEASE = 14  # a state follows, like BEGIN, of what it is to give up
 
 
 OF_RECORDS: Final = frozenset({FrameKind.STATE, FrameKind.CHANGES})

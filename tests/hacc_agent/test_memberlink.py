@@ -32,8 +32,8 @@ class Member:
         self.epoch = 0
         self.vitals_now = Vitals(7, 12.5, 60.0, 99.0, 2)
         self.serving: frozenset[int] = frozenset()
-        self.held: frozenset[int] = frozenset(range(4))
-        self.taken = b""
+        self.held: frozenset[int] = frozenset()
+        self.taken = self.given = b""
         self.leading: dict[str, bool] = {}
 
     def vitals(self) -> Vitals:
@@ -42,18 +42,20 @@ class Member:
     def heard(self, controller: str, leads: bool, now: float) -> None:  # noqa: ARG002
         self.leading[controller] = leads
 
-    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> frozenset[int] | None:  # noqa: ARG002
+    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:  # noqa: ARG002
         if epoch < self.epoch:
-            return None
+            return False
         self.epoch, self.serving = epoch, slots
-        self.held &= slots
-        return slots - self.held
+        return True
 
     def take_over(self, octets: bytes) -> None:
         self.taken += octets
 
-    def complete(self, slots: frozenset[int]) -> None:
-        self.held |= slots
+    def give_up(self, octets: bytes) -> None:
+        self.given += octets
+
+    def hold(self, slots: frozenset[int], held: bool) -> None:
+        self.held = self.held | slots if held else self.held - slots
 
 
 class Line:
@@ -118,18 +120,19 @@ def test_a_link_that_has_failed_in_one_direction_carries_no_life(cut: str) -> No
 def test_slots_are_served_and_what_is_lacking_is_transferred() -> None:
     blocks = [records(10_000), records(5, 20_000)]
     line = Line(Member(), blocks)
+    line.member.held = frozenset({1, 2, 3})
     line.watch.serve(1, frozenset({1, 2, 9, 64}))
     line.turn()
     assert line.member.serving == {1, 2, 9, 64}
-    assert line.asked == [frozenset({9, 64})]
-    assert line.member.taken == b"".join(blocks)
+    assert line.asked == [frozenset({9, 64}), frozenset({3})]
+    assert line.member.taken == line.member.given == b"".join(blocks)
     assert line.member.held == {1, 2, 9, 64}
     assert line.watch.obeyed
     assert not line.watch.transferring
-    assert line.watch.transferred == 10_005
+    assert line.watch.transferred == 20_010
     line.watch.serve(1, frozenset({1, 2, 9, 64}))
     line.turn()
-    assert len(line.asked) == 1
+    assert len(line.asked) == 2
 
 
 def test_a_slow_member_has_few_blocks_under_way() -> None:
@@ -170,6 +173,7 @@ def test_a_transfer_that_was_cut_off_is_asked_for_again(sizes: list[int], cut: i
 
 def test_who_was_overtaken_is_not_obeyed_and_hears_of_it() -> None:
     member = Member()
+    member.held = frozenset({3})
     old, new = Line(member, [records(9000)]), Line(member)
     old.watch.serve(1, frozenset({8}))
     old.duty.receive(old.watch.take(0.1), 0.1)
@@ -220,6 +224,7 @@ def test_what_is_no_frame_ends_the_conversation(end: str, octets: bytes) -> None
         ("duty", encode(FrameKind.LACKS, Position(1, 1))),
         ("duty", encode(FrameKind.BEAT, Position(1, 1), b"much longer than it is")),
         ("duty", encode(FrameKind.SERVE, Position(1, 1), b"odd")),
+        ("watch", encode(FrameKind.KEEPS, Position(0, 1), b"odd")),
     ],
 )
 def test_a_frame_that_has_no_place_there_ends_the_conversation(end: str, frame: bytes) -> None:
