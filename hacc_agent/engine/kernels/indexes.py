@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from ..arrays import IndexArrays
 from ..index import LANES
-from .compile import kernel
+from .compile import part
 from .numbers import i8, u8
 
 
-@kernel
+@part
 def home_of(index: IndexArrays, hashed: int) -> int:
     """The bucket where a search begins."""
     return i8(hashed * u8(len(index.passed)) >> u8(32))
 
 
-@kernel
+@part
 def next_to(index: IndexArrays, bucket: int) -> int:
     return bucket + 1 if bucket + 1 < len(index.passed) else 0
 
 
-@kernel
+@part
 def find_key(index: IndexArrays, hashed: int, tag: int) -> int:
     """The number under a tag that is the key itself; 0 when there is none."""
     bucket = home_of(index, hashed)
@@ -32,7 +32,7 @@ def find_key(index: IndexArrays, hashed: int, tag: int) -> int:
         bucket = next_to(index, bucket)
 
 
-@kernel
+@part
 def add_key(index: IndexArrays, hashed: int, tag: int, number: int) -> None:
     """A key that is not in it yet."""
     bucket = home_of(index, hashed)
@@ -46,7 +46,7 @@ def add_key(index: IndexArrays, hashed: int, tag: int, number: int) -> None:
         bucket = next_to(index, bucket)
 
 
-@kernel
+@part
 def remove_key(index: IndexArrays, hashed: int, tag: int, number: int) -> None:
     """A key that is in it."""
     bucket = home_of(index, hashed)

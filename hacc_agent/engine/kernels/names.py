@@ -16,7 +16,7 @@ from ..cells import TEXT
 from ..index import LANES
 from ..names import AT_ONCE
 from ..record import NAME_OCTETS, Kind, Records
-from .compile import kernel
+from .compile import kernel, part
 from .indexes import add_key, home_of, next_to, remove_key
 from .numbers import i8, u8
 
@@ -27,22 +27,25 @@ _NEXT: Final = 14  # places in a row of `NameArrays.halves`
 _STATE: Final = 15
 _NUMBER: Final = 6  # in a row of `NameArrays.words`; the text and the length stand before it
 _NAME: Final = int(Kind.NAME)
+_ALL: Final = 2**64 - 1
 
 
-@kernel
+@part
 def _octets_at(octets: NDArray[Any], at: int, end: int) -> int:
     """8 octets as they stand in memory, zeros from `end` on; u8."""
+    if at >= end:
+        return u8(0)
     word = u8(0)
-    if at + 8 <= end:
-        for n in range(8):
+    if at + 8 <= len(octets):
+        for n in range(8):  # which becomes one load
             word |= u8(octets[at + n]) << u8(8 * n)
-    else:
-        for n in range(end - at):
-            word |= u8(octets[at + n]) << u8(8 * n)
+        return word & u8(_ALL) >> u8(8 * max(at + 8 - end, 0))
+    for n in range(end - at):
+        word |= u8(octets[at + n]) << u8(8 * n)
     return word
 
 
-@kernel
+@part
 def hash_nai(names: NameArrays, octets: NDArray[Any], at: int, length: int) -> int:
     """`Names.hash_nai` of octets[at : at + length]; u8."""
     keys = names.keys
@@ -55,7 +58,7 @@ def hash_nai(names: NameArrays, octets: NDArray[Any], at: int, length: int) -> i
     return u8(max(high >> u8(32), u8(1)) << u8(32) | low >> u8(32))
 
 
-@kernel
+@part
 def find_name(names: NameArrays, hashed: int, octets: NDArray[Any], at: int, length: int) -> int:
     """The cell of an NAI that has this hash, 0 without one."""
     index, tag = names.by_number, hashed >> u8(32)
@@ -71,7 +74,7 @@ def find_name(names: NameArrays, hashed: int, octets: NDArray[Any], at: int, len
         bucket = next_to(index, bucket)
 
 
-@kernel
+@part
 def find_number(names: NameArrays, number: int) -> int:
     """The cell of the name with this number, 0 without one."""
     index, tag = names.by_number, number >> u8(32)
@@ -98,7 +101,7 @@ def intern_name(names: NameArrays, hashed: int, octets: NDArray[Any], at: int, l
     return _add_name(names, hashed, octets, at, length)
 
 
-@kernel
+@part
 def learn_name(names: NameArrays, number: int, octets: NDArray[Any], at: int, length: int) -> bool:
     """`Names.learn` of a whole name. False: it is not plain, for `Names` to take or to refuse."""
     hashed = hash_nai(names, octets, at, length)
@@ -113,19 +116,19 @@ def learn_name(names: NameArrays, number: int, octets: NDArray[Any], at: int, le
     return True
 
 
-@kernel
+@part
 def number_of(names: NameArrays, cell: int) -> int:
     """What stands for a name in records; u8."""
     return u8(names.words[cell, _NUMBER])
 
 
-@kernel
+@part
 def is_introduced(names: NameArrays, cell: int) -> bool:
     """Whether the log has the NAME records of a name: a row refers to it."""
     return bool(names.halves[cell, _STATE] > 0)
 
 
-@kernel
+@part
 def length_of(names: NameArrays, cell: int) -> int:
     """Octets of a name."""
     return i8(names.words[cell, _NUMBER - 1] >> u8(56))
@@ -155,13 +158,13 @@ def write_name_records(names: NameArrays, cell: int, out: Records, at: int) -> i
             return at
 
 
-@kernel
+@part
 def hold_name(names: NameArrays, cell: int) -> None:
     """`Names.hold`."""
     names.halves[cell, _STATE] = max(names.halves[cell, _STATE], 0) + 1
 
 
-@kernel
+@part
 def release_name(names: NameArrays, cell: int) -> None:
     """`Names.release`."""
     names.halves[cell, _STATE] -= 1
@@ -169,7 +172,7 @@ def release_name(names: NameArrays, cell: int) -> None:
         _retire(names, cell)
 
 
-@kernel
+@part
 def _is_name(names: NameArrays, cell: int, octets: NDArray[Any], at: int, length: int) -> bool:
     """Whether the octets are the name in this cell and in those behind it."""
     end, size = at + length, u8(length) << u8(56)
@@ -226,7 +229,7 @@ def _add_name(names: NameArrays, number: int, octets: NDArray[Any], at: int, len
     return first
 
 
-@kernel
+@part
 def _take_cell(names: NameArrays) -> int:
     counters = names.counters
     if counters[FREED]:

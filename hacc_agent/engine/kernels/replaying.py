@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..arrays import NameArrays, TableArrays
 from ..record import NAME_OCTETS, OCTETS, Kind, Records
-from .compile import kernel
+from .compile import kernel, part
 from .names import NOT_PLAIN, find_number, learn_name
 from .numbers import i8
 from .tables import look_up, put, remove
@@ -50,13 +50,13 @@ def replay(table: TableArrays, names: NameArrays, log: Records, first: int) -> i
     return at
 
 
-@kernel
+@part
 def _ends(said: int, care_of: int) -> bool:
     """0.0.0.0 ends every binding."""
     return said == 0 or said == care_of
 
 
-@kernel
+@part
 def _learn(names: NameArrays, log: Records, octets: NDArray[Any], at: int) -> int:
     """The name whose first part is log[at]; how many parts it has, 0 if it is not plain."""
     begin = at * OCTETS

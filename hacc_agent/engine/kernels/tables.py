@@ -16,7 +16,7 @@ from typing import Final
 from ..arrays import FREED, TOUCHED, NameArrays, TableArrays
 from ..ledger import KEYS
 from ..record import Kind, Records
-from .compile import kernel
+from .compile import part
 from .indexes import add_key, find_key, remove_key
 from .names import NOT_PLAIN, hold_name, release_name
 from .numbers import i8, u4, u8
@@ -25,12 +25,12 @@ _NEVER: Final = 0xFFFFFFFF
 _CLOSED: Final = int(Kind.CLOSED)
 
 
-@kernel
+@part
 def _hash_address(table: TableArrays, home: int) -> int:
     return u8((u8(home) * table.keys[0] + table.keys[1]) >> u8(32))
 
 
-@kernel
+@part
 def look_up(table: TableArrays, home: int, cell: int) -> int:
     """The row of a mobile node that is known by just this; 0 of one without a row.
 
@@ -52,13 +52,13 @@ def look_up(table: TableArrays, home: int, cell: int) -> int:
     return row
 
 
-@kernel
+@part
 def find_address(table: TableArrays, home: int) -> int:
     """The first row of a home address, 0 without one."""
     return find_key(table.by_address, _hash_address(table, home), u4(home))
 
 
-@kernel
+@part
 def put(
     table: TableArrays, names: NameArrays, row: int, cell: int, records: Records, at: int
 ) -> int:
@@ -83,7 +83,7 @@ def put(
     return row
 
 
-@kernel
+@part
 def remove(table: TableArrays, names: NameArrays, row: int) -> None:
     """`Table.remove` of a row that `look_up` found."""
     home, cell = i8(table.rows[row].home_address), i8(table.cell[row])
@@ -100,7 +100,7 @@ def remove(table: TableArrays, names: NameArrays, row: int) -> None:
     table.counters[FREED] += 1
 
 
-@kernel
+@part
 def _insert(table: TableArrays, names: NameArrays, home: int, cell: int) -> int:
     """A row for an identity that has none; it is to be written."""
     counters = table.counters
@@ -121,7 +121,7 @@ def _insert(table: TableArrays, names: NameArrays, home: int, cell: int) -> int:
     return row
 
 
-@kernel
+@part
 def _note(table: TableArrays, row: int, sign: int) -> None:
     """Digest and counts: the row comes (1) or goes (-1). `ledger.mix` of its words."""
     mixed = u8(0)
