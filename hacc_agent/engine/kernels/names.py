@@ -141,8 +141,8 @@ def write_name_records(names: NameArrays, cell: int, out: Records, at: int) -> i
     length, number = length_of(names, cell), number_of(names, cell)
     octet = 0
     while True:
-        part = octet // NAME_OCTETS
-        words[at, 0] = u8(_NAME) | u8(part) << u8(8) | u8(length) << u8(16)
+        which = octet // NAME_OCTETS
+        words[at, 0] = u8(_NAME) | u8(which) << u8(8) | u8(length) << u8(16)
         words[at, 1] = number
         words[at, 2:] = 0
         for n in range(min(length - octet, NAME_OCTETS)):
@@ -177,11 +177,11 @@ def _is_name(names: NameArrays, cell: int, octets: NDArray[Any], at: int, length
     """Whether the octets are the name in this cell and in those behind it."""
     end, size = at + length, u8(length) << u8(56)
     while True:
-        part = min(at + TEXT, end)
+        stop = min(at + TEXT, end)
         for n in range(_NUMBER - 1):
-            if names.words[cell, n] != _octets_at(octets, at + 8 * n, part):
+            if names.words[cell, n] != _octets_at(octets, at + 8 * n, stop):
                 return False
-        last = _octets_at(octets, at + 8 * (_NUMBER - 1), part) | size
+        last = _octets_at(octets, at + 8 * (_NUMBER - 1), stop) | size
         if names.words[cell, _NUMBER - 1] != last:
             return False
         at += TEXT
@@ -212,9 +212,9 @@ def _add_name(names: NameArrays, number: int, octets: NDArray[Any], at: int, len
     end, size = at + length, u8(length) << u8(56)
     first = cell = _take_cell(names)
     while True:
-        part = min(at + TEXT, end)
+        stop = min(at + TEXT, end)
         for n in range(_NUMBER):
-            names.words[cell, n] = _octets_at(octets, at + 8 * n, part)
+            names.words[cell, n] = _octets_at(octets, at + 8 * n, stop)
         names.words[cell, _NUMBER - 1] |= size
         at += TEXT
         if at >= end:

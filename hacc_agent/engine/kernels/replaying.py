@@ -69,11 +69,11 @@ def _learn(names: NameArrays, log: Records, octets: NDArray[Any], at: int) -> in
     parts = (length + NAME_OCTETS - 1) // NAME_OCTETS
     if at + parts > len(log):
         return 0
-    for part in range(parts):
-        head = (at + part) * OCTETS
-        same = log.view(np.uint64)[(at + part) * 8 + 1] == number
-        if octets[head] != _NAME or octets[head + 1] != part or not same:
+    for which in range(parts):
+        head = (at + which) * OCTETS
+        same = log.view(np.uint64)[(at + which) * 8 + 1] == number
+        if octets[head] != _NAME or octets[head + 1] != which or not same:
             return 0
         for n in range(NAME_OCTETS):
-            names.text[part * NAME_OCTETS + n] = octets[head + _TEXT_AT + n]
+            names.text[which * NAME_OCTETS + n] = octets[head + _TEXT_AT + n]
     return parts * i8(learn_name(names, number, names.text, 0, length))
