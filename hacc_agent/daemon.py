@@ -25,7 +25,6 @@ from typing import Final, Protocol
 
 from .engine.batch import Outcome, outcome_of
 from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Send
-from .engine.effects import Log as Records
 from .roles import Engine
 from .transport import Ring, Transport
 
@@ -213,12 +212,8 @@ class Daemon:
 
     def perform(self, ring: Ring | None, decided: Outcome, now: Moment) -> None:
         """What was decided on a batch (or, without a ring, on anything else)."""
-        records = [decided.records.tobytes()] if len(decided.records) else []
-        if decided.effects:
-            records += [effect.records for effect in decided.effects if type(effect) is Records]
-        if records:
-            kept = b"".join(records)
-            self.log.append(kept, now)
+        if decided.records:
+            self.log.append(decided.records, now)
         if ring is not None:
             if len(decided.to_member):
                 self.transport.relay_rows(ring, decided.to_member, decided.member)

@@ -121,8 +121,12 @@ class Controller:
     def receive(self, ring: Ring, now: Moment) -> Outcome:
         decided = self.cluster.receive_batch(ring.batch, now)
         for payload, source, _ in ring.alone:
-            effects = self.cluster.receive(payload, source, now)
-            decided = replace(decided, effects=(*decided.effects, *effects))
+            longer = outcome_of(self.cluster.receive(payload, source, now))
+            decided = replace(
+                decided,
+                records=decided.records + longer.records,
+                effects=decided.effects + longer.effects,
+            )
         return decided
 
     def next_deadline(self) -> float | None:

@@ -1,8 +1,8 @@
 """A batch of datagrams as columns: what one system call brought, and what is to become of it.
 
-At 80,000 registrations a second there is no time to make a value of each datagram: a batch is
-decided on by a few dozen operations over its columns. A datagram in which anything is out of the
-ordinary is taken out of the batch and decided on alone, by the same rules (`engine/cluster`).
+At 100,000 registrations a second there is no time to make a value of each datagram: compiled code
+goes through the columns. A datagram in which anything is out of the ordinary is decided on alone,
+in its turn and by the same rules (`engine/cluster`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .effects import Effect
-from .record import RECORD, Records
+from .effects import Effect, Endpoint, Log
 
 
 @dataclass(slots=True)
@@ -44,21 +43,33 @@ class Outcome:
     of them at most; rows in neither are done with.
     """
 
-    records: Records  # to be kept and replicated first
+    records: bytes  # to be kept and replicated first
     to_member: NDArray[Any]  # rows: requests (and what else a mobile node's member gets)
     member: NDArray[Any]  # u2: its place in the configuration, as long as to_member
     to_agent: NDArray[Any]  # rows: replies, to who asked
     address: NDArray[Any]  # u4, as long as to_agent: destination, host order
     port: NDArray[Any]  # u2
     link: NDArray[Any]  # u8
-    effects: tuple[Effect, ...]  # of the datagrams that were decided on alone, in their order
+    effects: tuple[Effect, ...]  # of what was decided on alone, in order; no `Log` among them
 
 
-_NO_RECORDS: Final = np.zeros(0, RECORD)
-_NO_ROWS: Final = np.zeros(0, np.int64)
+_NONE: Final = np.zeros(0, np.int64)
 
 
 def outcome_of(effects: Iterable[Effect]) -> Outcome:
     """What was decided without columns: of a timer, or of datagrams one by one."""
-    none = _NO_ROWS
-    return Outcome(_NO_RECORDS, none, none, none, none, none, none, tuple(effects))
+    records = []
+    others = []
+    for effect in effects:
+        if type(effect) is Log:
+            records.append(effect.records)
+        else:
+            others.append(effect)
+    none = _NONE
+    return Outcome(b"".join(records), none, none, none, none, none, none, tuple(others))
+
+
+def datagram(batch: Batch, row: int) -> tuple[bytes, Endpoint]:
+    """One of a batch, as an engine takes it alone."""
+    source = Endpoint(int(batch.address[row]), int(batch.port[row]), int(batch.link[row]))
+    return batch.octets[row, : batch.length[row]].tobytes(), source

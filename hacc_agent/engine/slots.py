@@ -36,7 +36,8 @@ class Slots:
         """Of the last decision."""
         self.member_of: Final = np.repeat(np.arange(members, dtype=np.uint16), per_member)
         """Who serves each slot, to be read: change it with `rewrite`."""
-        self._offered: Final = np.arange(len(self.member_of), dtype=np.uint16).reshape(members, -1)
+        self.offered: Final = np.arange(len(self.member_of), dtype=np.uint16).reshape(members, -1)
+        """Of each member, the slots that new bindings get, to be read."""
 
     def __len__(self) -> int:
         return len(self.member_of)
@@ -63,11 +64,11 @@ class Slots:
 
     def slot_for(self, member: int, key: int) -> int:
         """A slot that the member serves, for a new binding: equal keys, equal slots."""
-        return int(self._offered[member, key % self.per_member])
+        return int(self.offered[member, key % self.per_member])
 
     def slots_for(self, members: NDArray[Any], keys: NDArray[Any]) -> NDArray[Any]:
         """`slot_for` of many; u2."""
-        chosen: NDArray[Any] = self._offered[members, keys % self.per_member]
+        chosen: NDArray[Any] = self.offered[members, keys % self.per_member]
         return chosen
 
     # ------------------------------------------------------------------ decisions
@@ -117,4 +118,4 @@ class Slots:
         served = own[self.member_of[own] == member]
         if not len(served):
             served = self.served_by(member)
-        self._offered[member] = np.resize(served, self.per_member) if len(served) else NO_SLOT
+        self.offered[member] = np.resize(served, self.per_member) if len(served) else NO_SLOT

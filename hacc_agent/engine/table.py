@@ -432,7 +432,7 @@ class Table:
 
     def count_by_slot(self) -> NDArray[Any]:
         """Rows of each slot, but for CLOSED ones: they hold no binding. To be read only."""
-        return self._ledger.count_by_slot()
+        return self._ledger.slots
 
     @property
     def allocated(self) -> int:

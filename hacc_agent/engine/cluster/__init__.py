@@ -6,7 +6,7 @@
     time       no reply: again, elsewhere, given up; a lifetime over -> PENDING, SETTLED; UNBOUND
 
     alone       the rules, for one datagram: the reference
-    columns     the same for a batch of ordinary ones
+    quick       the same for the plain ones of a batch, compiled
     ledger      both tables, by records alone: the same for a restart and a standby
     timers      what time does
     failover    what a decision about slots does; planning: the decision
@@ -26,19 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import AgentConfig
-from ..batch import Batch, Outcome
+from ..batch import Batch, Outcome, datagram, outcome_of
 from ..effects import Effect, Endpoint, Moment
 from ..slots import Slots
 from ..table import Table
 from .admission import Admission
 from .alone import Alone
 from .answers import Answers
-from .columns import Columns
 from .counters import Counters
 from .failover import Failover
 from .ledger import Ledger
 from .members import Members
 from .planning import Moves
+from .quick import Quick, Relaying
 from .revocation import Revocations
 from .selection import LeastLoaded, Loads, Selection
 from .state import State
@@ -70,7 +70,7 @@ class Cluster:
             self.counters,
         )
         self._alone = Alone(self._state)
-        self._columns = Columns(self._state, self._alone)
+        self._quick: Quick | None = None
         self._timers = Timers(self._state)
         self._failover = Failover(self._state)
 
@@ -143,9 +143,20 @@ class Cluster:
 
     def receive_batch(self, batch: Batch, now: Moment) -> Outcome:
         """What one system call brought: the same effects as `receive` of each datagram."""
-        outcome = self._columns.receive(batch, now)
+        if self._quick is not None:
+            outcome = self._quick.receive(batch, now)
+        else:
+            outcome = outcome_of(
+                effect
+                for row in range(batch.count)
+                for effect in self._alone.receive(*datagram(batch, row), now)
+            )
         self._timers.wait(now.steady)
         return outcome
+
+    def quicken(self, relay: Relaying) -> None:
+        """From now on batches go through compiled code: `kernels.relaying.relay`."""
+        self._quick = Quick(self._state, self._alone, relay)
 
     def next_deadline(self) -> float | None:
         """s of the steady clock; None: nothing is going to happen by itself; 0: there is more."""

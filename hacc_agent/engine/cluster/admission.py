@@ -6,66 +6,53 @@ members can bear, so that an attach storm after an outage does not become the ne
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
 from ...config import Admission as Limits
 
 BURST = 0.25
 """s: what may come at once is this part of a second's worth, and at least one."""
 
 
-class Bucket:
-    """Tokens that come back at a steady rate, up to a burst."""
-
-    __slots__ = ("_at", "burst", "rate", "tokens")
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate  # /s
-        self.burst = max(1.0, rate * BURST)
-        self.tokens = self.burst
-        self._at: float | None = None  # of the last refill, s of the steady clock
-
-    def refill(self, now: float) -> None:
-        if self._at is not None:
-            self.tokens = min(self.burst, self.tokens + (now - self._at) * self.rate)
-        self._at = now
+# Buckets stand in pairs, registrations and new bindings: those of the cluster, then each member's.
+_CLUSTER: Final = 0
+_FIRST_MEMBER: Final = 2
+_NEW: Final = 1
 
 
 class Admission:
-    """Whether registrations may go on to a member, and how many of them at once."""
+    """Whether registrations may go on to a member.
+
+    A bucket's tokens come back at a steady rate, up to a burst. Compiled code takes them as well.
+    """
 
     def __init__(self, limits: Limits, members: int) -> None:
-        self._registrations = Bucket(limits.registrations)
-        self._new = Bucket(limits.new_bindings)
-        self._of_member = [Bucket(limits.member_registrations) for _ in range(members)]
-        self._new_of_member = [Bucket(limits.member_new_bindings) for _ in range(members)]
+        of_member = [limits.member_registrations, limits.member_new_bindings]
+        rates = [limits.registrations, limits.new_bindings, *of_member * members]
+        self._rates: NDArray[Any] = np.array(rates, np.float64)  # /s
+        self._bursts = np.maximum(self._rates * BURST, 1.0)
+        self.tokens: NDArray[Any] = self._bursts.copy()
+        self._tokens = self.tokens.data  # one number is read and written quicker through it
+        self._at: float | None = None  # of the last refill, s of the steady clock
 
     def refill(self, now: float) -> None:
         """Brings all buckets up to this moment; one call serves a whole batch."""
-        self._registrations.refill(now)
-        self._new.refill(now)
-        for bucket in self._of_member:
-            bucket.refill(now)
-        for bucket in self._new_of_member:
-            bucket.refill(now)
+        if now == self._at:
+            return
+        if self._at is not None:
+            self.tokens += (now - self._at) * self._rates
+            np.minimum(self.tokens, self._bursts, out=self.tokens)
+        self._at = now
 
-    def fits(self, requests: int, new: int) -> bool:
-        """Whether this many pass, whichever member they are for."""
-        return (
-            self._registrations.tokens >= requests
-            and self._new.tokens >= new
-            and all(bucket.tokens >= requests for bucket in self._of_member)
-            and all(bucket.tokens >= new for bucket in self._new_of_member)
-        )
-
-    def take(self, member: int, requests: int, new: int) -> bool:
-        """Lets requests through to a member, or none of them: who is refused uses nothing up."""
-        wanted = (
-            (self._registrations, requests),
-            (self._of_member[member], requests),
-            (self._new, new),
-            (self._new_of_member[member], new),
-        )
-        if any(bucket.tokens < count for bucket, count in wanted):
+    def take(self, member: int, *, new: bool) -> bool:
+        """Lets a request through to a member, or not: who is refused uses nothing up."""
+        tokens, own = self._tokens, _FIRST_MEMBER + 2 * member
+        wanted = (_CLUSTER, own, _CLUSTER + _NEW, own + _NEW) if new else (_CLUSTER, own)
+        if any(tokens[bucket] < 1 for bucket in wanted):
             return False
-        for bucket, count in wanted:
-            bucket.tokens -= count
+        for bucket in wanted:
+            tokens[bucket] -= 1
         return True

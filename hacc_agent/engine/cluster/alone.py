@@ -1,4 +1,4 @@
-"""One datagram: all the rules. What `columns` does to many at once is what is done here to each.
+"""One datagram: all the rules. What compiled code does to plain ones is what is done here to each.
 
 A request goes to the member that has an earlier one of its mobile node pending, else to the one
 that serves it, else to one that selection finds. A reply goes to whoever sent the request that it
@@ -82,11 +82,7 @@ class Alone:
         if found:
             return self._duplicate(data, source, found)
         slot, member, new = self._place(home, nai)
-        if (
-            member is None
-            or not self._room(request)
-            or not self._admission.take(member, 1, int(new))
-        ):
+        if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)
         if new and self._redirects(request):
             return self._answer(data, request, source, ReplyCode.REDIRECT_HOME_AGENT, member)
@@ -148,7 +144,7 @@ class Alone:
         values = request.values
         member = self._members.of_slot(values.slot)
         self._counters.duplicates += 1
-        if not self._admission.take(member, 1, 0):
+        if not self._admission.take(member, new=False):
             return []  # not silent: the answer to the first one is on its way
         effects: list[Effect] = [Relay(data, source, member)]
         if (values.source_address, values.source_port) != (source.address, source.port):

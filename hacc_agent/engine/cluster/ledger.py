@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,17 @@ class Request:
     attempts: int = 1
 
 
+class WaitingArrays(NamedTuple):
+    """What belongs to pending rows, as compiled code takes it; one place for each row."""
+
+    octets: NDArray[Any]  # u1[rows, ROOM]: of the request
+    lengths: NDArray[Any]  # u2: of octets; 0: none, or in `longer`
+    links: NDArray[Any]  # u8
+    attempts: NDArray[Any]  # u1
+    crowded: NDArray[Any]  # b1: the mobile node has more than this one request
+    arrivals: NDArray[Any]  # i8[1]: the number of the last request
+
+
 class Ledger:
     """The permanent table, the pending one, and what belongs to pending rows."""
 
@@ -72,30 +83,31 @@ class Ledger:
         self.pending = pending
         self.slots = slots
         rows = len(pending.rows)
-        self.octets = np.zeros((rows, ROOM), np.uint8)
-        self._words = self.octets.view(np.uint64)
-        self.lengths = np.zeros(rows, np.uint16)  # of octets; 0: none, or in `longer`
+        self.arrays = WaitingArrays(
+            np.zeros((rows, ROOM), np.uint8),
+            np.zeros(rows, np.uint16),
+            np.zeros(rows, np.uint64),
+            np.zeros(rows, np.uint8),
+            np.zeros(rows, np.bool_),
+            np.zeros(1, np.int64),
+        )
+        self.octets, self.lengths, self.links, self.attempts, self.crowded, _ = self.arrays
         self.longer: dict[int, bytes] = {}
-        self.links = np.zeros(rows, np.uint64)
-        self.attempts = np.zeros(rows, np.uint8)
-        self.crowded = np.zeros(rows, np.bool_)  # the mobile node has more than this one request
         self.earlier: dict[int, list[Request]] = {}
-        self.arrivals = 0  # of the last request
 
     @property
     def waiting(self) -> int:
         """Requests that wait for a reply."""
         return len(self.pending) + sum(map(len, self.earlier.values()))
 
+    @property
+    def arrivals(self) -> int:
+        """The number of the last request."""
+        return int(self.arrays.arrivals[0])
+
     def arrive(self) -> int:
         """The number of a request that arrives now; its record makes it the last one."""
         return (self.arrivals + 1) & LOW_32
-
-    def arrive_rows(self, count: int) -> NDArray[Any]:
-        """Numbers of requests that arrive at once. No record passes `apply`: they are taken."""
-        numbers = np.arange(self.arrivals + 1, self.arrivals + 1 + count, dtype=np.uint64)
-        self.arrivals = self.arrivals + count & LOW_32
-        return numbers & np.uint64(LOW_32)
 
     # -------------------------------------------------------------- finding
 
@@ -212,8 +224,7 @@ class Ledger:
                 f"a log has more requests than the {self.pending.capacity} there is room for"
             )
         for number in run["nonce"][alone].tolist():
-            if before(self.arrivals, number):
-                self.arrivals = number
+            self._arrived(number)
         for row in rows.tolist() if self.longer else ():
             self.longer.pop(row, None)
         self.links[rows] = self.lengths[rows] = self.crowded[rows] = 0
@@ -266,8 +277,7 @@ class Ledger:
         return (self.table.digest() + self.pending.digest() + others) % 2**64
 
     def _pend(self, values: Row) -> None:
-        if before(self.arrivals, values.nonce):
-            self.arrivals = values.nonce
+        self._arrived(values.nonce)
         nai = self.name(values)
         known = False
         for row in self.requests(values.home_address, nai):
@@ -304,6 +314,10 @@ class Ledger:
                 self.earlier.pop(row, None)
         self._mark(self.requests(values.home_address, nai))
 
+    def _arrived(self, number: int) -> None:
+        if before(self.arrivals, number):
+            self.arrays.arrivals[0] = number
+
     def _mark(self, rows: list[int]) -> None:
         for row in rows:
             self.crowded[row] = len(rows) > 1 or row in self.earlier
@@ -326,25 +340,6 @@ class Ledger:
         elif request.octets:
             self.lengths[row] = len(request.octets)
             self.octets[row, : len(request.octets)] = np.frombuffer(request.octets, np.uint8)
-
-    def keep_rows(
-        self,
-        rows: NDArray[Any],
-        links: NDArray[Any],
-        octets: NDArray[Any],
-        which: NDArray[Any],
-        lengths: NDArray[Any],
-    ) -> None:
-        """`keep` for first attempts: `which` rows of a matrix of octets, of these lengths."""
-        if self.longer:
-            for row in rows.tolist():
-                self.longer.pop(row, None)
-        self.links[rows] = links
-        self.attempts[rows] = 1
-        self.crowded[rows] = False
-        self.lengths[rows] = lengths
-        width = min(octets.shape[1], ROOM) // 8
-        self._words[rows, :width] = octets.view(np.uint64)[which, :width]
 
 
 def once(keys: NDArray[Any]) -> NDArray[Any]:

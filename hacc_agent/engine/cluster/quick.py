@@ -1,0 +1,197 @@
+"""The shell of the compiled path: memory that it works in, and the reference where it stops.
+
+A kernel (`kernels.relaying`) decides on the datagrams of a batch in their order, as far as each is
+plain. At the first that is not it stops, `alone` decides on that one, and the kernel goes on behind
+it: so what came first is done first, and a batch is what its datagrams are one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...config import Assignment
+from ..arrays import NameArrays, TableArrays
+from ..batch import Batch, Outcome, datagram
+from ..effects import Effect, Log, Moment
+from ..memory import zeros
+from ..record import RECORD
+from .alone import Alone
+from .ledger import WaitingArrays
+from .selection import LeastLoaded
+from .state import State
+
+# Numbers that the kernel changes, by their place in `numbers`.
+RECORDS: Final = 0  # how many of what it put out
+TO_MEMBER: Final = 1
+TO_AGENT: Final = 2
+RELAYED: Final = 3  # counters, since the batch began
+DUPLICATES: Final = 4
+ACCEPTED: Final = 5
+DEREGISTERED: Final = 6
+DENIED: Final = 7
+NUMBERS: Final = 8
+
+_OUT_OF_ONE: Final = 8
+"""Records that one datagram makes at most: an NAI's 6 and its request."""
+
+
+class MailArrays(NamedTuple):
+    """A batch."""
+
+    octets: NDArray[Any]  # u1[ring * width]
+    length: NDArray[Any]  # i8[ring]
+    address: NDArray[Any]  # u4[ring]
+    port: NDArray[Any]  # u2[ring]
+    link: NDArray[Any]  # u8[ring]
+
+
+class MemberArrays(NamedTuple):
+    """The members, each by its place in the configuration, and the slots."""
+
+    member_of: NDArray[Any]  # u2[slots]
+    offered: NDArray[Any]  # u2[members, slots of one]
+    answers: NDArray[Any]  # u4[members, addresses]: 0 is none
+    served: NDArray[Any]  # i8[members]
+    capacity: NDArray[Any]  # i8[members]
+    base: NDArray[Any]  # f8[members]
+    slope: NDArray[Any]  # f8[members]
+    backup: NDArray[Any]  # b1[members]
+    available: NDArray[Any]  # b1[members]
+    tokens: NDArray[Any]  # f8: of `Admission`
+
+
+class OutArrays(NamedTuple):
+    """What is to be done: an `Outcome` as it grows."""
+
+    records: NDArray[Any]  # RECORD
+    to_member: NDArray[Any]  # i8[ring]: rows of the batch
+    member: NDArray[Any]  # u2[ring]
+    to_agent: NDArray[Any]  # i8[ring]: rows of the batch
+    address: NDArray[Any]  # u4[ring]
+    port: NDArray[Any]  # u2[ring]
+    link: NDArray[Any]  # u8[ring]
+    numbers: NDArray[Any]  # i8[NUMBERS]
+
+
+Relaying = Callable[
+    [
+        MailArrays,
+        int,
+        int,
+        TableArrays,
+        TableArrays,
+        NameArrays,
+        WaitingArrays,
+        MemberArrays,
+        OutArrays,
+        int,
+        bool,
+    ],
+    int,
+]
+"""`kernels.relaying.relay`."""
+
+
+class Quick:
+    """Decides on batches."""
+
+    def __init__(self, state: State, alone: Alone, relay: Relaying) -> None:
+        self._relay = relay
+        self._state = state
+        self._alone = alone
+        ledger, members, slots = state.ledger, state.members, state.ledger.slots
+        loads = members.loads
+        self._tables = (
+            ledger.table.arrays,
+            ledger.pending.arrays,
+            ledger.table.names.arrays,
+            ledger.arrays,
+        )
+        self._members = MemberArrays(
+            slots.member_of,
+            slots.offered,
+            members.answers,
+            loads.served,
+            loads.capacity,
+            loads.base,
+            loads.slope,
+            loads.backup,
+            loads.available,
+            state.admission.tokens,
+        )
+        self._places = state.config.assignment is not Assignment.REDIRECT and isinstance(
+            state.selection, LeastLoaded
+        )  # whether new mobile nodes are placed by `Loads` alone
+        self._batch: Batch | None = None
+        self._mail: MailArrays
+        self._out: OutArrays
+
+    def receive(self, batch: Batch, now: Moment) -> Outcome:
+        if batch is not self._batch:
+            self._attend(batch)
+        mail, out, numbers = self._mail, self._out, self._out.numbers
+        numbers[:] = 0
+        self._state.admission.refill(now.steady)
+        row, count, second = 0, batch.count, int(now.steady)
+        records: list[bytes] = []
+        effects: list[Effect] = []
+        while True:
+            row = self._relay(
+                mail, row, count, *self._tables, self._members, out, second, self._places
+            )
+            if row == count:
+                break
+            if numbers[RECORDS]:
+                records.append(out.records[: numbers[RECORDS]].tobytes())
+                numbers[RECORDS] = 0
+            for effect in self._alone.receive(*datagram(batch, row), now):
+                if type(effect) is Log:
+                    records.append(effect.records)
+                else:
+                    effects.append(effect)
+            row += 1
+        written, relayed, answered, *counted = numbers.tolist()
+        last = out.records[:written].tobytes()
+        self._count(*counted)
+        return Outcome(
+            b"".join([*records, last]) if records else last,
+            out.to_member[:relayed],
+            out.member[:relayed],
+            out.to_agent[:answered],
+            out.address[:answered],
+            out.port[:answered],
+            out.link[:answered],
+            tuple(effects),
+        )
+
+    def _count(
+        self, relayed: int, duplicates: int, accepted: int, deregistered: int, denied: int
+    ) -> None:
+        counters = self._state.counters
+        counters.relayed += relayed
+        counters.duplicates += duplicates
+        counters.accepted += accepted
+        counters.deregistered += deregistered
+        counters.denied += denied
+
+    def _attend(self, batch: Batch) -> None:
+        """Another ring than the last time: its columns, and room for what it may bring."""
+        ring = len(batch.length)
+        self._batch = batch
+        self._mail = MailArrays(
+            batch.octets.reshape(-1), batch.length, batch.address, batch.port, batch.link
+        )
+        self._out = OutArrays(
+            zeros(ring * _OUT_OF_ONE, RECORD),
+            np.zeros(ring, np.int64),
+            np.zeros(ring, np.uint16),
+            np.zeros(ring, np.int64),
+            np.zeros(ring, np.uint32),
+            np.zeros(ring, np.uint16),
+            np.zeros(ring, np.uint64),
+            np.zeros(NUMBERS, np.int64),
+        )
