@@ -10,13 +10,10 @@ from struct import Struct
 import pytest
 
 from hacc_agent.dataplane.kernel import Attach, KernelRefused, Map, MapKind, Program, ProgramKind
+from hacc_agent.dataplane.packet import COUNTER, DROP, NEXT, REDIRECT, Homes
 from hacc_agent.dataplane.relay import (
-    COUNTER,
-    DROP,
     ENTRY,
     FRAGMENT,
-    NEXT,
-    REDIRECT,
     Maps,
     Reason,
     Relay,
@@ -174,10 +171,10 @@ def controller(unknown: Unknown) -> Iterator[Controller]:
             slots.put(_WORD.pack(slot), _WORD.pack(3 + 1))
     entries.put(_WORD.pack(3), ENTRY.pack(MEMBER[:6], OURS[:6], LOOPBACK, 2 + 1))
     code = program(
-        Relay(IPv4Address(VIRTUAL), NETWORKS, 434, unknown, SLOTS),
+        Relay(IPv4Address(VIRTUAL), 434, unknown, SLOTS),
         Maps(
-            tuple(pool.descriptor for pool in pools),
-            *(one.descriptor for one in (others, slots, entries, fragments, reasons, members)),
+            Homes(NETWORKS, tuple(pool.descriptor for pool in pools), others.descriptor),
+            *(one.descriptor for one in (slots, entries, fragments, reasons, members)),
         ),
     )
     loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "relay")
