@@ -21,7 +21,12 @@ ROOMS = ("hacc_agent", "tasks", "lab", "bench")
 # What a room may import absolutely; `tasks` and `lab` import themselves relatively, as they move.
 DOORS = {
     "hacc_agent": ("hacc_agent.",),
-    "tasks": ("hacc_agent.__version__.", "hacc_agent.config.", "hacc_agent.wire."),
+    "tasks": (
+        "hacc_agent.__version__.",
+        "hacc_agent.config.",
+        "hacc_agent.hsrp.config.",
+        "hacc_agent.wire.",
+    ),
     "lab": ("hacc_agent.",),
     "bench": ("hacc_agent.", "tasks.", "lab.", "bench."),
 }
@@ -31,6 +36,8 @@ PURE = (
     "hacc_agent/wire",
     "hacc_agent/engine",
     "hacc_agent/config",
+    "hacc_agent/hsrp/__init__",
+    "hacc_agent/hsrp/config",
     "hacc_agent/standby",
     "tasks/errors",
     "tasks/model",

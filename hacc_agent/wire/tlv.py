@@ -104,7 +104,7 @@ def extensions(
         at = stop
 
 
-def pack(layout: struct.Struct, *values: int) -> bytes:
+def pack(layout: struct.Struct, *values: int | bytes) -> bytes:
     """Fields into octets; what does not fit is an error of this room."""
     try:
         return layout.pack(*values)

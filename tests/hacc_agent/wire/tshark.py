@@ -29,11 +29,13 @@ def datagram(payload: bytes) -> bytes:
     return packet(UDP, struct.pack("!HHHH", PORT, PORT, 8 + len(payload), 0) + payload)
 
 
-def packet(protocol: int, payload: bytes) -> bytes:
-    """An IPv4 packet of TTL 1, as agent discovery wants it."""
+def packet(
+    protocol: int, payload: bytes, source: bytes = _SOURCE, destination: bytes = _DESTINATION
+) -> bytes:
+    """An IPv4 packet of TTL 1, as agent discovery and HSRP want it."""
     header = struct.pack(
         "!BBHHHBBH4s4s",
-        0x45, 0, 20 + len(payload), 1, 0, 1, protocol, 0, _SOURCE, _DESTINATION,
+        0x45, 0, 20 + len(payload), 1, 0, 1, protocol, 0, source, destination,
     )  # fmt: skip
     return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + payload
 
@@ -44,6 +46,12 @@ def capture(packets: Iterable[bytes]) -> bytes:
     for octets in packets:
         parts += [struct.pack("!IIII", 0, 0, len(octets), len(octets)), octets]
     return b"".join(parts)
+
+
+def payloads(path: Path, port: int) -> list[bytes]:
+    """The UDP payloads of a capture that somebody else made."""
+    text = run("-r", str(path), "-Y", f"udp.port == {port}", "-T", "fields", "-e", "udp.payload")
+    return [bytes.fromhex(line) for line in text.splitlines()]
 
 
 def run(*arguments: str) -> str:
