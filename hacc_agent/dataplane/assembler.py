@@ -91,6 +91,7 @@ class Helper(enum.IntEnum):
 
     MAP_LOOKUP = 1
     MAP_UPDATE = 2
+    RANDOM = 7
     STORE_BYTES = 9
     REPLACE_L3_CHECKSUM = 10
     REPLACE_L4_CHECKSUM = 11
