@@ -29,7 +29,7 @@ from ...wire.messages import REPLY
 from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Send, Verdict
 from ..record import STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
-from . import keepalive, revocation
+from . import keepalive, revocation, takeover
 from .acceptance import (
     accept,
     closed,
@@ -44,7 +44,7 @@ from .case import Case
 from .counters import Counters
 from .decisions import NO_ROOM, Rule, Rulebook, Silence
 from .questions import Questions
-from .replay import outstanding_nonce, resynchronized, with_nonce
+from .replay import outstanding_nonce, resynchronized, timestamp, with_nonce
 from .service import Service
 from .state import State
 
@@ -84,6 +84,8 @@ class HomeAgent:
         self, payload: bytes, source: Endpoint, destination: int, now: Moment
     ) -> list[Effect]:
         """What follows from one datagram to port 434."""
+        if self._service.from_overtaken(source, destination):
+            return self._discard("controller-overtaken")
         if source.link and destination == self._service.home_agent_address:
             self._revocations.link = source.link
         if payload and payload[0] == _REQUEST:
@@ -376,10 +378,46 @@ class HomeAgent:
         self._state.apply(records)
         return [Log(records)]
 
+    # ------------------------------------------------------------------ takeover
+
+    def take_over(self, records: bytes, ahead: float, now: Moment) -> list[Effect]:
+        """Bindings of another Home Agent, as a controller knows them, after `begin_anew`.
+
+        `ahead`: s that our steady clock is ahead of the one that their `expires` means.
+        """
+        taken, left_out = takeover.taken_over(self._table, records, ahead, now.steady)
+        self.counters.left_out += left_out
+        return self._kept(taken)
+
+    def give_up(self, records: bytes) -> list[Effect]:
+        """The mobile nodes of these records are another Home Agent's now: nobody is told."""
+        return self._kept(takeover.given_up(self._service, records))
+
+    def begin_anew(self, now: Moment) -> None:
+        """What was accepted up to now is not all known here: before what others served is served.
+
+        At the first word of new slots, and when all was forgotten, since it was somebody else's.
+        """
+        self._service.not_before = timestamp(now.wall)
+
+    def follow(self, neighbours: frozenset[int] | None) -> None:
+        """Takes requests to the virtual address from these alone: the controller that is obeyed.
+
+        MAC addresses, or, of controllers that relay by UDP, IPv4 addresses. None: from anybody, as
+        long as no controller has said that it leads.
+        """
+        self._service.followed = neighbours
+
+    def _kept(self, records: bytes) -> list[Effect]:
+        if not records:
+            return []
+        self._state.apply(records)
+        return [Log(records)]
+
     # ------------------------------------------------------------------ state
 
     def apply(self, records: bytes) -> None:
-        """Records of ours, of our journal, of a member whose bindings we take over: all one."""
+        """Records of ours, and of our journal: all one."""
         self._state.apply(records)
 
     def snapshot(self) -> Iterator[bytes]:

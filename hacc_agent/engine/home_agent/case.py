@@ -334,6 +334,7 @@ class Case:
                 self.lifetime,
                 self.rows,
                 self.now.wall,
+                self.service.not_before,
             )
         return self._freshness
 

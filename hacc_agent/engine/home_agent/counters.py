@@ -28,6 +28,7 @@ class Counters:
     __slots__ = (
         "codes",
         "discarded",
+        "left_out",
         "replies",
         "requests",
         "retransmissions",
@@ -40,6 +41,7 @@ class Counters:
         self.replies = [0, 0]  # sent to them
         self.codes = [0] * 256  # replies by their code
         self.retransmissions = 0  # accepted requests that came once more, and were answered so
+        self.left_out = 0  # bindings of others that there was no room for
         self.discarded: Counter[str] = Counter()  # by the rule's name, or another reason
         self.revocations_acknowledged = 0  # of ours
         self.revocations_received = 0  # of Foreign Agents, and valid

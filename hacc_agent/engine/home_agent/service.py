@@ -25,7 +25,8 @@ from ..table import Table
 from .associations import Association, Directory
 from .networks import MobileNetworks
 
-_LAN = 0xFFFF  # of Endpoint.link
+_LAN_BITS = 16  # of Endpoint.link, below the neighbour's MAC address
+_LAN = (1 << _LAN_BITS) - 1
 _NEIGHBOURS = 64  # that pass on requests; there are two, and whoever forges their addresses
 
 
@@ -46,6 +47,7 @@ class Service:
         "denies_reserved_bits",
         "directory",
         "encapsulations",
+        "followed",
         "forced_udp_tunnels",
         "home_agent_address",
         "keepalive",
@@ -54,6 +56,7 @@ class Service:
         "max_bindings",
         "mobile_networks",
         "needs_reverse_tunnel",
+        "not_before",
         "port",
         "refuses_reverse_tunnel",
         "relayed_by_udp",
@@ -97,6 +100,10 @@ class Service:
         securities = [node.security for node in config.nodes]
         securities += [realm.security for realm in config.realms]
         self.tolerance = max([config.tolerance_s, *[s.tolerance_s for s in securities if s]])
+        self.not_before = 0
+        """As an Identification: who is not known here is not believed from before (`takeover`)."""
+        self.followed: frozenset[int] | None = None
+        """Neighbours whose requests are taken; None: anybody's (`HomeAgent.follow`)."""
         self._by_link: dict[int, tuple[Endpoint, int]] = {}
         self._interfaces = [int(lan.address.ip) for lan in config.lans]
         own = [int(a.address) for m in config.members if m.name == config.name for a in m.addresses]
@@ -115,6 +122,13 @@ class Service:
         """
         address = care_of_address if self.relayed_by_udp else source.address
         return self.directory.foreign_agent(address)
+
+    def from_overtaken(self, source: Endpoint, destination: int) -> bool:
+        """Whether a controller passed it on that another one has taken the place of."""
+        if self.followed is None or destination != self.home_agent_address:
+            return False
+        neighbour = source.address if self.relayed_by_udp else source.link >> _LAN_BITS
+        return neighbour not in self.followed
 
     def home_agent_for(self, destination: int) -> int:
         """For a reply's Home Agent field where the request's is not ours (RFC 5944, 3.8.3.2)."""

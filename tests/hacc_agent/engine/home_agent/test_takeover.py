@@ -1,0 +1,322 @@
+"""Bindings that change their Home Agent: nothing older replaces what is newer, no replay works."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hacc_agent.config import (
+    AddressRange,
+    AgentConfig,
+    Algorithm,
+    Health,
+    Lan,
+    LanAddress,
+    Member,
+    MemberKind,
+    Realm,
+    Replay,
+    Role,
+    Security,
+    Selection,
+    Weights,
+)
+from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Send
+from hacc_agent.engine.home_agent import HomeAgent
+from hacc_agent.engine.home_agent.replay import timestamp
+from hacc_agent.engine.record import STRUCT, Kind, Row, Trait, name_records, rows
+from hacc_agent.engine.table import Table
+from hacc_agent.wire import (
+    ExtensionType,
+    Key,
+    NetworkAccessIdentifier,
+    RegistrationRequest,
+    RequestFlags,
+    authenticate,
+)
+
+VIRTUAL = IPv4Address("198.19.0.1")
+NETWORK = IPv4Network("198.19.64.0/18")
+FOREIGN_AGENT = IPv4Address("198.18.9.1")
+CONTROLLER = Endpoint(int(FOREIGN_AGENT), 434, 0x02_00_00_00_01_00 << 16)
+OVERTAKEN = Endpoint(int(FOREIGN_AGENT), 434, 0x02_00_00_00_02_00 << 16)
+SECRET = bytes(range(16))
+KEY = Key(Algorithm.HMAC_MD5, SECRET)
+SPI = 256
+NAI = b"node1@example.net"
+NOW = Moment(1_700_000_000.0, 1_700_000_000.0)
+ACCEPTED, STALE = 0, 133
+
+
+def later(seconds: float) -> Moment:
+    return Moment(NOW.steady + seconds, NOW.wall + seconds)
+
+
+class Router:
+    """A Home Agent, and what became of what it was sent."""
+
+    def __init__(self, name: str, replay: Replay = Replay.TIMESTAMP, capacity: int = 16) -> None:
+        address = IPv4Address("198.18.1.11") + (name == "ha2")
+        slices = {"ha1": IPv4Network("198.19.64.0/24"), "ha2": IPv4Network("198.19.65.0/24")}
+        security = Security(SPI, Algorithm.HMAC_MD5, SECRET.hex(), replay, 7)
+        assigns = AddressRange(slices[name][1], slices[name][100])
+        config = AgentConfig(
+            cluster="west",
+            name=name,
+            role=Role.HOME_AGENT,
+            home_agent_address=VIRTUAL,
+            networks=(NETWORK,),
+            lifetime_s=1800,
+            replay=replay,
+            tolerance_s=7,
+            binding_sync_s=15,
+            max_bindings=capacity,
+            lans=(Lan("core", "lan", IPv4Interface(f"{address}/24")),),
+            gateways=(),
+            controllers=(),
+            members=(
+                Member(
+                    name, MemberKind.LINUX, False, 1, capacity, (slices[name],),
+                    (LanAddress("core", address),),
+                ),
+            ),
+            selection=Selection(0.1, Weights(1, 1, 1)),
+            health=Health(100, 3, 5, 95, 3),
+            snmp=None,
+            realms=(Realm("@example.net", NETWORK, NETWORK, 1800, (assigns,), security),),
+            nodes=(),
+            foreign_agents=(),
+        )  # fmt: skip
+        tokens = count(0x1000 if name == "ha1" else 0x2000)
+        self.table = Table(capacity, 1)
+        self.engine = HomeAgent(config, self.table, lambda n: next(tokens).to_bytes(n, "big"))
+
+    def asked(self, octets: bytes, now: Moment, source: Endpoint = CONTROLLER) -> int | None:
+        """The code of its reply; None: it says nothing."""
+        sent = [
+            effect
+            for effect in self.engine.receive(octets, source, int(VIRTUAL), now)
+            if isinstance(effect, Send)
+        ]
+        return sent[0].payload[1] if sent else None
+
+    def takes(self, records: bytes, now: Moment, ahead: float = 0.0) -> list[Effect]:
+        return self.engine.take_over(records, ahead, now)
+
+    @property
+    def rows(self) -> list[Row]:
+        return [each for each in rows(b"".join(self.table.snapshot())) if isinstance(each, Row)]
+
+    @property
+    def bindings(self) -> list[Row]:
+        return [row for row in self.rows if row.kind == Kind.BINDING]
+
+
+def request(
+    identification: int,
+    care_of: int = int(FOREIGN_AGENT),
+) -> bytes:
+    message = RegistrationRequest(
+        RequestFlags(0), 600, IPv4Address(0), VIRTUAL, IPv4Address(care_of), identification,
+        (NetworkAccessIdentifier(NAI),),
+    ).to_bytes()  # fmt: skip
+    return authenticate(message, ExtensionType.MOBILE_HOME_AUTHENTICATION, SPI, KEY)
+
+
+def stamp(seconds: float) -> int:
+    return timestamp(NOW.wall + seconds)
+
+
+def known(**changes: Any) -> bytes:
+    """What a controller knows of the mobile node: names and a binding."""
+    number, names = Table(4, 1).names.introduce(NAI)
+    values: dict[str, Any] = {
+        "slot": 5,
+        "home_address": int(IPv4Address("198.19.64.7")),
+        "care_of_address": int(FOREIGN_AGENT),
+        "source_address": int(FOREIGN_AGENT),
+        "source_port": 434,
+        "lifetime": 600,
+        "expires": int(NOW.steady) + 500,
+        "identification": stamp(-100),
+        "nai": number,
+        "spi": SPI,
+        "traits": int(Trait.DYNAMIC),
+        "home_agent": int(VIRTUAL),
+    }
+    return (names or name_records(NAI, number)) + STRUCT.pack(
+        *Row(Kind.BINDING, **values | changes)
+    )
+
+
+def logged(effects: list[Effect]) -> list[Kind]:
+    return [
+        Kind(record.kind)
+        for effect in effects
+        if isinstance(effect, Log)
+        for record in rows(effect.records)
+    ]
+
+
+def test_a_binding_that_is_new_is_put_and_renewed_with_its_address() -> None:
+    heir = Router("ha2")
+    assert logged(heir.takes(known(), NOW)) == [Kind.NAME, Kind.BINDING]
+    assert heir.asked(request(stamp(1)), later(1)) == ACCEPTED
+    assert [IPv4Address(row.home_address) for row in heir.bindings] == [IPv4Address("198.19.64.7")]
+
+
+def test_what_was_accepted_elsewhere_is_a_replay_here() -> None:
+    heir = Router("ha2")
+    heir.engine.begin_anew(NOW)
+    heir.takes(known(identification=stamp(-1)), NOW)
+    for older in (-1.5, -6):
+        assert heir.asked(request(stamp(older)), later(0.1)) == STALE
+    assert heir.asked(request(stamp(0.2)), later(0.2)) == ACCEPTED
+
+
+def test_the_very_request_is_answered_again_and_grants_nothing_new() -> None:
+    heir = Router("ha2")
+    heir.takes(known(identification=stamp(-1)), NOW)
+    expires = heir.bindings[0].expires
+    assert heir.asked(request(stamp(-1)), later(3)) == ACCEPTED
+    assert heir.bindings[0].expires == expires
+
+
+def test_a_nonce_that_was_told_elsewhere_is_good_here_once() -> None:
+    heir = Router("ha2", Replay.NONCE)
+    heir.engine.begin_anew(NOW)
+    heir.takes(known(identification=0x77 << 32, nonce=0x99, traits=int(Trait.NONCE)), NOW)
+    assert heir.asked(request(0x77 << 32 | 1), NOW) == STALE
+    assert heir.asked(request(0x99 << 32 | 2), NOW) == ACCEPTED
+    assert heir.asked(request(0x99 << 32 | 3), NOW) == STALE
+
+
+def test_who_left_elsewhere_cannot_be_brought_back_by_a_replay() -> None:
+    """The controller has forgotten it: nothing is transferred."""
+    heir = Router("ha2")
+    heir.engine.begin_anew(NOW)
+    assert heir.asked(request(stamp(-2)), later(0.5)) == STALE
+    assert not heir.bindings
+    assert heir.asked(request(stamp(0.6)), later(0.6)) == ACCEPTED
+
+
+def test_nothing_older_comes_in_the_place_of_what_was_accepted_meanwhile() -> None:
+    heir = Router("ha2")
+    heir.engine.begin_anew(NOW)
+    assert heir.asked(request(stamp(0.5), int(FOREIGN_AGENT) + 1), later(0.5)) == ACCEPTED
+    before = heir.rows
+    assert heir.takes(known(), later(1)) == []
+    assert heir.rows == before
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+def test_a_nonce_or_time_that_was_used_meanwhile_does_not_come_back(replay: Replay) -> None:
+    heir = Router("ha2", replay)
+    heir.engine.begin_anew(NOW)
+    told = known(
+        identification=0x77 << 32 if replay is Replay.NONCE else stamp(-1),
+        nonce=0x99 if replay is Replay.NONCE else 0,
+        traits=int(Trait.NONCE) if replay is Replay.NONCE else 0,
+        expires=int(NOW.steady) + 600,
+    )
+    heir.takes(told, NOW)
+    fresh = 0x99 << 32 | 2 if replay is Replay.NONCE else stamp(0.5)
+    assert heir.asked(request(fresh, int(FOREIGN_AGENT) + 1), later(0.5)) == ACCEPTED
+    assert heir.takes(told, later(1)) == []
+    assert heir.asked(request(fresh | 1, int(FOREIGN_AGENT) + 2), later(1.5)) in (
+        (STALE,) if replay is Replay.NONCE else (STALE, ACCEPTED)
+    )
+
+
+def test_what_is_stale_here_gives_way() -> None:
+    """It was here long ago, and elsewhere since."""
+    heir = Router("ha2")
+    assert heir.asked(request(stamp(-50), int(FOREIGN_AGENT) + 1), later(-50)) == ACCEPTED
+    heir.takes(known(identification=stamp(-10), home_address=heir.bindings[0].home_address), NOW)
+    (row,) = heir.bindings
+    assert (row.care_of_address, row.identification) == (int(FOREIGN_AGENT), stamp(-10))
+
+
+def test_simultaneous_bindings_are_put_beside_newer_ones() -> None:
+    heir = Router("ha2")
+    flags = int(RequestFlags.SIMULTANEOUS)
+    heir.takes(known(flags=flags, identification=stamp(-10)), NOW)
+    heir.takes(known(flags=flags, care_of_address=77, identification=stamp(-30)), NOW)
+    assert {row.care_of_address for row in heir.bindings} == {int(FOREIGN_AGENT), 77}
+    assert heir.asked(request(stamp(-20)), later(-14)) == STALE
+
+
+def test_lifetimes_are_what_is_left_of_them_by_our_clock() -> None:
+    heir = Router("ha2")
+    heir.takes(known(), NOW, ahead=-86_400.4)
+    assert heir.bindings == []  # a day ago by our clock
+    heir.takes(known(), NOW, ahead=86_400.4)
+    assert heir.bindings[0].expires == int(NOW.steady) + 500 + 86_400
+
+
+def test_an_endless_lifetime_stays_one() -> None:
+    heir = Router("ha2")
+    heir.takes(known(expires=0xFFFF_FFFF, lifetime=0xFFFF), NOW, ahead=-5.0)
+    assert heir.bindings[0].expires == 0xFFFF_FFFF
+
+
+def test_what_there_is_no_room_for_is_counted() -> None:
+    heir = Router("ha2", capacity=2)
+    first = int(IPv4Address("198.19.64.20"))
+    heir.takes(b"".join(known(home_address=first + n, nai=0) for n in range(3)), NOW)
+    assert (len(heir.bindings), heir.engine.counters.left_out) == (2, 1)
+
+
+def test_an_address_that_is_somebody_elses_here_stays_so() -> None:
+    heir = Router("ha2")
+    assert heir.asked(request(stamp(0)), NOW) == ACCEPTED
+    taken = heir.bindings[0].home_address
+    number, names = Table(4, 1).names.introduce(b"node2@example.net")
+    heir.takes(names + known(home_address=taken, nai=number, identification=stamp(5))[-64:], NOW)
+    assert [(row.home_address, row.nai == number) for row in heir.bindings] == [(taken, False)]
+
+
+def test_what_is_given_up_is_gone_with_its_address() -> None:
+    owner = Router("ha1")
+    assert owner.asked(request(stamp(0)), NOW) == ACCEPTED
+    told = b"".join(owner.table.snapshot())
+    assert owner.engine.assigned == 1
+    owner.engine.give_up(told)
+    assert owner.rows == []
+    assert owner.engine.assigned == 0
+    assert owner.engine.give_up(told) == []
+
+
+def test_a_member_takes_requests_from_the_controller_that_it_follows() -> None:
+    member = Router("ha1")
+    member.engine.follow(frozenset({CONTROLLER.link >> 16}))
+    assert member.asked(request(stamp(0)), NOW, OVERTAKEN) is None
+    assert member.engine.counters.discarded["controller-overtaken"] == 1
+    assert member.asked(request(stamp(0)), NOW, CONTROLLER) == ACCEPTED
+
+
+moments = st.integers(-40, 0)
+
+
+@given(st.lists(st.tuples(moments, st.integers(1, 3), st.booleans()), min_size=1, max_size=6))
+def test_whatever_comes_in_whatever_order_nothing_that_was_accepted_is_accepted_again(
+    told: list[tuple[int, int, bool]],
+) -> None:
+    """And what is newest is there."""
+    heir = Router("ha2")
+    heir.engine.begin_anew(NOW)
+    for seconds, care_of, beside in told:
+        flags = int(RequestFlags.SIMULTANEOUS) if beside else 0
+        heir.takes(known(flags=flags, care_of_address=care_of, identification=stamp(seconds)), NOW)
+    newest = max(seconds for seconds, _, _ in told)
+    assert max(row.identification for row in heir.bindings) == stamp(newest)
+    for seconds, care_of, _ in told:
+        expires = max(row.expires for row in heir.bindings)
+        code = heir.asked(request(stamp(seconds), care_of), later(0.5))
+        assert code in (STALE, ACCEPTED)
+        assert max(row.expires for row in heir.bindings) == expires
