@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 INITIAL_PIDS: Final = "pid:[4026531836]"
 """The first PID namespace of every machine: PROC_PID_INIT_INO of linux/proc_ns.h."""
@@ -29,6 +29,7 @@ class Use(NamedTuple):
 
     cpu: float | None
     memory_free: float | None
+    memory: int | None  # octets that it may use
 
 
 class _Source(Protocol):
@@ -42,6 +43,8 @@ class _Source(Protocol):
         ...
 
     def memory_free(self) -> float: ...
+
+    def memory(self) -> int: ...
 
 
 class Resources:
@@ -58,7 +61,11 @@ class Resources:
 
     def look(self, now: float) -> Use:
         """At `now`, s of any steady clock."""
-        return Use(_known(lambda: self._cpu(now)), _known(self._source.memory_free))
+        return Use(
+            _known(lambda: self._cpu(now)),
+            _known(self._source.memory_free),
+            _known(self._source.memory) or None,
+        )
 
     def _cpu(self, now: float) -> float | None:
         seconds = self._source.seconds()
@@ -70,7 +77,10 @@ class Resources:
         return min(100.0, 100 * used / (now - before[0]) / self._source.cores)
 
 
-def _known(figure: Callable[[], float | None]) -> float | None:
+T = TypeVar("T")
+
+
+def _known(figure: Callable[[], T]) -> T | None:
     try:
         return figure()
     except (OSError, ValueError, KeyError, IndexError, ZeroDivisionError):
@@ -103,6 +113,9 @@ class _Machine:
     def memory_free(self) -> float:
         told = _words(self._root / "proc/meminfo")
         return 100 * told["MemAvailable:"] / told["MemTotal:"]
+
+    def memory(self) -> int:
+        return 1024 * _words(self._root / "proc/meminfo")["MemTotal:"]
 
 
 class _Namespace(_Machine):
@@ -140,6 +153,10 @@ class _Container(_Machine):
         files = _words(self._groups / "memory.stat")["inactive_file"]
         return 100 * (int(limit) - used + files) / int(limit)
 
+    def memory(self) -> int:
+        limit = (self._groups / "memory.max").read_text().strip()
+        return super().memory() if limit == "max" else int(limit)
+
 
 class _OldContainer(_Machine):
     of = "its container"
@@ -160,6 +177,9 @@ class _OldContainer(_Machine):
         used = int((memory / "memory.usage_in_bytes").read_text())
         files = _words(memory / "memory.stat")["total_inactive_file"]
         return 100 * (limit - used + files) / limit
+
+    def memory(self) -> int:
+        return int((self._groups / "memory/memory.limit_in_bytes").read_text())
 
 
 def _words(path: Path) -> Mapping[str, int]:

@@ -34,9 +34,9 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine(tmp_path: Path) -> None:
     looked = Resources(machine(tmp_path))
     assert looked.of == "the machine"
-    assert looked.look(10.0) == (None, 25.0)
+    assert looked.look(10.0) == (None, 25.0, 1_024_000)
     files(tmp_path, proc__stat=STAT.format(user=3 * TICKS, idle=99 * TICKS))
-    assert looked.look(12.0) == (75.0, 25.0)
+    assert looked.look(12.0) == (75.0, 25.0, 1_024_000)
 
 
 def test_a_namespace_of_processes(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_a_namespace_of_processes(tmp_path: Path) -> None:
     assert looked.of == "the processes of its namespace"
     looked.look(10.0)
     files(tmp_path, proc__7__stat=f"7 (a b) 9 9) S {'1 ' * 10}{100 + TICKS} 100 0 0\n")
-    assert looked.look(11.0) == (50.0, 25.0)
+    assert looked.look(11.0) == (50.0, 25.0, 1_024_000)
     (tmp_path / "proc/8/stat").unlink()
-    assert looked.look(12.0) == (0.0, 25.0)
+    assert looked.look(12.0) == (0.0, 25.0, 1_024_000)
 
 
 def test_a_container(tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_a_container(tmp_path: Path) -> None:
     files(tmp_path, **groups)
     looked = Resources(tmp_path)
     assert looked.of == "its container"
-    assert looked.look(10.0) == (None, 30.0)
+    assert looked.look(10.0) == (None, 30.0, 1000)
     files(tmp_path, sys__fs__cgroup__cpu_dot_stat="usage_usec 1250000\n")
     files(tmp_path, sys__fs__cgroup__memory_dot_max="max\n")
-    assert looked.look(11.0) == (50.0, 25.0)
+    assert looked.look(11.0) == (50.0, 25.0, 1_024_000)
 
 
 def test_a_container_of_version_1(tmp_path: Path) -> None:
@@ -87,21 +87,22 @@ def test_a_container_of_version_1(tmp_path: Path) -> None:
     looked = Resources(tmp_path)
     looked.look(10.0)
     files(tmp_path, sys__fs__cgroup__cpuacct__cpuacct_dot_usage="1500000000")
-    assert looked.look(11.0) == (25.0, 30.0)
+    assert looked.look(11.0) == (25.0, 30.0, 2000)
 
 
 def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
     machine(tmp_path)
     files(tmp_path, proc__stat="nonsense\n", proc__meminfo="MemTotal: 0 kB\nMemAvailable: 0 kB\n")
-    assert Resources(tmp_path).look(10.0) == (None, None)
-    assert Resources(tmp_path / "empty").look(10.0) == (None, None)
+    assert Resources(tmp_path).look(10.0) == (None, None, None)
+    assert Resources(tmp_path / "empty").look(10.0) == (None, None, None)
 
 
 def test_this_very_place_is_known() -> None:
     looked = Resources()
     looked.look(10.0)
-    cpu, free = looked.look(11.0)
+    cpu, free, memory = looked.look(11.0)
     assert cpu is not None
     assert free is not None
     assert 0 <= cpu <= 100
     assert 0 < free <= 100
+    assert memory
