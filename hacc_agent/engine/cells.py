@@ -29,6 +29,7 @@ CELL: Final = np.dtype(
 )
 _OCTETS: Final = CELL.itemsize
 assert _OCTETS == 64
+_NOTHING: Final = bytes(_OCTETS)
 
 
 class Refused(Exception):
@@ -74,16 +75,26 @@ class Cells:
 
     def store(self, nai: bytes, number: int) -> int:
         """Its first cell; there has to be room for all."""
-        following = 0
-        for at in reversed(range(0, max(len(nai), 1), TEXT)):
-            cell = self._take_one()
+        first = cell = self._take_one()
+        for at in range(0, max(len(nai), 1), TEXT):
+            if at:
+                following = self._take_one()
+                self._next[cell] = following
+                cell = following
             part = nai[at : at + TEXT].ljust(TEXT, b"\0")
             self._octets[cell * _OCTETS : cell * _OCTETS + TEXT] = part
             self._length[cell] = len(nai)
-            self._next[cell] = following
-            following = cell
-        self.number[following] = number
-        return following
+        self.number[first] = number
+        return first
+
+    def free(self, cell: int) -> None:
+        """All cells of a name, given by its first one."""
+        while cell:
+            following = int(self._next[cell])
+            self._octets[cell * _OCTETS : (cell + 1) * _OCTETS] = _NOTHING
+            self.unused[self._counters[FREED]] = cell
+            self._counters[FREED] += 1
+            cell = following
 
     def _parts(self, cell: int) -> Iterator[memoryview]:
         while cell:
@@ -139,15 +150,6 @@ class Cells:
     def lengths(self, cells: NDArray[Any]) -> NDArray[Any]:
         length: NDArray[Any] = self._length[cells].astype(np.int64)
         return length
-
-    def free(self, cells: NDArray[Any]) -> None:
-        """All cells of names, given by the first one of each."""
-        while len(cells):
-            following = self._next[cells]
-            self.words[cells] = 0
-            self.unused[self._counters[FREED] : self._counters[FREED] + len(cells)] = cells
-            self._counters[FREED] += len(cells)
-            cells = following[following > 0]
 
     def _take(self, count: int) -> NDArray[Any]:
         again = min(count, self._counters[FREED])

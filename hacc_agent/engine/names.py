@@ -32,7 +32,6 @@ from .record import NAME_OCTETS, OCTETS, RECORD, Kind, Records, name_records
 from .texts import Texts
 
 CELLS: Final = 2  # for each name, on average: 94 octets
-AT_ONCE: Final = 256  # names that go when the ring is full: one by one takes 20 times as long
 
 _HALF: Final = 0xFFFFFFFF
 _WORDS: Final = tuple(Struct(f"<{count}I") for count in range(65))  # of 32 bits
@@ -95,6 +94,11 @@ class Names:
     @property
     def allocated(self) -> int:
         return self._cells.allocated + self._index.allocated + int(self._recent.nbytes)
+
+    @property
+    def awaits_more(self) -> bool:
+        """A name of several records is not whole yet."""
+        return bool(self._begun[0])
 
     # ------------------------------------------------------------------ one name
 
@@ -182,7 +186,7 @@ class Names:
             # Where the record comes from it is gone; here it is still among the recent ones.
             if self._cells.state[cell] > 0:
                 raise NameConflict(f"name {number:#x} is in use for other octets")
-            self._remove(np.array([cell], np.uint32))
+            self._remove(cell)
         self._add(nai, number)
 
     def _unused(self, hashed: int) -> int:
@@ -334,7 +338,7 @@ class Names:
         while self._counters[LIVE] + names > self.capacity or self._cells.room < cells:
             if self._counters[OLDEST] == self._counters[RETIRED]:
                 raise Full(f"no room for another name: {self._counters[LIVE]} are in use")
-            self._drop_oldest(1)
+            self._drop_oldest()
 
     def _retire_one(self, cell: int) -> None:
         """Nobody refers to it: it stays until about as many follow as the ring has places."""
@@ -356,22 +360,22 @@ class Names:
 
     def _make_places(self, count: int) -> None:
         size = len(self._recent)
-        needed = self._counters[RETIRED] + count - size - self._counters[OLDEST]
-        if needed > 0:
-            self._drop_oldest(max(needed, min(size // 16, AT_ONCE)))
+        while self._counters[RETIRED] + count - size > self._counters[OLDEST]:
+            self._drop_oldest()
 
-    def _drop_oldest(self, count: int) -> None:
-        """The names in the oldest places of the ring go, unless they are in use again."""
-        places = (self._counters[OLDEST] + np.arange(count)) % len(self._recent)
-        self._counters[OLDEST] += count
-        cells = self._recent.take(places)
-        self._remove(cells[self._cells.state[cells] == -1 - places])
+    def _drop_oldest(self) -> None:
+        """The name in the oldest place of the ring goes, unless it is in use again."""
+        place = self._counters[OLDEST] % len(self._recent)
+        self._counters[OLDEST] += 1
+        cell = int(self._recent[place])
+        if self._cells.state[cell] == -1 - place:
+            self._remove(cell)
 
-    def _remove(self, cells: NDArray[Any]) -> None:
-        tags = _tags(self._cells.number[cells])
-        self._index.remove_batch(tags, tags, cells)
-        self._cells.free(cells)
-        self._counters[LIVE] -= len(cells)
+    def _remove(self, cell: int) -> None:
+        tag = self.number(cell) >> 32
+        self._index.remove(tag, tag, cell)
+        self._cells.free(cell)
+        self._counters[LIVE] -= 1
 
 
 def _tags(numbers: NDArray[Any]) -> NDArray[Any]:

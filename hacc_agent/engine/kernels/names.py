@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..arrays import FREED, LIVE, MOST, OLDEST, RETIRED, TOUCHED, NameArrays
 from ..cells import TEXT
 from ..index import LANES
-from ..names import AT_ONCE
 from ..record import NAME_OCTETS, Kind, Records
 from .compile import kernel, part
 from .indexes import add_key, home_of, next_to, remove_key
@@ -202,7 +201,7 @@ def _make_room(names: NameArrays, length: int) -> bool:
     ):
         if counters[OLDEST] == counters[RETIRED]:
             return False
-        _drop_oldest(names, 1)
+        _drop_oldest(names)
     return True
 
 
@@ -244,7 +243,7 @@ def _retire(names: NameArrays, cell: int) -> None:
     """Nobody refers to it: it stays until about as many follow as the ring has places."""
     counters, size = names.counters, len(names.recent)
     if counters[RETIRED] - counters[OLDEST] >= size:
-        _drop_oldest(names, max(1, min(size // 16, AT_ONCE)))
+        _drop_oldest(names)
     place = counters[RETIRED] % size
     names.recent[place] = cell
     names.halves[cell, _STATE] = -1 - place
@@ -252,15 +251,13 @@ def _retire(names: NameArrays, cell: int) -> None:
 
 
 @kernel
-def _drop_oldest(names: NameArrays, count: int) -> None:
-    """The names in the oldest places of the ring go, unless they are in use again."""
-    size = len(names.recent)
-    for _ in range(count):
-        place = names.counters[OLDEST] % size
-        names.counters[OLDEST] += 1
-        cell = i8(names.recent[place])
-        if names.halves[cell, _STATE] == -1 - place:
-            _remove_name(names, cell)
+def _drop_oldest(names: NameArrays) -> None:
+    """The name in the oldest place of the ring goes, unless it is in use again."""
+    place = names.counters[OLDEST] % len(names.recent)
+    names.counters[OLDEST] += 1
+    cell = i8(names.recent[place])
+    if names.halves[cell, _STATE] == -1 - place:
+        _remove_name(names, cell)
 
 
 @kernel

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import NameArrays, TableArrays
-from ..record import NAME_OCTETS, OCTETS, Kind, Records
+from ..record import NAME_OCTETS, OCTETS, RECORD, Kind, Records
+from ..replay import quicken
+from ..table import Table
 from .compile import kernel, part
 from .names import NOT_PLAIN, find_number, learn_name
 from .numbers import i8
@@ -77,3 +79,10 @@ def _learn(names: NameArrays, log: Records, octets: NDArray[Any], at: int) -> in
         for n in range(NAME_OCTETS):
             names.text[which * NAME_OCTETS + n] = octets[head + _TEXT_AT + n]
     return parts * i8(learn_name(names, number, names.text, 0, length))
+
+
+def load() -> None:
+    """Compiles it, or loads what was compiled before; from here on long logs go through it."""
+    table = Table(1, 0)
+    replay(table.arrays, table.names.arrays, np.zeros(1, RECORD), 0)
+    quicken(replay)
