@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 
-# linux/netlink.h, linux/rtnetlink.h, linux/neighbour.h, linux/if_link.h
-_MESSAGE: Final = Struct("=IHHII")  # length, type, flags, sequence, port
-_ATTRIBUTE: Final = Struct("=HH")  # length, type
+from .netlink import (
+    BUFFER,
+    NLM_F_DUMP,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    attributes,
+    messages,
+    request,
+)
+
+# linux/rtnetlink.h, linux/neighbour.h, linux/if_link.h
 _LINK: Final = Struct("=BxHiII")  # family, type, index, flags, change
 _NEIGHBOUR: Final = Struct("=BxxxiHBB")  # family, index, state, flags, type
 
-NLMSG_ERROR: Final = 2
-NLMSG_DONE: Final = 3
-NLM_F_REQUEST: Final = 0x1
-NLM_F_DUMP: Final = 0x300
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17
 RTM_GETLINK: Final = 18
@@ -37,7 +40,6 @@ NDA_LLADDR: Final = 2
 USABLE: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80
 """NUD_REACHABLE, STALE, DELAY, PROBE, NOARP, PERMANENT: the address may be sent to."""
 
-BUFFER: Final = 1 << 16  # octets; the kernel fills 32 KiB of a dump at most
 DISCARD: Final = 9  # RFC 863
 
 
@@ -95,7 +97,7 @@ class Neighbours:
                 self._dump()
                 self._socket.setblocking(False)
                 continue
-            for kind, body in _messages(octets):
+            for kind, body in messages(octets):
                 self._take(kind, body)
         return before != (self._interfaces, self._macs)
 
@@ -108,19 +110,17 @@ class Neighbours:
             (RTM_GETLINK, bytes(_LINK.size)),
             (RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)),
         ):
-            length = _MESSAGE.size + len(fixed)
-            header = _MESSAGE.pack(length, kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
-            self._socket.send(header + fixed)
+            self._socket.send(request(kind, fixed, NLM_F_DUMP))
             done = False
             while not done:
-                for found, body in _messages(self._socket.recv(BUFFER)):
+                for found, body in messages(self._socket.recv(BUFFER)):
                     done |= found in (NLMSG_DONE, NLMSG_ERROR)
                     self._take(found, body)
 
     def _take(self, kind: int, body: bytes) -> None:
         if kind in (RTM_NEWLINK, RTM_DELLINK):
             family, _, index, _, _ = _LINK.unpack_from(body)
-            fields = dict(_attributes(body, _LINK.size))
+            fields = dict(attributes(body, _LINK.size))
             name = fields.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
             if name not in self._wanted or family != socket.AF_UNSPEC:  # others tell of a bridge
                 return
@@ -133,27 +133,8 @@ class Neighbours:
                 self._names.pop(index, None)
         elif kind == RTM_NEWNEIGH:
             family, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-            fields = dict(_attributes(body, _NEIGHBOUR.size))
+            fields = dict(attributes(body, _NEIGHBOUR.size))
             mac = int.from_bytes(fields.get(NDA_LLADDR, b""), "big")
             if family == socket.AF_INET and state & USABLE and mac and index in self._names:
                 address = int.from_bytes(fields.get(NDA_DST, b""), "big")
                 self._macs[self._names[index], address] = mac
-
-
-def _messages(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _MESSAGE.size <= len(octets):
-        length, kind, *_ = _MESSAGE.unpack_from(octets, at)
-        if length < _MESSAGE.size:
-            return
-        yield kind, octets[at + _MESSAGE.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind, body[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
