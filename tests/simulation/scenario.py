@@ -21,6 +21,8 @@ PEACE_S = 110.0
 to 32 s when the network heals, and may then have to be told the time (code 133), and wait again."""
 
 LIFETIME_S = 40
+CALM_S = LIFETIME_S + 5.0
+"""Seconds of peace at least: whoever is registered then was registered, or renewed, in peace."""
 NODE_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 AGENT_KEY = "00112233445566778899aabbccddeeff"
 AGENTS = (IPv4Address("198.18.9.1"), IPv4Address("198.18.9.2"))
@@ -164,7 +166,9 @@ def play(seed: int, story: list[str]) -> None:
         made.later(chance.uniform(1, TROUBLE_S), functools.partial(something, made))
     made.run(TROUBLE_S)
     made.heal()
-    made.run(TROUBLE_S + PEACE_S)
+    made.run(TROUBLE_S + CALM_S)
+    while not made.settled() and made.now < TROUBLE_S + PEACE_S:
+        made.run(made.now + 1)
     while made.busy():
         made.run(made.now + 0.05)
     made.quiet()

@@ -601,6 +601,15 @@ class World:
                     f"until {until:.1f}; {active.name} does not know it"
                 )
 
+    def settled(self) -> bool:
+        """Whether everybody who wants to be is registered, and nobody waits for an answer."""
+        now = EPOCH + self.now
+        return all(
+            each.node.registered(now) and each.node.settled
+            for each in self.subscribers
+            if each.wants
+        )
+
     def busy(self) -> bool:
         """Whether something was recorded so shortly ago that it is on its way still."""
         return self.now - self.recorded_at < 0.05
