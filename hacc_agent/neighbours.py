@@ -18,8 +18,8 @@ from .netlink import (
     NLMSG_DONE,
     NLMSG_ERROR,
     attributes,
+    message,
     messages,
-    request,
 )
 
 # linux/rtnetlink.h, linux/neighbour.h, linux/if_link.h
@@ -110,7 +110,7 @@ class Neighbours:
             (RTM_GETLINK, bytes(_LINK.size)),
             (RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_INET, 0, 0, 0, 0)),
         ):
-            self._socket.send(request(kind, fixed, NLM_F_DUMP))
+            self._socket.send(message(kind, NLM_F_DUMP, fixed))
             done = False
             while not done:
                 for found, body in messages(self._socket.recv(BUFFER)):
