@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ...config import AgentConfig
 from ..batch import Batch, Outcome, datagram, outcome_of
-from ..effects import Effect, Endpoint, Moment
+from ..effects import Effect, Endpoint, Log, Moment
 from ..slots import Slots
 from ..table import Table
 from .admission import Admission
@@ -78,6 +78,16 @@ class Cluster:
     def unanswered(self) -> tuple[int, ...]:
         """Requests that each member let time out, by its place in the configuration."""
         return tuple(self._state.members.unanswered)
+
+    @property
+    def silent(self) -> tuple[int, ...]:
+        """Those of them that a mobile node proved to be its own."""
+        return tuple(self._state.members.silent)
+
+    @property
+    def answered(self) -> tuple[float, ...]:
+        """s of the steady clock: when each member was seen to accept a request; 0: never."""
+        return tuple(self._state.members.answered.tolist())
 
     @property
     def waiting(self) -> int:
@@ -138,6 +148,9 @@ class Cluster:
     def receive(self, payload: bytes, source: Endpoint, now: Moment) -> list[Effect]:
         """One UDP payload that came to the virtual Home Agent address."""
         effects = self._alone.receive(payload, source, now)
+        for effect in effects:
+            if isinstance(effect, Log):
+                self._state.members.look(effect.records, now.steady)
         self._timers.wait(now.steady)
         return effects
 
@@ -151,6 +164,7 @@ class Cluster:
                 for row in range(batch.count)
                 for effect in self._alone.receive(*datagram(batch, row), now)
             )
+        self._state.members.look(outcome.records, now.steady)
         self._timers.wait(now.steady)
         return outcome
 

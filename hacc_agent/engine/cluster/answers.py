@@ -34,7 +34,7 @@ from ...wire import (
     verify,
 )
 from ..effects import Alarm, Effect, Endpoint, Security, Send
-from .reading import Request
+from .reading import Request, read_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,18 @@ class Answers:
             kind = ExtensionType.FOREIGN_HOME_AUTHENTICATION
             reply = authenticate(reply, kind, foreign.spi, foreign.key)
         return [*effects, Send(reply, source, int(self._home_agent))]
+
+    def proves(self, data: bytes) -> bool:
+        """Whether a request shows that it is its mobile node's: a Home Agent has to answer it.
+
+        Of mobile nodes whose keys the AAA server has we cannot know.
+        """
+        if not data:
+            return False
+        request = read_request(data)
+        who = self.associations.of_mobile(request.home_address, request.nai)
+        at = request.mobile_home
+        return who is not None and at > 0 and request.spi == who.spi and verify(data, at, who.key)
 
     def _needs_foreign(self, request: Request) -> bool:
         return bool(request.lifetime) or self._readings.foreign_authentication_of_deregistrations

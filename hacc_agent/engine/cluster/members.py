@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...config import AgentConfig, MemberKind, Transport
+from ..record import RECORD, Kind
 from ..slots import Slots
 from ..table import Table
 from .selection import Loads, loads_of
+
+LOOK_S: Final = 0.02
+"""s between two looks for answers, well below the time between two heartbeats."""
 
 
 class Members:
@@ -31,7 +35,15 @@ class Members:
         )
         self._usable = self.loads.available.copy()
         self.unanswered = [0] * len(config.members)
-        """Requests that each let time out: what the relay itself sees of its health."""
+        """Requests that each let time out."""
+        self.silent = [0] * len(config.members)
+        """Of them those that a mobile node proved to be its own: nobody else can raise the number.
+
+        They, and when a member answered last, are what the relay itself sees of its health.
+        """
+        self.answered = np.zeros(len(config.members))
+        """s of the steady clock, LOOK_S too early at most: when it accepted a request."""
+        self._looked = 0.0
         answers = [
             {int(config.home_agent_address)}
             if member.kind is MemberKind.IOS
@@ -66,6 +78,15 @@ class Members:
         served = np.bincount(self._slots.member_of, self.counts(), len(self.loads.served))
         self.loads.served[:] = served
         return self.loads
+
+    def look(self, records: bytes, now: float) -> None:
+        """Whose answers are among these records of datagrams. Not at all: that costs more."""
+        if not records or now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        log = np.frombuffer(records, RECORD)
+        bound = log["slot"][log["kind"] == Kind.BINDING]
+        self.answered[self._slots.member_of[bound]] = now
 
     def counts(self) -> NDArray[Any]:
         """Bindings and requests of each slot."""

@@ -63,6 +63,7 @@ class Supervision:
         self._members = range(len(config.members))
         self._leads = False
         self._weighed: float | None = None
+        self._answered, self._silent = cluster.answered, cluster.silent
         self._moved = -PORTION_S
         self._confirmed = [0] * len(config.members)  # epochs
         self._unconfirmed: dict[int, int] = {}  # members -> the epoch of their last transfer
@@ -109,6 +110,7 @@ class Supervision:
 
     def handle_timer(self, now: Moment) -> Acts:
         """What became of members since the last look, and what is done about it."""
+        self._listen(now)
         changes = self._health.handle_timer(now)
         for change in changes:
             self._cluster.set_available(change.member, change.after in SERVES, now)
@@ -131,6 +133,16 @@ class Supervision:
         return self._weighing.candidates(self._cluster.weigh(), self._standings(now))
 
     # ------------------------------------------------------------------ decisions
+
+    def _listen(self, now: Moment) -> None:
+        """What the relay saw of the members."""
+        answered, silent = self._cluster.answered, self._cluster.silent
+        for member, (at, count) in enumerate(zip(answered, silent, strict=True)):
+            if count > self._silent[member]:
+                self._health.unanswered(member, count - self._silent[member], now)
+            if at > self._answered[member]:
+                self._health.answered(member, now._replace(steady=at))
+        self._answered, self._silent = answered, silent
 
     def _state(self, member: int) -> State:
         return self._health.state(member)

@@ -34,6 +34,7 @@ class Timers:
         self._members = state.members
         self._selection = state.selection
         self._revocations = state.revocations
+        self._answers = state.answers
         self._counters = state.counters
         self._due: float | None = None
         self._hastened = False
@@ -85,6 +86,7 @@ class Timers:
         member: int | None = self._members.of_slot(values.slot)
         assert member is not None
         self._members.unanswered[member] += 1
+        self._members.silent[member] += self._answers.proves(request.octets)
         available = self._members.loads.available[member]
         if not request.octets or request.attempts >= _ALL:
             return self._give_up(values)
