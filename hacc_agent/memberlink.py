@@ -47,7 +47,7 @@ BLOCK: Final = 4096 * OCTETS
 AHEAD: Final = 8
 """Blocks that are under way: 2 MiB, more than a LAN holds while one block is written."""
 
-_VITALS: Final = Struct("<IfffH?")
+_VITALS: Final = Struct("<IfffH")
 _SLOT: Final = np.dtype("<u2")
 _TRANSFER: Final = frozenset(
     {FrameKind.BEGIN, FrameKind.RELEASE, FrameKind.STATE, FrameKind.COMPLETE}
@@ -62,7 +62,6 @@ class Vitals(NamedTuple):
     memory_free_percent: float = math.nan
     registrations_per_s: float = math.nan
     announced: int = 0  # prefixes
-    fenced: bool = False  # it serves nothing, by order of a controller
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +243,11 @@ class Ward(Protocol):
         """Slots whose bindings it has."""
         ...
 
-    def take_over(self, records: bytes) -> None:
-        """Bindings of slots that it lacks: they are on its disk when this returns."""
+    def take_over(self, records: bytes, ahead: float) -> None:
+        """Bindings of slots that it lacks: they are on its disk when this returns.
+
+        `ahead`: s that its steady clock is ahead of the controller's, which the records go by.
+        """
 
     def give_up(self, records: bytes) -> None:
         """Bindings that are another member's now."""
@@ -263,6 +265,7 @@ class Duty(_End):
         super().__init__(interval, patience, now)
         self._controller, self._ward = controller, ward
         self._clock = -math.inf  # of the controller, as heard last
+        self._ahead = 0.0  # s that our clock is ahead of it
         self._kept = 0
         self._obeys = False
         self._transfer: tuple[bool, frozenset[int]] | None = None  # does it take over, and what
@@ -277,7 +280,7 @@ class Duty(_End):
     def _frame(self, frame: Frame, now: float) -> None:
         match frame.kind:
             case FrameKind.BEAT if len(frame.payload) == 1:
-                self._clock = frame.steady
+                self._clock, self._ahead = frame.steady, now - frame.steady
                 self._ward.heard(self._controller, bool(frame.payload[0]), now)
                 return
             case FrameKind.SERVE if len(frame.payload) % _SLOT.itemsize == 0:
@@ -291,7 +294,10 @@ class Duty(_End):
             case FrameKind.STATE if self._transfer is not None:
                 self._records += len(frame.payload) // OCTETS
                 takes_over, _ = self._transfer
-                (self._ward.take_over if takes_over else self._ward.give_up)(bytes(frame.payload))
+                if takes_over:
+                    self._ward.take_over(bytes(frame.payload), self._ahead)
+                else:
+                    self._ward.give_up(bytes(frame.payload))
             case FrameKind.COMPLETE if self._transfer is not None:
                 if count_of(frame) != self._records:
                     raise LinkBroken("a part of the bindings is missing")

@@ -34,6 +34,7 @@ class Member:
         self.serving: frozenset[int] = frozenset()
         self.held: frozenset[int] = frozenset()
         self.taken = self.given = b""
+        self.ahead = 99.0
         self.leading: dict[str, bool] = {}
 
     def vitals(self) -> Vitals:
@@ -48,8 +49,9 @@ class Member:
         self.epoch, self.serving = epoch, slots
         return True
 
-    def take_over(self, octets: bytes) -> None:
+    def take_over(self, octets: bytes, ahead: float) -> None:
         self.taken += octets
+        self.ahead = ahead
 
     def give_up(self, octets: bytes) -> None:
         self.given += octets
@@ -121,12 +123,14 @@ def test_slots_are_served_and_what_is_lacking_is_transferred() -> None:
     blocks = [records(10_000), records(5, 20_000)]
     line = Line(Member(), blocks)
     line.member.held = frozenset({1, 2, 3})
+    line.turn()
     line.watch.serve(1, frozenset({1, 2, 9, 64}))
     line.turn()
     assert line.member.serving == {1, 2, 9, 64}
     assert line.asked == [frozenset({9, 64}), frozenset({3})]
     assert line.member.taken == line.member.given == b"".join(blocks)
     assert line.member.held == {1, 2, 9, 64}
+    assert line.member.ahead == 0
     assert line.watch.obeyed
     assert not line.watch.transferring
     assert line.watch.transferred == 20_010
