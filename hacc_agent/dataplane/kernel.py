@@ -28,12 +28,14 @@ _MAP_CREATE: Final = 0
 _MAP_LOOKUP: Final = 1
 _MAP_UPDATE: Final = 2
 _MAP_DELETE: Final = 3
+_MAP_NEXT_KEY: Final = 4
 _PROG_LOAD: Final = 5
 _OBJ_PIN: Final = 6
 _OBJ_GET: Final = 7
 _PROG_TEST_RUN: Final = 10
 _MAP_UPDATE_BATCH: Final = 26
 _LINK_CREATE: Final = 28
+_LINK_UPDATE: Final = 29
 
 _CREATE: Final = Struct("=IIIIIII16s")
 _ELEMENT: Final = Struct("=IxxxxQQQ")
@@ -176,6 +178,22 @@ class Map:
             return False
         return True
 
+    def stored(self) -> list[bytes]:
+        """The keys of a hash that nobody else changes meanwhile."""
+        found: list[bytes] = []
+        following = ctypes.create_string_buffer(self.key_octets)
+        while True:
+            last = ctypes.create_string_buffer(found[-1], self.key_octets) if found else None
+            where = _address(last) if last is not None else 0
+            try:
+                _bpf(
+                    _MAP_NEXT_KEY,
+                    _ELEMENT.pack(self.descriptor, where, _address(following), 0),
+                )
+            except FileNotFoundError:
+                return found
+            found.append(following.raw)
+
     def close(self) -> None:
         os.close(self.descriptor)
 
@@ -238,8 +256,19 @@ class Program:
         link, _ = _bpf(_LINK_CREATE, _LINK.pack(self.descriptor, interface, where, 0))
         return link
 
+    def replace(self, link: int) -> None:
+        """This one takes the place of the link's program; no packet passes between the two."""
+        _bpf(_LINK_UPDATE, _LINK.pack(link, self.descriptor, 0, 0))
+
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+def pinned(path: Path) -> int:
+    """The descriptor of what is pinned there. Raises `OSError`."""
+    text = ctypes.create_string_buffer(os.fsencode(path))
+    descriptor, _ = _bpf(_OBJ_GET, _PATH.pack(_address(text), 0, 0))
+    return descriptor
 
 
 def pin(descriptor: int, path: Path) -> None:

@@ -20,6 +20,7 @@ from hacc_agent.dataplane.relay import (
     Unknown,
     program,
 )
+from tests.hacc_agent.dataplane.packets import checksum, data, frame, gre, ip, minimal, udp
 
 pytestmark = pytest.mark.lab
 
@@ -35,62 +36,7 @@ MEMBER, OURS = b"\x02member", b"\x02own!!"
 LOOPBACK = 1  # the interface that is there everywhere
 NEXT_32 = NEXT & 0xFFFFFFFF  # as a test run tells it
 
-_IP = Struct("!BBHHHBBH4s4s")
 _WORD = Struct("=I")
-
-
-def checksum(octets: bytes) -> int:
-    """RFC 1071."""
-    total = sum(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def ip(
-    source: str,
-    destination: str,
-    protocol: int,
-    payload: bytes,
-    *,
-    options: bytes = b"",
-    offset: int = 0,
-    more: bool = False,
-    number: int = 77,
-    ttl: int = 64,
-) -> bytes:
-    size = 20 + len(options)
-    fields = [
-        0x40 | size // 4, 0, size + len(payload), number, more << 13 | offset // 8, ttl, protocol,
-        0, IPv4Address(source).packed, IPv4Address(destination).packed,
-    ]  # fmt: skip
-    fields[7] = checksum(_IP.pack(*fields) + options)
-    return _IP.pack(*fields) + options + payload
-
-
-def frame(packet: bytes, to: bytes = bytes(6), ethertype: int = 0x0800) -> bytes:
-    """To the interface of a test run, whose MAC address is 0."""
-    return to + b"\x02sender"[:6] + ethertype.to_bytes(2, "big") + packet
-
-
-def udp(source: int, destination: int, payload: bytes) -> bytes:
-    return Struct("!HHHH").pack(source, destination, 8 + len(payload), 0) + payload
-
-
-def gre(payload: bytes, flags: int = 0, options: bytes = b"", protocol: int = 0x0800) -> bytes:
-    return Struct("!HH").pack(flags, protocol) + options + payload
-
-
-def minimal(destination: str, source: str | None, payload: bytes) -> bytes:
-    """RFC 2004, 3.1."""
-    address = IPv4Address(source).packed if source else b""
-    body = b"\x11" + (b"\x80" if source else b"\0") + b"\0\0"
-    return body + IPv4Address(destination).packed + address + payload
-
-
-def data(kind: int, payload: bytes) -> bytes:
-    """RFC 3519, 3.3."""
-    return bytes((4, kind, 0, 0)) + payload
 
 
 def error(quoted: bytes, kind: int = 3) -> bytes:

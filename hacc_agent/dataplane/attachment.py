@@ -1,0 +1,76 @@
+"""A program on interfaces: attached once, replaced where it stands, back when an interface is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from .kernel import Attach, Program, pin, pinned
+
+
+class Attachment:
+    """Links of one program, pinned as `link-PLACE-INTERFACE` where there is a folder."""
+
+    def __init__(
+        self, program: Program, where: Attach, interfaces: Iterable[str], folder: Path | None
+    ) -> None:
+        self._program: Final = program
+        self._where: Final = where
+        self._folder: Final = folder
+        self._wanted: Final = tuple(interfaces)
+        self._links: dict[str, tuple[int, int]] = {}  # interface: its index, the link
+
+    def attach(self) -> tuple[str, ...]:
+        """To all that are there and have it not yet; those that are missing. Raises `OSError`.
+
+        An interface that went took its links along: one of the same name is another one.
+        """
+        missing = []
+        for name in self._wanted:
+            try:
+                number = socket.if_nametoindex(name)
+            except OSError:
+                number = 0
+            before, link = self._links.get(name, (0, -1))
+            if number == before and number:
+                continue
+            if link >= 0:
+                self._forget(name, link)
+            if number:
+                self._links[name] = (number, self._link(name, number))
+            else:
+                missing.append(name)
+        return tuple(missing)
+
+    def close(self) -> None:
+        for _, link in self._links.values():
+            os.close(link)
+        self._program.close()
+
+    def _link(self, name: str, number: int) -> int:
+        path = self._path(name)
+        if path is None:
+            return self._program.attach(number, self._where)
+        try:
+            link = pinned(path)
+            self._program.replace(link)
+        except OSError:  # nothing is pinned, or the link is of an interface that went
+            path.unlink(missing_ok=True)
+            link = self._program.attach(number, self._where)
+            pin(link, path)
+        return link
+
+    def _forget(self, name: str, link: int) -> None:
+        del self._links[name]
+        os.close(link)
+        path = self._path(name)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path | None:
+        # A bpffs takes no dots in names.
+        plain = name.replace(".", "_")
+        return self._folder / f"link-{self._where.name.lower()}-{plain}" if self._folder else None

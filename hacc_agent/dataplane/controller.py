@@ -1,0 +1,142 @@
+"""A controller's plane in the kernel: the relay's program, and the maps that say who is where.
+
+A member's entry has two places, used in turn: where it is now is written into the other one, and
+its slots then lead there, each by one store. So no packet meets half of a MAC address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
+from struct import Struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.record import Kind, Records
+from .attachment import Attachment
+from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
+from .maps import Folder, HomeMaps, counted, refused
+from .packet import COUNTER
+from .plane import Counted, Neighbour, PlaneFailed, SlotOf
+from .relay import ENTRY, FRAGMENT, FRAGMENTED, Maps, Reason, Relay, Unknown, program
+
+_WORD: Final = Struct("=I")
+
+
+class TcxRelay:
+    """`plane.RelayPlane` by eBPF at tcx."""
+
+    kind = "tcx"
+
+    def __init__(
+        self,
+        home_agent_address: IPv4Address,
+        networks: tuple[IPv4Network, ...],
+        interfaces: tuple[str, ...],
+        slots: NDArray[Any],
+        members: int,
+        slot_of: SlotOf,
+        *,
+        port: int = 434,
+        unknown: Unknown = Unknown.DROP,
+        folder: Folder | None = None,
+    ) -> None:
+        """`slots`: who serves each now. Raises `PlaneFailed`."""
+        self._slot_of = slot_of
+        shape = (home_agent_address, networks, len(slots), members, port, unknown)
+        self._folder = folder or Folder("relay", shape)
+        self._served: Final = slots.astype(np.int64)
+        self._place: Final = [0] * members  # of each member's two entries the one in use
+        self._known: Final = [False] * members
+        make = self._folder.map
+        try:
+            self._homes: Final = HomeMaps(self._folder, networks, 4)
+            slot_map = make(MapKind.ARRAY, 4, 4, len(slots), "slots")
+            self._entries: Final = make(MapKind.ARRAY, 4, ENTRY.size, 2 * members, "entries")
+            fragments = make(MapKind.LRU_HASH, FRAGMENT.size, 4, FRAGMENTED, "fragments")
+            self._reasons: Final = make(
+                MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
+            )
+            self._members: Final = make(MapKind.PER_CPU_ARRAY, 4, COUNTER.size, members, "members")
+            self._slots: Final = slot_map.view().view(np.uint32)[:, 0]
+            code = program(
+                Relay(home_agent_address, port, unknown, len(slots)),
+                Maps(
+                    self._homes.homes,
+                    *(
+                        one.descriptor
+                        for one in (
+                            slot_map, self._entries, fragments, self._reasons, self._members,
+                        )
+                    ),
+                ),
+            )  # fmt: skip
+            loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "hacc_relay")
+            self._attachment: Final = Attachment(
+                loaded, Attach.TCX_INGRESS, interfaces, self._folder.path
+            )
+            self.missing = self._attachment.attach()
+        except (KernelRefused, OSError) as why:
+            self._folder.close()
+            raise PlaneFailed(refused("tcx", why)) from None
+        self._folder.forget_others()
+
+    def load(self, records: Records) -> None:
+        homes, slots = _held(records)
+        self._homes.replace(homes, slots)
+
+    def follow(self, records: Records) -> None:
+        kind, homes = records["kind"], records["home_address"]
+        self._homes.put_many(*_held(records))
+        ended = ((kind == Kind.UNBOUND) | (kind == Kind.SETTLED)) & (homes > 0)
+        for home in np.unique(homes[ended]).tolist():
+            slot = self._slot_of(home)
+            self._homes.put(home, 0 if slot is None else slot + 1)
+
+    def repoint(self, slots: Iterable[int], member: int) -> None:
+        which = np.fromiter(slots, np.int64)
+        self._served[which] = member
+        self._slots[which] = self._entry(member)
+
+    def reach(self, member: int, neighbour: Neighbour | None) -> None:
+        self._known[member] = neighbour is not None
+        if neighbour is not None:
+            self._place[member] ^= 1
+            self._entries.put(
+                _WORD.pack(2 * member + self._place[member]),
+                ENTRY.pack(
+                    neighbour.mac.to_bytes(6, "big"),
+                    neighbour.own_mac.to_bytes(6, "big"),
+                    neighbour.interface,
+                    member + 1,
+                ),
+            )
+        self._slots[self._served == member] = self._entry(member)
+
+    def attach(self) -> tuple[str, ...]:
+        """Interfaces that came back have the program again; those that are missing."""
+        self.missing = self._attachment.attach()
+        return self.missing
+
+    def counted(self) -> tuple[Counted, ...]:
+        return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
+
+    def carried(self) -> tuple[Counted, ...]:
+        """By member, under its number."""
+        return counted(self._members, map(str, range(len(self._known))))
+
+    def close(self) -> None:
+        self._attachment.close()
+        self._folder.close()
+
+    def _entry(self, member: int) -> int:
+        return 2 * member + self._place[member] + 1 if self._known[member] else 0
+
+
+def _held(records: Records) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Home addresses that are bound, or wait for it, and slot + 1 of each."""
+    kind, homes = records["kind"], records["home_address"]
+    held = ((kind == Kind.BINDING) | (kind == Kind.PENDING)) & (homes > 0)
+    return homes[held], records["slot"][held].astype(np.uint32) + np.uint32(1)

@@ -1,0 +1,128 @@
+"""A member's plane in the kernel: into tunnels and out of them (`tunnels`)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.record import Kind, Records, Row, Trait
+from .attachment import Attachment
+from .device import Device
+from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
+from .maps import Folder, HomeMaps, counted, refused
+from .packet import COUNTER
+from .plane import Counted, PlaneFailed, RowsOf
+from .tunnels import OVERHEAD, TUNNEL, Maps, Member, Reason, into_tunnel, out_of_tunnel
+from .tunnels import Kind as Tunnel
+
+_SEVERAL: Final = int.from_bytes(TUNNEL.pack(bytes(4), 0, Tunnel.SEVERAL), "little")
+
+
+class TcxTunnels:
+    """`plane.TunnelPlane` by eBPF at tcx."""
+
+    kind = "tcx"
+
+    def __init__(
+        self,
+        home_agent_address: IPv4Address,
+        networks: tuple[IPv4Network, ...],
+        interfaces: tuple[str, ...],
+        rows_of: RowsOf,
+        *,
+        mtu: int = 1500,
+        port: int = 434,
+        folder: Folder | None = None,
+    ) -> None:
+        """`mtu`: of the way to care-of addresses. Raises `PlaneFailed`."""
+        self._rows_of = rows_of
+        shape = (home_agent_address, networks, port)
+        self._folder = folder or Folder("member", shape)
+        made = Member(home_agent_address, port)
+        try:
+            self.device: Final = Device(mtu - max(OVERHEAD.values()))
+        except OSError as why:
+            raise PlaneFailed(refused("device of tunnels", why)) from None
+        try:
+            self._homes: Final = HomeMaps(self._folder, networks, 8)
+            self._reasons: Final = self._folder.map(
+                MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
+            )
+            maps = Maps(self._homes.homes, self._reasons.descriptor)
+            self._attachments: Final = []
+            for where, code, name, to in (
+                (Attach.TCX_EGRESS, into_tunnel(made, maps), "hacc_into", (self.device.name,)),
+                (Attach.TCX_INGRESS, out_of_tunnel(made, maps), "hacc_out_of", interfaces),
+            ):
+                loaded = Program.load(ProgramKind.SCHED_CLS, where, code, name)
+                self._attachments.append(Attachment(loaded, where, to, self._folder.path))
+            self.missing = self.attach()
+        except (KernelRefused, OSError) as why:
+            self.device.close()
+            self._folder.close()
+            raise PlaneFailed(refused("tcx", why)) from None
+        self._folder.forget_others()
+
+    def attach(self) -> tuple[str, ...]:
+        """Interfaces that came back have the program again; those that are missing."""
+        return tuple(name for one in self._attachments for name in one.attach())
+
+    def load(self, records: Records) -> None:
+        bound = records[(records["kind"] == Kind.BINDING) & (records["home_address"] > 0)]
+        homes, numbers = bound["home_address"], _tunnels(bound)
+        _, which, count = np.unique(homes, return_inverse=True, return_counts=True)
+        numbers[count[which] > 1] = _SEVERAL
+        self._homes.replace(homes, numbers)
+
+    def follow(self, records: Records) -> None:
+        """A renewal of the same binding, which is what most records are, changes nothing."""
+        kind, homes = records["kind"], records["home_address"]
+        bound = (kind == Kind.BINDING) & (homes > 0)
+        changed = (kind == Kind.UNBOUND) & (homes > 0)
+        if bound.any():
+            places = np.flatnonzero(bound)
+            same = self._homes.get_many(homes[places]) == _tunnels(records[places])
+            changed[places[~same]] = True
+        for home in np.unique(homes[changed]).tolist():
+            self._homes.put(home, self._tunnel(self._rows_of(home)))
+
+    def counted(self) -> tuple[Counted, ...]:
+        return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
+
+    def close(self) -> None:
+        for one in self._attachments:
+            one.close()
+        self.device.close()
+        self._folder.close()
+
+    def _tunnel(self, rows: list[Row]) -> int:
+        if len(rows) != 1:
+            return _SEVERAL if rows else 0
+        (row,) = rows
+        udp = bool(row.traits & Trait.UDP_TUNNEL)
+        return int.from_bytes(
+            TUNNEL.pack(
+                (row.source_address if udp else row.care_of_address).to_bytes(4, "big"),
+                _swapped(row.source_port) if udp else 0,
+                Tunnel.UDP if udp else row.tunnel,
+            ),
+            "little",
+        )
+
+
+def _tunnels(records: Records) -> NDArray[Any]:
+    """TUNNEL of each BINDING record, as numbers."""
+    udp = records["traits"] & np.uint8(Trait.UDP_TUNNEL) > 0
+    address = np.where(udp, records["source_address"], records["care_of_address"])
+    port = np.where(udp, records["source_port"], 0).astype(np.uint64)
+    kind = np.where(udp, np.uint8(Tunnel.UDP), records["tunnel"]).astype(np.uint64)
+    found: NDArray[Any] = address.byteswap().astype(np.uint64)
+    found |= ((port & 0xFF) << 8 | port >> 8) << np.uint64(32) | kind << np.uint64(48)
+    return found
+
+
+def _swapped(port: int) -> int:
+    return int.from_bytes(port.to_bytes(2, "big"), "little")

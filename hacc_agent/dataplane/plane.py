@@ -1,0 +1,74 @@
+"""What the daemon knows of a data plane, whatever moves the packets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from ..engine.record import Records, Row
+
+
+class PlaneFailed(Exception):
+    """Packets cannot be moved in this way: says what the kernel refused."""
+
+
+class Neighbour(NamedTuple):
+    """Where frames for a member go."""
+
+    mac: int
+    own_mac: int
+    interface: int  # its index
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Packets that the kernel has seen, since the plane was made."""
+
+    reason: str
+    packets: int
+    octets: int
+
+
+class Plane(Protocol):
+    """Common to both roles. Nothing here raises but the constructor."""
+
+    kind: str
+    """What moves packets: "tcx", "nftables"."""
+
+    def load(self, records: Records) -> None:
+        """All that the engine's tables hold; what the plane knew beyond it is forgotten."""
+        ...
+
+    def follow(self, records: Records) -> None:
+        """What has just been decided, in its order."""
+        ...
+
+    def counted(self) -> tuple[Counted, ...]: ...
+
+    def close(self) -> None:
+        """Packets go on passing where that is pinned."""
+        ...
+
+
+class RelayPlane(Plane, Protocol):
+    """A controller's: home address -> slot -> member."""
+
+    def repoint(self, slots: Iterable[int], member: int) -> None:
+        """These slots are served by this member; no packet is lost in between."""
+        ...
+
+    def reach(self, member: int, neighbour: Neighbour | None) -> None:
+        """Where it is now; None: nowhere."""
+        ...
+
+
+class TunnelPlane(Plane, Protocol):
+    """A member's: home address -> care-of address."""
+
+
+SlotOf = Callable[[int], int | None]
+"""From a home address to the slot of its binding or pending request, if it has one."""
+
+RowsOf = Callable[[int], list[Row]]
+"""From a home address to its bindings, one for each care-of address."""
