@@ -223,6 +223,8 @@ class Daemon:
                 )
         if decided.effects:
             self._perform_each(decided.effects)
+        for fault in decided.faults:
+            self._fault("".join(traceback.format_exception(fault, limit=-3)))
 
     def _perform_each(self, effects: Iterable[Effect]) -> None:
         alarms = []

@@ -7,7 +7,7 @@ in its turn and by the same rules (`engine/cluster`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,12 +51,13 @@ class Outcome:
     port: NDArray[Any]  # u2
     link: NDArray[Any]  # u8
     effects: tuple[Effect, ...]  # of what was decided on alone, in order; no `Log` among them
+    faults: tuple[Exception, ...] = ()  # mistakes of ours: these datagrams are passed over
 
 
 _NONE: Final = np.zeros(0, np.int64)
 
 
-def outcome_of(effects: Iterable[Effect]) -> Outcome:
+def outcome_of(effects: Iterable[Effect], faults: tuple[Exception, ...] = ()) -> Outcome:
     """What was decided without columns: of a timer, or of datagrams one by one."""
     records = []
     others = []
@@ -66,7 +67,19 @@ def outcome_of(effects: Iterable[Effect]) -> Outcome:
         else:
             others.append(effect)
     none = _NONE
-    return Outcome(b"".join(records), none, none, none, none, none, none, tuple(others))
+    return Outcome(b"".join(records), none, none, none, none, none, none, tuple(others), faults)
+
+
+def one_by_one(batch: Batch, decide: Callable[[bytes, Endpoint], Iterable[Effect]]) -> Outcome:
+    """A batch without columns. One datagram that we make a mistake about takes no other with it."""
+    effects: list[Effect] = []
+    faults: list[Exception] = []
+    for row in range(batch.count):
+        try:
+            effects += decide(*datagram(batch, row))
+        except Exception as fault:
+            faults.append(fault)
+    return outcome_of(effects, tuple(faults))
 
 
 def datagram(batch: Batch, row: int) -> tuple[bytes, Endpoint]:

@@ -75,9 +75,13 @@ class Found(NamedTuple):
 class Table:
     """At most `capacity` rows. `seed`: of the cluster, the same wherever its records are read."""
 
-    def __init__(self, capacity: int, seed: int, names: Names | None = None) -> None:
+    def __init__(
+        self, capacity: int, seed: int, names: Names | None = None, *, apart: bool = False
+    ) -> None:
+        """With `apart` a row takes the place of one with the very same identity alone."""
         self.capacity: Final = capacity
         self._seed: Final = seed
+        self._apart: Final = apart
         recent = min(RECENT_NAMES, FEWEST_RECENT + capacity)
         self.names: Final = names or Names(capacity + recent, recent, seed)
         self._rows: Final = zeros(capacity + 1, RECORD)
@@ -127,8 +131,11 @@ class Table:
         self._left_of: Final = self._left.data
 
     def beside(self, capacity: int) -> Table:
-        """A table of the same log: it shares the names, so that one NAME record serves both."""
-        return Table(capacity, self._seed, self.names)
+        """A table of the same log: it shares the names, so that one NAME record serves both.
+
+        It is for what only becomes somebody's: identities that agree may turn out to be two.
+        """
+        return Table(capacity, self._seed, self.names, apart=True)
 
     def __len__(self) -> int:
         return self._counters[TOUCHED] - self._counters[FREED]
@@ -165,6 +172,10 @@ class Table:
         """
         cell = 0 if nai is None else self.names.find(nai)
         return list(self._of(home_address, cell, named=nai is not None))
+
+    def company(self, home_address: int, nai: bytes | None = None) -> list[int]:
+        """The rows that one of this identity would be counted with: CROWD of them at most."""
+        return self._company(home_address, 0 if nai is None else self.names.find(nai))
 
     def following(self, row: int) -> int:
         """The next row whose identity agrees with this one's, another care-of address; 0: none.
@@ -213,7 +224,7 @@ class Table:
         home = values.home_address
         if not home and not cell:
             raise ValueError("a row belongs to a home address, to an NAI or to both")
-        row = self._same(home, cell, values.care_of_address, bool(cell))
+        row = self._same(home, cell, values.care_of_address, bool(cell), exactly=self._apart)
         at = row * OCTETS
         before = self._octets[at : at + OCTETS].tobytes() if row else b""
         if not row:
@@ -459,14 +470,16 @@ class Table:
                     return
                 yield row
 
-    def _same(self, home: int, cell: int, care_of: int, named: bool) -> int:
+    def _same(
+        self, home: int, cell: int, care_of: int, named: bool, *, exactly: bool = False
+    ) -> int:
         """The row of a mobile node and care-of address; the very identity before a lesser one."""
         identity, lesser = (home, care_of), 0
         for row in self._of(home, cell, named):
             addresses = _ADDRESSES.unpack_from(self._octets, row * OCTETS + _ADDRESSES_AT)
             if addresses == identity and self._cell_of[row] == cell:
                 return row
-            if addresses[1] == care_of:
+            if addresses[1] == care_of and not exactly:
                 lesser = lesser or row
         return lesser
 
@@ -498,13 +511,13 @@ class Table:
                 return
 
     def _refuse_crowds(self, home: int, cell: int) -> None:
+        if len(self._company(home, cell)) >= CROWD:
+            raise Crowded(f"{CROWD} rows of one mobile node are in the table")
+
+    def _company(self, home: int, cell: int) -> list[int]:
         if home:
-            company: Iterator[int] = self._ring(self._head(home), self._next_address_of)
-        else:
-            company = self._of(0, cell, named=True)
-        for number, _ in enumerate(company, 1):
-            if number >= CROWD:
-                raise Crowded(f"{CROWD} rows of one mobile node are in the table")
+            return list(self._ring(self._head(home), self._next_address_of))
+        return list(self._of(0, cell, named=True))
 
     # ------------------------------------------------------------------ links
 

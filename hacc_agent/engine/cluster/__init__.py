@@ -20,13 +20,14 @@ a Home Agent does: to who proved to be entitled to an answer, with the cluster's
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...config import AgentConfig
-from ..batch import Batch, Outcome, datagram, outcome_of
+from ..batch import Batch, Outcome, one_by_one
 from ..effects import Effect, Endpoint, Log, Moment
 from ..slots import Slots
 from ..table import Table
@@ -159,11 +160,7 @@ class Cluster:
         if self._quick is not None:
             outcome = self._quick.receive(batch, now)
         else:
-            outcome = outcome_of(
-                effect
-                for row in range(batch.count)
-                for effect in self._alone.receive(*datagram(batch, row), now)
-            )
+            outcome = one_by_one(batch, partial(self._alone.receive, now=now))
         self._state.members.look(outcome.records, now.steady)
         self._timers.wait(now.steady)
         return outcome

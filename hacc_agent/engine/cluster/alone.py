@@ -108,8 +108,13 @@ class Alone:
             home_agent=request.home_agent,
         )
         counters.relayed += 1
-        log = self._pend(names, ledgers.Request(values, source.link, data))
-        return [log, Relay(data, source, member)]
+        effects: list[Effect] = []
+        oldest = ledger.oldest_of_crowd(home, nai)
+        if oldest is not None:  # no mobile node has so many: it is a flood, and the newest may win
+            counters.given_up += 1
+            effects.append(self._do(oldest.values._replace(kind=Kind.SETTLED)))
+        effects.append(self._pend(names, ledgers.Request(values, source.link, data)))
+        return [*effects, Relay(data, source, member)]
 
     def _place(self, home: int, nai: bytes | None) -> tuple[int, int | None, bool]:
         """Slot, its member, and whether the member is new to the mobile node. Pending first."""

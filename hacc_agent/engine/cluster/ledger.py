@@ -3,10 +3,11 @@
 The engine changes nothing itself. It makes records and applies them here, and so do a restart and a
 standby: what they arrive at is the same because there is no other way to arrive at anything.
 
-A pending request is a row of its own table, found by mobile node and care-of address. A mobile node
-that sends another request before the first is answered, a retransmission with a fresh
-Identification above all, makes that row say the newer one; the earlier one is held beside it until
-it is answered or times out, since its member may still accept it and drop the newer as a replay.
+A pending request is a row of its own table, found by home address, NAI and care-of address, as the
+mobile node told them: which of them mean the same one only the reply says. A mobile node that sends
+another request before the first is answered, a retransmission with a fresh Identification above
+all, makes that row say the newer one; the earlier one is held beside it until it is answered or
+times out, since its member may still accept it and drop the newer as a replay.
 
 `nonce` of a PENDING record is the number of its arrival. Of two requests it says which one the
 mobile node meant last, as far as the controller can know, here and on whoever takes over.
@@ -30,7 +31,7 @@ from ..cells import Full
 from ..ledger import mix
 from ..record import OCTETS, RECORD, STRUCT, Kind, Records, Row
 from ..slots import Slots
-from ..table import Table
+from ..table import CROWD, Table
 
 ROOM: Final = 256
 """Octets of a request that are kept in place; longer ones are rare and kept apart."""
@@ -116,6 +117,18 @@ class Ledger:
 
     def requests(self, home_address: int, nai: bytes | None) -> list[int]:
         return self.pending.rows_of(home_address, nai)
+
+    def oldest_of_crowd(self, home_address: int, nai: bytes | None) -> Request | None:
+        """Who has to go for another request, if there are as many as anybody may have."""
+        company = self.pending.company(home_address, nai)
+        if len(company) < CROWD:
+            return None
+        return self.request(
+            max(company, key=lambda row: self.arrivals - self._number(row) & LOW_32)
+        )
+
+    def _number(self, row: int) -> int:
+        return int(self.pending.rows["nonce"][row])
 
     def find_request(
         self, home_address: int, nai: bytes | None, identification: int, care_of_address: int
@@ -282,7 +295,7 @@ class Ledger:
         known = False
         for row in self.requests(values.home_address, nai):
             newest = self.pending.get(row)
-            if newest.care_of_address != values.care_of_address:
+            if _whose(newest) != _whose(values):
                 continue
             known = newest.identification == values.identification
             if not known:
@@ -347,6 +360,10 @@ def once(keys: NDArray[Any]) -> NDArray[Any]:
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
     single: NDArray[Any] = (counts[inverse] == 1) | (keys == 0)
     return single
+
+
+def _whose(values: Row) -> tuple[int, int, int]:
+    return values.home_address, values.nai, values.care_of_address
 
 
 def before(one: int, other: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from ...config import Assignment
@@ -42,7 +43,8 @@ _OUT_OF_ONE: Final = 8
 class MailArrays(NamedTuple):
     """A batch."""
 
-    octets: NDArray[Any]  # u1[ring * width]
+    octets: NDArray[Any]  # u1: from the first row's first octet to the last one's last
+    stride: int  # octets from row to row
     length: NDArray[Any]  # i8[ring]
     address: NDArray[Any]  # u4[ring]
     port: NDArray[Any]  # u2[ring]
@@ -123,9 +125,9 @@ class Quick:
             loads.available,
             state.admission.tokens,
         )
-        self._places = state.config.assignment is not Assignment.REDIRECT and isinstance(
-            state.selection, LeastLoaded
-        )  # whether new mobile nodes are placed by `Loads` alone
+        redirects = state.config.assignment is Assignment.REDIRECT
+        # Whether new mobile nodes are placed by `Loads` alone.
+        self._places = type(state.selection) is LeastLoaded and not redirects
         self._batch: Batch | None = None
         self._mail: MailArrays
         self._out: OutArrays
@@ -139,6 +141,7 @@ class Quick:
         row, count, second = 0, batch.count, int(now.steady)
         records: list[bytes] = []
         effects: list[Effect] = []
+        faults: list[Exception] = []
         while True:
             row = self._relay(
                 mail, row, count, *self._tables, self._members, out, second, self._places
@@ -148,11 +151,14 @@ class Quick:
             if numbers[RECORDS]:
                 records.append(out.records[: numbers[RECORDS]].tobytes())
                 numbers[RECORDS] = 0
-            for effect in self._alone.receive(*datagram(batch, row), now):
-                if type(effect) is Log:
-                    records.append(effect.records)
-                else:
-                    effects.append(effect)
+            try:
+                for effect in self._alone.receive(*datagram(batch, row), now):
+                    if type(effect) is Log:
+                        records.append(effect.records)
+                    else:
+                        effects.append(effect)
+            except Exception as fault:
+                faults.append(fault)  # what was decided on before must not be lost with it
             row += 1
         written, relayed, answered, *counted = numbers.tolist()
         last = out.records[:written].tobytes()
@@ -166,6 +172,7 @@ class Quick:
             out.port[:answered],
             out.link[:answered],
             tuple(effects),
+            tuple(faults),
         )
 
     def _count(
@@ -182,9 +189,10 @@ class Quick:
         """Another ring than the last time: its columns, and room for what it may bring."""
         ring = len(batch.length)
         self._batch = batch
-        self._mail = MailArrays(
-            batch.octets.reshape(-1), batch.length, batch.address, batch.port, batch.link
-        )
+        stride, width = batch.octets.strides[0], batch.octets.shape[1]
+        # Rows may stand apart, with the headers of frames between them.
+        octets = as_strided(batch.octets, ((ring - 1) * stride + width,), (1,))
+        self._mail = MailArrays(octets, stride, batch.length, batch.address, batch.port, batch.link)
         self._out = OutArrays(
             zeros(ring * _OUT_OF_ONE, RECORD),
             np.zeros(ring, np.int64),

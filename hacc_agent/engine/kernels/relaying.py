@@ -91,10 +91,9 @@ def relay(
 
     `second` is of the steady clock; `places` whether new mobile nodes may be placed here.
     """
-    width = len(mail.octets) // len(mail.length)
     weighed = False  # whether `served` is of this moment
     for row in range(first, count):
-        at = row * width
+        at = row * mail.stride
         end = at + mail.length[row]
         if end == at:
             return row

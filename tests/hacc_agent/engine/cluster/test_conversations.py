@@ -9,6 +9,7 @@ import pytest
 from hacc_agent.config import MemberKind
 from hacc_agent.engine.effects import Endpoint, Log, Relay, Security, Send
 from hacc_agent.engine.record import Kind, Row, Trait
+from hacc_agent.engine.table import CROWD
 from hacc_agent.wire import (
     DynamicHomeAgent,
     DynamicHomeAgentSubtype,
@@ -188,6 +189,28 @@ def test_one_address_may_be_asked_for_under_several_names() -> None:
     for number, nai in ((3, NAI), (1, None), (2, b"other@example.net")):
         assert sent(world.answer(reply(number, nai=nai, code=129), 0))
     assert world.cluster.waiting == 0
+
+
+def test_a_name_alone_may_mean_either_of_two_addresses() -> None:
+    """Until the replies come they are three requests: a standby's sync keeps them apart too."""
+    world = World()
+    world.receive(request(1, HOME, nai=NAI))
+    world.receive(request(2, HOME + 1, nai=NAI))
+    world.receive(request(3, 0, nai=NAI))
+    assert len(world.waiting()) == 3
+    assert sent(world.answer(reply(3, HOME + 2, nai=NAI), 0))
+    assert world.cluster.waiting == 2
+
+
+def test_of_a_crowd_of_requests_the_oldest_goes() -> None:
+    """Who floods under somebody's name must not keep that one out until all time out."""
+    world = World()
+    for n in range(CROWD + 3):
+        assert asked(world.receive(request(n, 0, nai=NAI, care_of=CARE_OF + n)))
+    assert world.cluster.waiting == CROWD
+    assert min(row.identification for row in world.waiting()) == 3
+    assert world.cluster.counters.given_up == 3
+    assert sent(world.answer(reply(CROWD + 2, nai=NAI), 0))
 
 
 def test_an_empty_nai_is_none() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hacc_agent.config import Admission, AgentConfig
 from hacc_agent.engine.batch import Batch, Outcome
-from hacc_agent.engine.cluster import Selection
+from hacc_agent.engine.cluster import LeastLoaded, Loads, Selection
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Relay, Send
 from hacc_agent.engine.kernels.relaying import relay
 from hacc_agent.engine.record import Kind, Trait, rows
@@ -374,3 +374,22 @@ def test_octets_of_an_earlier_datagram_mean_nothing() -> None:
     assert len(outcome.to_member) == 10
     assert not any(row.nai for row in world.waiting())
     assert KEY.secret not in outcome.records
+
+
+class Stumbling(LeastLoaded):
+    """A mistake of ours, about one mobile node."""
+
+    def choose(self, mobile: int, loads: Loads) -> int | None:
+        if mobile == HOMES[1]:
+            raise ZeroDivisionError("of ours")
+        return super().choose(mobile, loads)
+
+
+@pytest.mark.parametrize("make", [World, quick], ids=["reference", "compiled"])
+def test_a_mistake_about_one_datagram_loses_no_other(make: Callable[..., World]) -> None:
+    world = make(policy=Stumbling())
+    asking: Mail = [(request(1, home), AGENT) for home in HOMES]
+    outcome = world.cluster.receive_batch(batch(asking), world.now)
+    world.follow(effects_of(outcome, asking))
+    assert [str(fault) for fault in outcome.faults] == ["of ours"]
+    assert {row.home_address for row in world.waiting()} == {HOMES[0], HOMES[2]}
