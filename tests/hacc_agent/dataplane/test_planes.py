@@ -295,9 +295,8 @@ def test_when_a_binding_ends_nothing_passes(net: Net, ends: Ends) -> None:
     ends.ask()
     assert quiet(ends.raw[4])
     assert net.tunnelled("unbound") == before + 1
-    frame = net.tunnels.device.read()
-    assert frame is not None
-    assert is_question(frame[14:])
+    frames = iter(net.tunnels.device.read, None)  # the kernel's own of IPv6 too
+    assert any(is_question(frame[14:]) for frame in frames)
 
 
 def test_who_sends_too_much_at_once_is_told(net: Net, ends: Ends) -> None:
