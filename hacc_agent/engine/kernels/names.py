@@ -17,7 +17,7 @@ from ..index import LANES
 from ..record import NAME_OCTETS, Kind, Records
 from .compile import kernel, part
 from .indexes import add_key, home_of, next_to, remove_key
-from .numbers import i8, u8
+from .numbers import i8, octets_at, u8
 
 NOT_PLAIN: Final = -1
 """It is for the classes to do; nothing is changed."""
@@ -26,22 +26,6 @@ _NEXT: Final = 14  # places in a row of `NameArrays.halves`
 _STATE: Final = 15
 _NUMBER: Final = 6  # in a row of `NameArrays.words`; the text and the length stand before it
 _NAME: Final = int(Kind.NAME)
-_ALL: Final = 2**64 - 1
-
-
-@part
-def _octets_at(octets: NDArray[Any], at: int, end: int) -> int:
-    """8 octets as they stand in memory, zeros from `end` on; u8."""
-    if at >= end:
-        return u8(0)
-    word = u8(0)
-    if at + 8 <= len(octets):
-        for n in range(8):  # which becomes one load
-            word |= u8(octets[at + n]) << u8(8 * n)
-        return word & u8(_ALL) >> u8(8 * max(at + 8 - end, 0))
-    for n in range(end - at):
-        word |= u8(octets[at + n]) << u8(8 * n)
-    return word
 
 
 @part
@@ -50,7 +34,7 @@ def hash_nai(names: NameArrays, octets: NDArray[Any], at: int, length: int) -> i
     keys = names.keys
     high, low = u8(length) * keys[0, 64], u8(length) * keys[1, 64]
     for n in range((length + 7) // 8):
-        word = _octets_at(octets, at + 8 * n, at + length)
+        word = octets_at(octets, at + 8 * n, at + length)
         first, second = word & u8(0xFFFFFFFF), word >> u8(32)
         high += first * keys[0, 2 * n] + second * keys[0, 2 * n + 1]
         low += first * keys[1, 2 * n] + second * keys[1, 2 * n + 1]
@@ -178,9 +162,9 @@ def _is_name(names: NameArrays, cell: int, octets: NDArray[Any], at: int, length
     while True:
         stop = min(at + TEXT, end)
         for n in range(_NUMBER - 1):
-            if names.words[cell, n] != _octets_at(octets, at + 8 * n, stop):
+            if names.words[cell, n] != octets_at(octets, at + 8 * n, stop):
                 return False
-        last = _octets_at(octets, at + 8 * (_NUMBER - 1), stop) | size
+        last = octets_at(octets, at + 8 * (_NUMBER - 1), stop) | size
         if names.words[cell, _NUMBER - 1] != last:
             return False
         at += TEXT
@@ -213,7 +197,7 @@ def _add_name(names: NameArrays, number: int, octets: NDArray[Any], at: int, len
     while True:
         stop = min(at + TEXT, end)
         for n in range(_NUMBER):
-            names.words[cell, n] = _octets_at(octets, at + 8 * n, stop)
+            names.words[cell, n] = octets_at(octets, at + 8 * n, stop)
         names.words[cell, _NUMBER - 1] |= size
         at += TEXT
         if at >= end:

@@ -11,9 +11,29 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
+
+from .compile import part
 
 Number = Callable[[Any], int]
 
 i8: Final = cast(Number, np.int64)
 u8: Final = cast(Number, np.uint64)
 u4: Final = cast(Number, np.uint32)
+
+_ALL: Final = 2**64 - 1
+
+
+@part
+def octets_at(octets: NDArray[Any], at: int, end: int) -> int:
+    """8 octets as they stand in memory, zeros from `end` on; u8."""
+    if at >= end:
+        return u8(0)
+    word = u8(0)
+    if at + 8 <= len(octets):
+        for n in range(8):  # which becomes one load
+            word |= u8(octets[at + n]) << u8(8 * n)
+        return word & u8(_ALL) >> u8(8 * max(at + 8 - end, 0))
+    for n in range(end - at):
+        word |= u8(octets[at + n]) << u8(8 * n)
+    return word
