@@ -140,6 +140,8 @@ class Snmp:
     user: str | None = None
     auth: str | None = None  # SHA
     priv: str | None = None  # AES-128
+    port: Annotated[int, Range(1, 65535)] = 161  # another one only for tests on loopback
+    notification_port: Annotated[int, Range(1, 65535)] = 162  # where notifications are received
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +369,7 @@ class AgentConfig:
     state_directory: str = places.STATE
     durability: Durability = Durability.MACHINE
     runtime_directory: str = places.RUNTIME
+    agentx: str = "/var/agentx/master"  # snmpd's socket, through which Home Agents are read
 
     @property
     def sealed(self) -> bool:

@@ -60,6 +60,7 @@ def opened_config(host: str, folder: Path) -> AgentConfig:
         parse(SEALED.sub(SECRET, to_toml(golden)), "agent.toml"),
         state_directory=str(folder / "state"),
         runtime_directory=str(folder / "run"),
+        agentx=str(folder / "agentx"),
     )
 
 
