@@ -18,6 +18,7 @@ import pytest
 from hacc_agent.dataplane.controller import TcxRelay
 from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
+from hacc_agent.dataplane.nft import NftRelay
 from hacc_agent.dataplane.plane import Counted, Neighbour, PlaneFailed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Records, Row, Trait
 from tests.hacc_agent.dataplane.packets import data, gre, ip, minimal, udp
@@ -71,6 +72,7 @@ class Net:
             for where in ("all", "lan"):
                 router.setting(f"net.ipv4.conf.{where}.rp_filter", 0)
         self.bound: dict[int, list[Row]] = {}
+        self.filtered: NftRelay | None = None
         self.start(root)
         self.member.ip("route", "add", str(NETWORK), "dev", self.tunnels.device.name)
         self.member.ip("route", "add", FOREIGN, "dev", self.tunnels.device.name)
@@ -106,14 +108,17 @@ class Net:
 
     def bind(self, *rows: Row) -> None:
         self.bound[rows[0].home_address] = list(rows)
-        self.relay.follow(records(*rows))
-        self.tunnels.follow(records(*rows))
+        self.follow(records(*rows))
 
     def unbind(self, home: str) -> None:
         self.bound.pop(number(home), None)
         gone = records(Row(Kind.UNBOUND, home_address=number(home)))
-        self.relay.follow(gone)
-        self.tunnels.follow(gone)
+        self.follow(gone)
+
+    def follow(self, decided: Records) -> None:
+        for plane in (self.relay, self.tunnels, self.filtered):
+            if plane is not None:
+                plane.follow(decided)
 
     def relayed(self, reason: str) -> int:
         return packets(self.relay.counted(), reason)
@@ -458,3 +463,90 @@ def test_maps_of_another_shape_are_not_taken_for_ours(tmp_path: Path) -> None:
             assert {one.name for one in kept.iterdir()} >= {"pool0", "slots", "link-tcx_ingress-lo"}
 
     with_own_mounts(body)
+
+
+# ------------------------------------------------------------------ nftables
+
+
+class Filtered:
+    """A second controller, by nftables, which the Foreign Agent goes through instead."""
+
+    def __init__(self, net: Net) -> None:
+        self.router = net.segment.router("10.9.0.6/24", str(VIRTUAL))
+        self.router.setting("net.ipv4.ip_forward", 1)
+        with self.router.inside():
+            self.relay = NftRelay(
+                *(VIRTUAL, (NETWORK,), ("lan", "not-there"), SLOTS, 1),
+                lambda home: 0 if home in net.bound else None,
+            )
+            place = Neighbour(mac(net.member), mac(self.router), socket.if_nametoindex("lan"))
+        self.relay.reach(0, place)
+
+    def count(self, reason: str) -> int:
+        with self.router.inside():
+            return packets(self.relay.counted(), reason)
+
+
+@pytest.fixture
+def filtered(net: Net) -> Iterator[Filtered]:
+    made = Filtered(net)
+    net.agent.ip("route", "replace", f"{VIRTUAL}/32", "via", "10.9.0.6")
+    net.filtered = made.relay
+    yield made
+    net.filtered = None
+    net.agent.ip("route", "replace", f"{VIRTUAL}/32", "via", CONTROLLER)
+    made.relay.close()
+    made.router.ip("link", "del", "lan")
+
+
+IN_TUNNELS = {
+    "ip": (4, 4, answer()),
+    "gre": (47, 47, gre(answer())),
+    "gre with a key": (47, 47, gre(answer(), 0x2000, bytes(4))),
+    "minimal": (55, 55, minimal(CORRESPONDENT, HOME, answer()[20:])),
+}
+
+
+@pytest.mark.parametrize("case", IN_TUNNELS)
+def test_nftables_relay_too(net: Net, ends: Ends, filtered: NftRelay, case: str) -> None:
+    kind, protocol, packet = IN_TUNNELS[case]
+    net.bind(binding(tunnel=kind))
+    ends.raw[protocol].sendto(packet, (str(VIRTUAL), 0))
+    assert ends.plain.recvfrom(2000) == (b"answer", (HOME, 5000))
+    assert filtered.count("tunnelled") == 1
+
+
+def test_nftables_relay_udp(net: Net, ends: Ends, filtered: Filtered) -> None:
+    net.bind(in_udp(ends.port))
+    ends.udp.sendto(data(4, answer()), (str(VIRTUAL), 434))
+    assert ends.plain.recv(2000) == b"answer"
+    assert filtered.count("tunnelled") == 1
+
+
+def test_nftables_drop_whom_nobody_knows(net: Net, ends: Ends, filtered: Filtered) -> None:
+    net.bind(binding())
+    net.unbind(HOME)
+    for home in (HOME, STRANGER, FOREIGN):
+        ends.raw[4].sendto(answer(home), (str(VIRTUAL), 0))
+    assert quiet(ends.plain)
+    assert filtered.count("unknown") == 3
+
+
+def test_nftables_follow_a_load_and_a_member(net: Net, ends: Ends, filtered: Filtered) -> None:
+    net.bind(binding(STRANGER))
+    net.bind(binding(FOREIGN))
+    net.bind(binding())
+    filtered.relay.load(records(binding()))
+    ends.raw[4].sendto(answer(STRANGER), (str(VIRTUAL), 0))
+    ends.raw[4].sendto(answer(FOREIGN), (str(VIRTUAL), 0))
+    filtered.relay.reach(0, None)
+    ends.raw[4].sendto(answer(), (str(VIRTUAL), 0))
+    assert quiet(ends.plain)
+    assert filtered.count("no member") == 1
+    assert filtered.relay.missing == ("not-there",)
+
+
+def test_nftables_without_nft_say_which_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(PlaneFailed, match="in the package nftables"):
+        NftRelay(VIRTUAL, (NETWORK,), (), SLOTS, 1, lambda _: None)

@@ -1,0 +1,346 @@
+"""A controller's plane where programs are not permitted: nftables maps, filled over netlink.
+
+    home address -> mark: slot + 1 -> MAC addresses and interface
+
+`nft` writes the rules once; bindings come and go by netlink messages of our own, some hundred
+thousand a second, since a process for each would take milliseconds. One transaction holds a whole
+batch. `nft list table netdev hacc` shows rules, and with a million bindings takes minutes.
+
+What this plane cannot do, and the program in the kernel can: later fragments, errors about tunnels
+and the last resort are left to the kernel.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from struct import Struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.record import Kind, Records
+from .plane import Counted, Neighbour, PlaneFailed, SlotOf
+
+TABLE: Final = "hacc"
+CHUNK: Final = 1000  # elements in a message: 64 KiB is the most that an attribute holds
+TRANSACTION: Final = 50_000  # elements between two commits: their messages lie in memory
+
+_HEADER: Final = Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg; the last one in network order
+_ATTRIBUTE: Final = Struct("=HH")
+_ERROR: Final = Struct("=i")
+_MESSAGE: Final = Struct("=IHHII")
+_SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
+_BEGIN: Final = 16  # NFNL_MSG_BATCH_BEGIN
+_END: Final = 17
+_NEW: Final = _SUBSYSTEM << 8 | 12  # NFT_MSG_NEWSETELEM
+_REMOVE: Final = _SUBSYSTEM << 8 | 14
+_REQUEST: Final = 0x1
+_ACKNOWLEDGE: Final = 0x4
+_CREATE: Final = 0x400
+_NESTED: Final = 0x8000
+_NETDEV: Final = 5
+_RESULT: Final = 2  # NLMSG_ERROR
+_BUFFER: Final = 64 << 20
+_BUFFER_FORCE: Final = (32, 33)  # SO_SNDBUFFORCE, SO_RCVBUFFORCE
+
+_KEY: Final = Struct("=HHHHHH4s")  # element > key > value
+_VALUES: Final = {
+    4: Struct("=HHHHHH4sHHHH4s"),  # element > key > value, data > value
+    6: Struct("=HHHHHH4sHHHH6s2x"),
+}
+
+
+def rules(
+    home_agent_address: IPv4Address, interfaces: Sequence[str], port: int, unknown: str
+) -> str:
+    """What `nft -f` takes. Replaces what stands there under our name.
+
+    `unknown`: the statement for tunnels of nobody we know.
+    """
+    chains = "\n".join(
+        f'    chain ingress{number} {{ type filter hook ingress device "{name}" priority 0;'
+        f" ip daddr {home_agent_address} ip frag-off & 0x1fff == 0 goto tunnels; }}"
+        for number, name in enumerate(interfaces)
+    )
+    return f"""\
+table netdev {TABLE}
+delete table netdev {TABLE}
+table netdev {TABLE} {{
+    map homes {{ typeof @th,96,32 : meta mark; }}
+    map macs {{ type mark : ether_addr; }}
+    map own {{ type mark : ether_addr; }}
+    map interfaces {{ typeof meta mark : meta iif; }}
+    counter tunnelled {{ }}
+    counter unknown {{ }}
+    counter no-member {{ }}
+    chain deliver {{
+        counter name tunnelled ether daddr set meta mark map @macs \
+ether saddr set meta mark map @own fwd to meta mark map @interfaces
+        counter name no-member drop
+    }}
+    chain tunnels {{
+        ip protocol 4 meta mark set @th,96,32 map @homes goto deliver
+        ip protocol 47 @th,0,32 0x00000800 meta mark set @th,128,32 map @homes goto deliver
+        ip protocol 47 @th,0,32 0x20000800 meta mark set @th,160,32 map @homes goto deliver
+        ip protocol 55 @th,8,1 1 meta mark set @th,64,32 map @homes goto deliver
+        ip protocol 55 @th,8,1 0 meta mark set @nh,96,32 map @homes goto deliver
+        udp dport {port} @th,64,16 0x0404 meta mark set @th,192,32 map @homes goto deliver
+        ip protocol {{ 4, 47, 55 }} counter name unknown {unknown}
+        udp dport {port} @th,64,8 0x04 counter name unknown {unknown}
+    }}
+{chains}
+}}
+"""
+
+
+class Elements:
+    """A netlink socket that adds and removes elements of the table's maps."""
+
+    def __init__(self) -> None:
+        self._sequence = itertools.count(1)
+        self._socket: Final = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 12
+        )  # NETLINK_NETFILTER
+        for option in _BUFFER_FORCE:
+            self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        self._socket.bind((0, 0))
+
+    def change(
+        self,
+        name: str,
+        removed: Sequence[bytes],
+        added: Sequence[tuple[bytes, bytes]],
+        octets: int,
+    ) -> None:
+        """In one transaction: all of it or nothing. Raises `OSError`."""
+        if not removed and not added:
+            return
+        messages = [
+            *self._messages(name, _REMOVE, 0, [_removal(key) for key in removed]),
+            *self._messages(
+                name, _NEW, _CREATE, [_addition(key, value, octets) for key, value in added]
+            ),
+        ]
+        self._commit(messages)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _messages(self, name: str, kind: int, flags: int, elements: list[bytes]) -> Iterator[bytes]:
+        head = _attribute(1, TABLE.encode() + b"\0") + _attribute(2, name.encode() + b"\0")
+        for at in range(0, len(elements), CHUNK):
+            listed = _attribute(3 | _NESTED, b"".join(elements[at : at + CHUNK]))
+            yield self._message(kind, _REQUEST | flags, head + listed, _NETDEV, 0)
+
+    def _message(self, kind: int, flags: int, body: bytes, family: int, resource: int) -> bytes:
+        number = next(self._sequence)
+        return (
+            _HEADER.pack(
+                _HEADER.size + len(body), kind, flags, number, 0, family, 0,
+                socket.htons(resource),
+            )
+            + body
+        )  # fmt: skip
+
+    def _commit(self, messages: list[bytes]) -> None:
+        begin = self._message(_BEGIN, _REQUEST, b"", 0, _SUBSYSTEM)
+        end = self._message(_END, _REQUEST | _ACKNOWLEDGE, b"", 0, _SUBSYSTEM)
+        last = _MESSAGE.unpack_from(end)[3]
+        self._socket.send(b"".join((begin, *messages, end)))
+        wrong = 0
+        while True:
+            octets, at = self._socket.recv(1 << 20), 0
+            while at + _MESSAGE.size <= len(octets):
+                size, kind, _, sequence, _ = _MESSAGE.unpack_from(octets, at)
+                if kind == _RESULT:
+                    wrong = wrong or -_ERROR.unpack_from(octets, at + _MESSAGE.size)[0]
+                    if sequence == last or wrong:
+                        if wrong:
+                            raise OSError(wrong, os.strerror(wrong))
+                        return
+                at += size + 3 & ~3
+
+
+class NftRelay:
+    """`plane.RelayPlane` by nftables."""
+
+    kind = "nftables"
+
+    def __init__(
+        self,
+        home_agent_address: IPv4Address,
+        networks: tuple[IPv4Network, ...],
+        interfaces: tuple[str, ...],
+        slots: NDArray[Any],
+        members: int,
+        slot_of: SlotOf,
+        *,
+        port: int = 434,
+    ) -> None:
+        """`slots`: who serves each now. Raises `PlaneFailed`."""
+        self._slot_of = slot_of
+        self._served: Final = slots.astype(np.int64)
+        self._where: Final[list[Neighbour | None]] = [None] * members
+        self._reached: Final = np.zeros(len(slots), np.bool_)  # slots that lead somewhere
+        self._firsts: Final = [int(network.network_address) for network in networks]
+        self._marks: Final = [np.zeros(one.num_addresses, np.uint32) for one in networks]
+        self._others: dict[int, int] = {}
+        there = {name for _, name in socket.if_nameindex()}
+        self.missing = tuple(name for name in interfaces if name not in there)
+        program = shutil.which("nft")
+        if program is None:
+            raise PlaneFailed("nftables: there is no nft; it is in the package nftables")
+        text = rules(
+            home_agent_address, [name for name in interfaces if name in there], port, "drop"
+        )
+        done = subprocess.run(
+            [program, "-f", "-"], input=text, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise PlaneFailed(f"nftables: {' '.join(done.stderr.split())}")
+        self._elements: Final = Elements()
+
+    def load(self, records: Records) -> None:
+        kept = np.unique(records["home_address"][_held(records)])
+        for first, marks in zip(self._firsts, self._marks, strict=True):
+            homes = np.flatnonzero(marks).astype(np.uint32) + np.uint32(first)
+            self._put(np.setdiff1d(homes, kept), 0)
+        gone = np.setdiff1d(np.fromiter(self._others, np.uint32), kept)
+        self._put(gone, 0)
+        self.follow(records)
+
+    def follow(self, records: Records) -> None:
+        kind, homes = records["kind"], records["home_address"]
+        held = _held(records)
+        # Of one address the last one counts.
+        last, at = np.unique(homes[held][::-1], return_index=True)
+        marks = records["slot"][held][::-1][at].astype(np.uint32) + np.uint32(1)
+        self._put(last, marks)
+        ended = ((kind == Kind.UNBOUND) | (kind == Kind.SETTLED)) & (homes > 0)
+        left = np.unique(homes[ended])
+        found = [self._slot_of(home) for home in left.tolist()]
+        self._put(left, np.array([0 if one is None else one + 1 for one in found], np.uint32))
+
+    def repoint(self, slots: Iterable[int], member: int) -> None:
+        which = np.fromiter(slots, np.int64)
+        self._served[which] = member
+        self._lead(which)
+
+    def reach(self, member: int, neighbour: Neighbour | None) -> None:
+        self._where[member] = neighbour
+        self._lead(np.flatnonzero(self._served == member))
+
+    def counted(self) -> tuple[Counted, ...]:
+        done = subprocess.run(
+            ["nft", "list", "counters", "table", "netdev", TABLE],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        words = done.stdout.split()
+        found = []
+        for at, word in enumerate(words):
+            if word == "counter":
+                name = words[at + 1].replace("-", " ")
+                found.append(Counted(name, int(words[at + 4]), int(words[at + 6])))
+        return tuple(found)
+
+    def close(self) -> None:
+        """The table stays, and packets pass by it."""
+        self._elements.close()
+
+    def _lead(self, slots: NDArray[Any]) -> None:
+        """Where packets of these slots go, in one transaction for each of the three maps."""
+        marks = [_mark(slot) for slot in slots.tolist()]
+        before = [mark for mark, was in zip(marks, self._reached[slots], strict=True) if was]
+        places = [self._where[member] for member in self._served[slots].tolist()]
+        now = [(mark, one) for mark, one in zip(marks, places, strict=True) if one is not None]
+        self._elements.change(
+            "interfaces", before, [(mark, _native(one.interface)) for mark, one in now], 4
+        )
+        self._elements.change(
+            "own", before, [(mark, one.own_mac.to_bytes(6, "big")) for mark, one in now], 6
+        )
+        self._elements.change(
+            "macs", before, [(mark, one.mac.to_bytes(6, "big")) for mark, one in now], 6
+        )
+        self._reached[slots] = [one is not None for one in places]
+
+    def _put(self, homes: NDArray[Any], marks: NDArray[Any] | int) -> None:
+        """Each address once; mark 0 removes it."""
+        wanted = np.broadcast_to(np.asarray(marks, np.uint32), homes.shape)
+        had = self._had(homes)
+        changed = np.flatnonzero(had != wanted)
+        for at in range(0, len(changed), TRANSACTION):
+            part = changed[at : at + TRANSACTION]
+            keys = homes[part].astype(">u4").tobytes()
+            key = [keys[n : n + 4] for n in range(0, len(keys), 4)]
+            was, now = had[part].tolist(), wanted[part].tolist()
+            self._elements.change(
+                "homes",
+                [one for one, mark in zip(key, was, strict=True) if mark],
+                [(one, _native(mark)) for one, mark in zip(key, now, strict=True) if mark],
+                4,
+            )
+        self._remember(homes[changed], wanted[changed])
+
+    def _had(self, homes: NDArray[Any]) -> NDArray[Any]:
+        found = np.zeros(len(homes), np.uint32)
+        left = np.ones(len(homes), np.bool_)
+        for first, marks in zip(self._firsts, self._marks, strict=True):
+            places = homes - np.uint32(first)
+            inside = places < len(marks)
+            found[inside] = marks[places[inside]]
+            left &= ~inside
+        for row in np.flatnonzero(left).tolist():
+            found[row] = self._others.get(int(homes[row]), 0)
+        return found
+
+    def _remember(self, homes: NDArray[Any], wanted: NDArray[Any]) -> None:
+        left = np.ones(len(homes), np.bool_)
+        for first, marks in zip(self._firsts, self._marks, strict=True):
+            places = homes - np.uint32(first)
+            inside = places < len(marks)
+            marks[places[inside]] = wanted[inside]
+            left &= ~inside
+        for home, mark in zip(homes[left].tolist(), wanted[left].tolist(), strict=True):
+            if mark:
+                self._others[home] = mark
+            else:
+                self._others.pop(home, None)
+
+
+def _held(records: Records) -> NDArray[Any]:
+    kind = records["kind"]
+    held: NDArray[Any] = (kind == Kind.BINDING) | (kind == Kind.PENDING)
+    return held & (records["home_address"] > 0)
+
+
+def _native(number: int) -> bytes:
+    return Struct("=I").pack(number)
+
+
+def _mark(slot: int) -> bytes:
+    return _native(slot + 1)
+
+
+def _attribute(kind: int, payload: bytes) -> bytes:
+    size = _ATTRIBUTE.size + len(payload)
+    return _ATTRIBUTE.pack(size, kind) + payload + bytes(-size & 3)
+
+
+def _removal(key: bytes) -> bytes:
+    return _KEY.pack(16, 1 | _NESTED, 12, 1 | _NESTED, 8, 1, key)
+
+
+def _addition(key: bytes, value: bytes, octets: int) -> bytes:
+    room = 4 + (octets + 3 & ~3)
+    return _VALUES[octets].pack(
+        *(4 + 12 + 4 + room, 1 | _NESTED, 12, 1 | _NESTED, 8, 1, key),
+        *(4 + room, 2 | _NESTED, 4 + octets, 1, value),
+    )
