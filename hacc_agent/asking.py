@@ -1,4 +1,4 @@
-"""`hacc-agent status`, `bindings`, `resync`: what the daemon answers, for people or as JSON."""
+"""`hacc-agent status`, `bindings`, `why` and so on: what the daemon answers, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def resync(config: Path, as_json: bool, router: str | None) -> int:
 
     code = _asked(noted(), as_json, _print_resync)
     return code or (NOT_ANSWERED if failed else 0)
+
+
+def events(config: Path, as_json: bool, limit: int) -> int:
+    return _asked(_ask(config, "events", limit=limit), as_json, _print_events)
+
+
+def why(config: Path, as_json: bool, mobile: str) -> int:
+    return _asked(_ask(config, "why", mobile=mobile), as_json, _print_why)
+
+
+def order(config: Path, as_json: bool, command: str, member: str) -> int:
+    return _asked(_ask(config, command, member=member), as_json, _print_order)
 
 
 def _ask(config: Path, command: str, **arguments: Any) -> Iterator[Line]:
@@ -108,17 +120,11 @@ def _print_status(lines: Iterable[Line]) -> None:
         if told["members"]:
             print()
             _table(
-                ("MEMBER", "BINDINGS", "PENDING", ""),
-                [
-                    (
-                        each["name"],
-                        str(each["bindings"]),
-                        str(each["pending"]),
-                        "backup" if each["backup"] else "",
-                    )
-                    for each in told["members"]
-                ],
+                ("MEMBER", "STATE", "BINDINGS", "PENDING", "CPU", "FREE", "RATE", "SEEN", ""),
+                [_member(each) for each in told["members"]],
             )
+        if told["serves"]:
+            _print_serves(told["serves"])
         print()
         _table(
             ("SOCKET", "RECEIVED", "SENT", "UNSENT", "OVERSIZED", "ODD"),
@@ -137,6 +143,75 @@ def _print_status(lines: Iterable[Line]) -> None:
             print()
             for name, count in counted.items():
                 print(f"{name:<28} {count}")
+
+
+def _member(told: Line) -> tuple[str, ...]:
+    """A line of the table of members; what nobody knows is a dash."""
+    figures = told["figures"] or {}
+
+    def figure(name: str, unit: str) -> str:
+        value = figures.get(name)
+        return "-" if value is None else f"{value:.0f}{unit}"
+
+    notes = ["backup"] if told["backup"] else []
+    if told["kind"] == "linux" and not told["linked"]:
+        notes.append("no link")
+    if told["transferring"]:
+        notes.append("bindings under way")
+    if told["state"] != "up":
+        notes.append(f"{told['why']}, for {_span(int(told['since_s']))}")
+    return (
+        *(told["name"], told["state"], str(told["bindings"]), str(told["pending"])),
+        *(figure("cpu_percent", " %"), figure("memory_free_percent", " %")),
+        figure("registrations_per_s", "/s"),
+        f"{figures['age_s']:.1f}s" if figures else "-",
+        "; ".join(notes),
+    )
+
+
+def _print_serves(told: Line) -> None:
+    heard = ", ".join(f"{name} {age:.1f}s ago" for name, age in told["controllers"].items())
+    print(f"{'obeys':<9} {told['obeys'] or 'nobody yet'}, epoch {told['epoch']}")
+    print(f"{'hears':<9} {heard or 'no controller'}")
+    print(f"{'serves':<9} {told['slots']} slots, {told['held']} held")
+    print(f"{'announces':<9} {', '.join(told['announced']) or 'nothing'}")
+
+
+def _print_events(lines: Iterable[Line]) -> None:
+    for told in lines:
+        at = datetime.fromtimestamp(told["at"], UTC).isoformat(timespec="milliseconds")
+        more = (f"{name}={value}" for name, value in told.items() if name not in ("at", "event"))
+        print(" ".join((at, told["event"], *more)))
+
+
+def _print_why(lines: Iterable[Line]) -> None:
+    rows = []
+    for told in lines:
+        if "candidate" in told:
+            verdict = told["not"] or ("a new one goes here" if told["chosen"] else "")
+            rows.append(
+                (
+                    *(told["candidate"], told["state"], f"{told['load']:.4f}"),
+                    f"{told['served']} of {told['capacity']}",
+                    "backup" if told["backup"] else "",
+                    verdict,
+                )
+            )
+        elif told["member"] is None:
+            print(f"{told['mobile']} is not known: the least loaded member gets it")
+        else:
+            moved = told["slot_of"] != told["member"]
+            home = f", a slot of {told['slot_of']}" if moved else ""
+            print(f"{told['mobile']} is {told['state']} in slot {told['slot']}{home}:")
+            print(f"{told['member']} serves that slot, so it serves the mobile node")
+    print()
+    _table(("MEMBER", "STATE", "LOAD", "SERVES", "", "NEW MOBILE NODES"), rows)
+
+
+def _print_order(lines: Iterable[Line]) -> None:
+    for told in lines:
+        follows = "" if told["decides"] else "; another controller decides now: tell it too"
+        print(f"{told['member']}: {told['order']}{follows}")
 
 
 def _print_bindings(lines: Iterable[Line]) -> None:

@@ -11,6 +11,11 @@ from . import __version__
 from .places import CONFIG
 
 LIMIT = 100
+ORDERS = {
+    "drain": "move all that a member serves to others, slowly (on a controller)",
+    "failover": "move all that a member serves to others, at once (on a controller)",
+    "undrain": "take such an order back: its slots return, slowly (on a controller)",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +65,16 @@ def _parser() -> argparse.ArgumentParser:
         "resync", parents=[asking], help="take bindings from the routers that have them"
     )
     resync.add_argument("router", nargs="?", metavar="ROUTER", help="usually from all")
+    events = commands.add_parser("events", parents=[asking], help="what has happened, latest last")
+    events.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
+    for order, what in ORDERS.items():
+        commands.add_parser(order, parents=[asking], help=what).add_argument(
+            "member", metavar="MEMBER"
+        )
+    why = commands.add_parser(
+        "why", parents=[asking], help="which member a mobile node has, or would get, and why"
+    )
+    why.add_argument("mobile", metavar="NAI|ADDRESS")
     return parser
 
 
@@ -90,4 +105,10 @@ def _ask(options: argparse.Namespace) -> int:
     if options.command == "bindings":
         wanted = {"mobile": options.mobile, "member": options.member, "limit": options.limit}
         return asking.bindings(options.config, options.json, **wanted)
+    if options.command == "events":
+        return asking.events(options.config, options.json, options.limit)
+    if options.command == "why":
+        return asking.why(options.config, options.json, options.mobile)
+    if options.command in ORDERS:
+        return asking.order(options.config, options.json, options.command, options.member)
     return asking.resync(options.config, options.json, options.router)

@@ -4,7 +4,7 @@ The loop waits for packets, signals, the control socket and deadlines with one e
 nothing else: what may take long (a standby's acknowledgement, a RADIUS server) is handed over and
 comes back as an event. The order in which effects are performed is the contract:
 
-    records -> journal -> standby -> data plane -> datagrams -> logs
+    records -> journal -> standby -> data plane -> members -> datagrams -> logs
 
 Nobody hears of a binding that a crash could still forget. A batch is one group in the journal: its
 records are written, and synced where that is asked for, before the first of its datagrams leaves.
@@ -24,7 +24,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from .engine.batch import Outcome, outcome_of
-from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Send
+from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Release, Send, Transfer
 from .roles import Engine
 from .transport import Ring, Transport
 
@@ -89,6 +89,7 @@ class Daemon:
         *,
         alarm: Callable[[Alarm], None],
         ask_aaa: Callable[[AskAaa], None],
+        tell_member: Callable[[Transfer | Release], None],
         fault: Callable[[str], None],
     ) -> None:
         """`fault` is told of mistakes of ours."""
@@ -97,6 +98,7 @@ class Daemon:
         self.log = log
         self._alarm = alarm
         self._ask_aaa = ask_aaa
+        self._tell_member = tell_member
         self._fault = fault
         self._clock = clock
         self._stopping = False
@@ -236,6 +238,8 @@ class Daemon:
                     self.transport.relay(payload, origin, member)
                 case AskAaa():
                     self._ask_aaa(effect)
+                case Transfer() | Release():
+                    self._tell_member(effect)
                 case Alarm():
                     alarms.append(effect)
         self.transport.flush()

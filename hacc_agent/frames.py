@@ -18,14 +18,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import bpf
-from .config import AgentConfig, Role
+from .config import AgentConfig, LanAddress, Role
 from .datagrams import Sender, Traffic, open_socket
 from .engine.effects import Endpoint
 from .headers import CHECKSUM_TO_BE_MADE, address_sum, fold, mend, mend_udp
@@ -54,6 +54,7 @@ class Frames:
         self._gateway: tuple[int, int] | None
         self._virtual_sum = (self._virtual & 0xFFFF) + (self._virtual >> 16)
         controller = config.role is Role.CONTROLLER
+        self._interfaces = {lan.name: lan.interface for lan in config.lans}
         own = list(dict.fromkeys([self._virtual, *(int(lan.address.ip) for lan in config.lans)]))
         steps = bpf.messages(config.port, own, self._virtual if controller else None)
         self._place(config)
@@ -101,6 +102,15 @@ class Frames:
         self._place(config)
         self._look()
         self._ask_at = 0.0
+
+    def known_as(self, addresses: Sequence[LanAddress]) -> frozenset[int]:
+        """Its frames bear the MAC addresses of its interfaces."""
+        macs = {
+            self.neighbours.mac(self._interfaces[at.lan], int(at.address))
+            for at in addresses
+            if at.lan in self._interfaces
+        }
+        return frozenset(macs - {0})
 
     def watches(self) -> Iterator[tuple[int, Callable[[], None]]]:
         yield self.neighbours.fileno(), self._handle_neighbours

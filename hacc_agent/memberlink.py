@@ -221,8 +221,8 @@ class Watch(_End):
         return encode(FrameKind.BEAT, Position(self._epoch, 0), leads, steady=now)
 
 
-class Ward(Protocol):
-    """The member, at its end of each connection."""
+class Charge(Protocol):
+    """The member, at its end of each connection: `ward.Ward`."""
 
     @property
     def epoch(self) -> int:
@@ -260,7 +260,7 @@ class Duty(_End):
     """The member's end."""
 
     def __init__(
-        self, controller: str, interval: float, patience: float, ward: Ward, now: float
+        self, controller: str, interval: float, patience: float, ward: Charge, now: float
     ) -> None:
         super().__init__(interval, patience, now)
         self._controller, self._ward = controller, ward

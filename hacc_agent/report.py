@@ -10,7 +10,6 @@ import hashlib
 import os
 import resource
 from collections.abc import Iterator, Mapping
-from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
 import numpy as np
@@ -21,10 +20,13 @@ from .control import Answer, Refused
 from .daemon import Clock
 from .engine.record import Kind, Row, Trait
 from .engine.table import Table
+from .fleet import Fleet
 from .logs import Logs, address_text
+from .orders import identity
 from .replica import Replica
 from .roles import Engine
 from .transport import Transport
+from .ward import Ward
 from .wire import Encapsulation, RequestFlags
 
 BLOCK: Final = 16_384  # rows looked at in one turn: below a millisecond
@@ -41,11 +43,13 @@ class Report:
         engine: Engine,
         transport: Transport,
         replica: Replica,
+        side: Fleet | Ward,
         logs: Logs,
         clock: Clock,
     ) -> None:
         self.config = config
         self._engine, self._transport, self._replica = engine, transport, replica
+        self._side = side
         self._logs, self._clock = logs, clock
         self._since = clock().wall
         self._digested: tuple[AgentConfig | None, str] = (None, "")
@@ -66,6 +70,7 @@ class Report:
             "capacity": bindings.capacity,
             "pending": sum(map(len, pending)),
             "members": list(self._members()),
+            "serves": self._side.status() if isinstance(self._side, Ward) else None,
             "log": self._replica.status(),
             "traffic": {
                 name: {field: getattr(found, field) for field in found.__slots__}
@@ -76,6 +81,10 @@ class Report:
             "unwritten_lines": self._logs.unwritten,
             "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
+
+    def events(self, asked: Mapping[str, Any]) -> Answer:
+        """The latest: `limit` lines, the oldest first."""
+        yield from self._side.events.latest(limit_of(asked))
 
     def _digest(self) -> str:
         """SHA-256 of the file that is in force, as `hacc` writes it: of one that was refused not.
@@ -95,15 +104,17 @@ class Report:
                 serving = self._engine.serving(slot)
                 if serving is not None:
                     of_member[serving] += int(by_slot[slot])
-        if len(counts) == 1:
+        if isinstance(self._side, Ward):
             return  # a member knows of itself alone
-        for number, member in enumerate(self.config.members):
+        members = zip(self.config.members, self._side.members(), strict=True)
+        for number, (member, standing) in enumerate(members):
             yield {
                 "name": member.name,
                 "kind": member.kind.value,
                 "backup": member.backup,
                 "bindings": carried[0][number],
                 "pending": carried[1][number],
+                **standing,
             }
 
     def bindings(self, asked: Mapping[str, Any]) -> Answer:
@@ -149,32 +160,32 @@ class _Wanted:
 
     def __init__(self, asked: Mapping[str, Any], config: AgentConfig) -> None:
         """Raises `Refused`."""
-        self.limit = asked.get("limit", LIMIT)
-        if type(self.limit) is not int or self.limit < 1:
-            raise Refused("the limit has to be a number above 0")
+        self.limit = limit_of(asked)
         names = [member.name for member in config.members]
         name = asked.get("member")
         if name is not None and name not in names:
             raise Refused(f"there is no member {name!r}; members are: {', '.join(names)}")
         self.member = None if name is None else names.index(name)
         mobile = asked.get("mobile")
-        self._nai = str(mobile).encode() if mobile is not None and "@" in str(mobile) else None
-        self._address = None
-        if mobile is not None and self._nai is None:
-            try:
-                self._address = int(IPv4Address(str(mobile)))
-            except AddressValueError:
-                raise Refused(f"{mobile!r} is neither an IPv4 address nor an NAI") from None
+        self._address, self._nai = (0, None) if mobile is None else identity(str(mobile))
 
     def rows(self, table: Table, start: int) -> Any:
         """Those of a block of a table."""
         block = table.rows[start : start + BLOCK]
         chosen = block["kind"] != Kind.FREE
-        if self._address is not None:
+        if self._address:
             chosen &= block["home_address"] == self._address
         if self._nai is not None:
             chosen &= block["nai"] == table.hash_nai(self._nai)
         return np.flatnonzero(chosen) + start
+
+
+def limit_of(asked: Mapping[str, Any]) -> int:
+    """How many lines are wanted. Raises `Refused`."""
+    limit = asked.get("limit", LIMIT)
+    if type(limit) is not int or limit < 1:
+        raise Refused("the limit has to be a number above 0")
+    return limit
 
 
 def _names(flags: RequestFlags | Trait) -> list[str]:

@@ -16,6 +16,7 @@ from .config import AgentConfig, Role
 from .engine.batch import Outcome, outcome_of
 from .engine.cluster import Cluster, LeastLoaded
 from .engine.effects import Answer, Effect, Endpoint, Moment
+from .engine.holdings import Holdings
 from .engine.home_agent import HomeAgent
 from .engine.slots import Slots
 from .engine.table import Table
@@ -164,6 +165,9 @@ class Member:
         table = Table(rows_for(config), seed(config))
         self.tables: tuple[Table, ...] = (table,)
         self.home_agent = HomeAgent(config, table, os.urandom)
+        number = [member.name for member in config.members].index(config.name)
+        slots = Slots(len(config.members))
+        self.holdings = Holdings(number, slots.home_slots(number))
 
     def reconfigure(self, config: AgentConfig, now: Moment) -> None:  # noqa: ARG002  time is no matter
         self._config = config
@@ -196,12 +200,25 @@ class Member:
 
     def apply(self, records: bytes) -> None:
         self.home_agent.apply(records)
+        self.holdings.apply(records)
 
     def digest(self) -> int:
         return self.tables[0].digest()
 
     def snapshot(self) -> Iterator[bytes]:
-        return self.tables[0].snapshot()
+        held = self.holdings.snapshot()
+        if held:
+            yield held
+        yield from self.home_agent.snapshot()
+
+    @property
+    def bindings(self) -> int:
+        return len(self.tables[0])
+
+    @property
+    def requests(self) -> int:
+        """Registrations and deregistrations that have come so far."""
+        return sum(self.home_agent.counters.requests)
 
     def counted(self) -> dict[str, int]:
         counters = self.home_agent.counters

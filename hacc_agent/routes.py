@@ -88,3 +88,16 @@ class Routes:
         for prefix, protocol, route in self._routes():
             if protocol == PROTOCOL and route == RTN_BLACKHOLE:
                 yield prefix
+
+
+class NoRoutes:
+    """Of a daemon that has no rights beyond sockets: what it announces stays in its status."""
+
+    def announce(self, prefixes: frozenset[IPv4Network]) -> None:
+        pass
+
+    def elsewhere(self, prefix: IPv4Network) -> bool:  # noqa: ARG002  nobody can tell
+        return False
+
+    def close(self) -> None:
+        pass

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,24 +23,31 @@ from . import __version__, privileges
 from .agentfile import Unusable, load
 from .config import AgentConfig, Role
 from .config import Transport as Carrier
-from .control import Answer, ControlServer, Refused
+from .control import Answer, Command, ControlServer, Refused
 from .daemon import Clock, Daemon
 from .engine.batch import outcome_of
+from .engine.effects import Alarm, AskAaa, Effect, Moment, Release, Transfer
 from .engine.effects import Answer as AaaAnswer
-from .engine.effects import AskAaa, Moment
+from .engine.health import Order
+from .events import Events
+from .fleet import Fleet
 from .frames import Frames
 from .journal import set_aside
 from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
+from .orders import Orders
 from .radius import RadiusSocket
 from .recovery import JournalError
 from .reload import why_not
 from .replica import Replica
 from .report import Report
 from .resync import Errand, Resync
-from .roles import Member, engine
+from .roles import Controller, Member, engine
+from .routes import NoRoutes, Routes
+from .snmp.subagent import SubagentSocket
 from .transport import PlainUdp, Transport
+from .ward import Ward
 
 LOOK_AROUND_S: Final = 5.0
 """How long a controller without bindings looks for an active one before it asks the members."""
@@ -79,12 +86,18 @@ class Service:
             self.transport,
             self.replica,
             self.clock,
-            alarm=logs.alarm,
+            alarm=self._alarm,
             ask_aaa=self._ask_aaa,
+            tell_member=self._tell_member,
             fault=partial(self._fault, "engine"),
         )
         stack.callback(self.daemon.close)
-        self.report = Report(config, self.engine, self.transport, self.replica, logs, self.clock)
+        self.events = Events(logs, self.clock)
+        self.side = self._side(stack)
+        self.daemon.add(self.side)
+        self.report = Report(
+            config, self.engine, self.transport, self.replica, self.side, logs, self.clock
+        )
         self.resync = Resync(config, self.engine, self.replica, self.replica.append, self.clock)
         self._resync_at = math.inf  # s of the steady clock: when one that `run` was told of begins
         self._listen(stack)
@@ -92,13 +105,53 @@ class Service:
         self.daemon.on_signal(signal.SIGINT, self.daemon.stop)
         self.daemon.on_signal(signal.SIGHUP, self._reload)
         self._meet_aaa()
+        self._subagent: SubagentSocket | None = None
+        if isinstance(self.engine, Member):
+            self._subagent = SubagentSocket(config, self.engine, self.daemon, self.clock, logs.info)
+            self.daemon.add(self._subagent)
+            stack.callback(self._subagent.close)
+
+    def _side(self, stack: ExitStack) -> Fleet | Ward:
+        """This router's end of the links between controllers and members."""
+        if isinstance(self.engine, Controller):
+            return Fleet(
+                self.config, self.engine, self.replica, self._perform, self.events, self.clock
+            )
+        assert isinstance(self.engine, Member)
+        # Who may not send frames may not change routes either.
+        frames = self.config.transport is Carrier.FRAMES
+        routes = Routes(self.logs.limited) if frames else NoRoutes()
+        stack.callback(routes.close)
+        return Ward(
+            self.config,
+            self.engine,
+            self.replica,
+            self.transport,
+            routes,
+            self._perform,
+            self.events,
+            self.clock,
+        )
+
+    def _perform(self, effects: Iterable[Effect], now: Moment) -> None:
+        self.daemon.perform(None, outcome_of(effects), now)
+
+    def _tell_member(self, effect: Transfer | Release) -> None:
+        assert isinstance(self.side, Fleet)
+        self.side.perform_order(effect, self.clock())
 
     def _listen(self, stack: ExitStack) -> None:
-        commands = {
+        commands: dict[str, Command] = {
             "status": self.report.status,
             "bindings": self.report.bindings,
+            "events": self.report.events,
             "resync": self._resync,
         }
+        if isinstance(self.side, Fleet):
+            assert isinstance(self.engine, Controller)
+            orders = Orders(self.side, self.engine, self.clock)
+            commands |= {order.value: partial(orders.give, order) for order in Order}
+            commands["why"] = orders.why
         folder = Path(self.config.runtime_directory)
         try:
             server = ControlServer(folder, commands, self.daemon, partial(self._fault, "control"))
@@ -115,6 +168,11 @@ class Service:
         if wanted is not None and wanted not in sources:
             raise Refused(f"{wanted!r} cannot be asked; these can: {', '.join(sources)}")
         return self.resync.answer(sources if wanted is None else [wanted])
+
+    def _alarm(self, found: Alarm) -> None:
+        self.logs.alarm(found)
+        if self._subagent is not None:
+            self._subagent.alarm(found)
 
     def _fault(self, where: str, what: str) -> None:
         self.logs.limited("a fault in this program", where=where, what=what)
@@ -235,8 +293,11 @@ class Service:
             return
         radius = self.config.radius
         self.config = self.report.config = self.resync.config = config
+        if self._subagent is not None:
+            self._subagent.config = config
         self.transport.reconfigure(config)
         self.engine.reconfigure(config, self.clock())
+        self.side.reconfigure(config)
         if config.radius != radius:
             self._meet_aaa()
         try:

@@ -71,6 +71,13 @@ class Transport(Protocol):
         """Members may be others; the router's own addresses are the same."""
         ...
 
+    def known_as(self, addresses: Sequence[LanAddress]) -> frozenset[int]:
+        """How what another router passes on shows that it comes from it: `HomeAgent.follow`.
+
+        Nothing, when that is not known yet.
+        """
+        ...
+
     def traffic(self) -> Iterator[tuple[str, Traffic]]:
         """What went through, by the name of the socket."""
         ...
@@ -123,6 +130,10 @@ class PlainUdp:
         lans = [lan.name for lan in config.lans]
         places = [place_of(member.addresses, lans) for member in config.members]
         self._members = np.array([address for _, address in places], np.uint32)
+
+    def known_as(self, addresses: Sequence[LanAddress]) -> frozenset[int]:
+        """It sends from its own addresses."""
+        return frozenset(int(at.address) for at in addresses)
 
     def relay_rows(self, ring: Ring, rows: Columns, member: Columns) -> None:
         ports = np.full(len(rows), self._port)

@@ -1,0 +1,308 @@
+"""The members, as a controller sees to them: their links, their health, and what follows from it.
+
+Both controllers of a pair watch all members, so the standby knows who is well when it takes over.
+Only the one that leads decides (`engine.cluster.supervision`); what it decides is performed like
+all that follows from a packet, in the daemon's order:
+
+    slots in the log and with the standby -> members told, bindings transferred -> requests again
+
+A member is told what it serves as soon as that is more, and that it is less when its heir has got
+the bindings (`Release`): until then its tunnels carry on. One that is down is told the truth at
+once, should it hear it: that is the fence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final
+
+from .config import AgentConfig, MemberKind
+from .engine.cluster.supervision import Supervision
+from .engine.effects import Effect, Moment, Release, Transfer
+from .engine.health import SERVES, Change, Figures, Health, Order, Source, State
+from .events import Events
+from .link import Language, Link
+from .memberlink import Pulse, Watch
+from .replica import Replica
+from .roles import Controller
+
+SOONEST: Final = 0.2  # s between attempts to reach a member
+LATEST: Final = 1.0  # a member that is back is seen after this
+SILENCES: Final = 3.0  # times what makes a member down: then its connection is given up
+LEAST: Final = 1.0  # s, but not before
+OVERTAKEN_S: Final = 1.0
+"""s for which a controller that was overtaken begins no new term: two that both get requests, cut
+off from each other alone, would take the members from each other with every single one."""
+
+
+class Fleet:
+    """A part of the daemon; its sockets are the link's, which the replica serves."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        controller: Controller,
+        replica: Replica,
+        perform: Callable[[Iterable[Effect], Moment], None],
+        events: Events,
+        clock: Callable[[], Moment],
+    ) -> None:
+        """`perform` does what is decided here, in the daemon's order."""
+        self._replica, self._perform, self.events = replica, perform, events
+        self._clock = clock
+        self._link: Link | None = replica.link
+        self._controller = controller
+        self._orders: dict[str, Order] = {}
+        self._watches: dict[int, Watch] = {}
+        self._names: dict[Watch, int] = {}
+        self._told: dict[int, frozenset[int]] = {}
+        self._pulses: dict[int, Pulse] = {}
+        self._confirmed: dict[int, int] = {}
+        self._confirming: list[int] = []  # what follows is not done while the link is being read
+        self._overtaken = 0.0  # s of the steady clock: until then another one decides
+        self._begin(config)
+
+    def _begin(self, config: AgentConfig) -> None:
+        now = self._clock()
+        self._config = config
+        self._number = [each.name for each in config.controllers].index(config.name)
+        self.health = Health(config, now)
+        self.supervision = Supervision(config, self._controller.cluster, self.health)
+        self._beat = config.health.heartbeat_ms / 1000
+        self._patience = max(LEAST, SILENCES * config.health.misses * self._beat)
+        linux = [n for n, each in enumerate(config.members) if each.kind is MemberKind.LINUX]
+        self._dial_at = dict.fromkeys(linux if self._link is not None else (), now.steady)
+        self._attempts = dict.fromkeys(linux, 0)
+        known = {each.name for each in config.members}
+        self._orders = {name: order for name, order in self._orders.items() if name in known}
+        for name, order in self._orders.items():
+            self._give(name, order, now)
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Under another configuration: what was ordered still is."""
+        if self._link is not None:
+            for watch in list(self._names):
+                self._link.end(watch, "")
+        self._begin(config)
+
+    # ------------------------------------------------------------------ the daemon's part
+
+    def fileno(self) -> None:
+        return None
+
+    def next_deadline(self) -> float | None:
+        found = [self.supervision.next_deadline(), *self._dial_at.values()]
+        if self.supervision.leads != self._replica.leads:
+            found.append(self._overtaken)
+        if self._confirming:
+            found.append(0.0)
+        return min((at for at in found if at is not None), default=None)
+
+    def handle(self, now: Moment) -> None:
+        self._take_turns(now)
+        for member, at in list(self._dial_at.items()):
+            if now.steady >= at:
+                self._dial(member, now)
+        confirming, self._confirming = self._confirming, []
+        for member in confirming:
+            self._do(self.supervision.confirmed(member, self._confirmed.get(member, 0)), now)
+        due = self.supervision.next_deadline()
+        if due is None or now.steady < due:
+            return
+        acts = self.supervision.handle_timer(now)
+        for change in acts.changes:
+            self._note(change)
+        self._do(acts.effects, now)
+
+    def perform_order(self, effect: Transfer | Release, now: Moment) -> None:
+        """What the daemon comes upon among effects."""
+        slots = frozenset(effect.slots)
+        if isinstance(effect, Transfer):
+            self.events.note(
+                "slots move", member=self._name(effect.member), slots=len(slots), epoch=effect.epoch
+            )
+        else:
+            self._told[effect.member] = self._told.get(effect.member, frozenset()) - slots
+            self.events.note("slots released", member=self._name(effect.member), slots=len(slots))
+        self._tell(now)
+
+    # ------------------------------------------------------------------ who leads
+
+    def _take_turns(self, now: Moment) -> None:
+        """The replica says who leads; here it begins its term, or ends it."""
+        overtaken = now.steady < self._overtaken
+        if self._replica.leads and not self.supervision.leads and not overtaken:
+            slots = self._controller.cluster.slots
+            slots.epoch = max(slots.epoch, *(p.epoch for p in self._pulses.values()), 0)
+            self._do(self.supervision.lead(self._number), now)
+            self._told.clear()
+            self.events.note("this controller decides", epoch=slots.epoch)
+            self._tell(now)
+        elif self.supervision.leads and (overtaken or not self._replica.leads):
+            self.supervision.stand_back()
+            for watch in self._watches.values():
+                watch.stand_back()
+            why = "a member obeys a later one" if overtaken else "it does not lead"
+            self.events.note("this controller decides no more", why=why)
+            if overtaken:
+                self._replica.follow(now)
+
+    def _tell(self, now: Moment) -> None:
+        """Every member that is reached: what it serves."""
+        if not self.supervision.leads:
+            return
+        slots = self._controller.cluster.slots
+        for member, watch in self._watches.items():
+            served = frozenset(slots.served_by(member).tolist())
+            if self.health.state(member) in (*SERVES, State.MAINTENANCE):
+                served |= self._told.get(member, frozenset())
+            self._told[member] = served
+            watch.serve(slots.epoch, served)
+        if self._link is not None:
+            self._link.flush(now.steady, Language.MEMBER)
+
+    def _do(self, effects: Iterable[Effect], now: Moment) -> None:
+        decided = tuple(effects)
+        if decided:
+            self._perform(decided, now)
+
+    # ------------------------------------------------------------------ links
+
+    def _dial(self, member: int, now: Moment) -> None:
+        assert self._link is not None
+        told = self._config.members[member]
+        attempt = self._attempts[member]
+        self._attempts[member] += 1
+        address = told.addresses[attempt % len(told.addresses)]
+        del self._dial_at[member]
+        self._link.dial(
+            told.name,
+            address.address,
+            partial(self._start, member),
+            partial(self._closed, member),
+            now.steady,
+            Language.MEMBER,
+        )
+
+    def _start(self, member: int, _name: str, now: float) -> Watch:
+        watch = Watch(
+            self._beat,
+            self._patience,
+            partial(self._pulse, member),
+            lambda slots: self._controller.cluster.bindings_of(slots),
+            now,
+        )
+        self._watches[member] = watch
+        self._names[watch] = member
+        self._attempts[member] = 0
+        if self.supervision.leads:
+            slots = self._controller.cluster.slots
+            self._told[member] = frozenset(slots.served_by(member).tolist())
+            watch.serve(slots.epoch, self._told[member])
+        return watch
+
+    def _closed(self, member: int, _why: str) -> None:
+        now = self._clock()
+        delay = min(LATEST, SOONEST * 2 ** min(self._attempts[member], 8))
+        self._dial_at[member] = now.steady + delay
+        watch = self._watches.pop(member, None)
+        if watch is not None:
+            # Who was never reached is unknown, and not down.
+            del self._names[watch]
+            self._told.pop(member, None)
+            self._pulses.pop(member, None)
+            self._confirmed.pop(member, None)
+            self.health.lost(member, now)
+
+    def _pulse(self, member: int, pulse: Pulse, at: float) -> None:
+        now = self._clock()
+        self._pulses[member] = pulse
+        vitals = pulse.vitals
+        figures = Figures(
+            member,
+            Source.LINK,
+            at,
+            vitals.bindings,
+            _known(vitals.cpu_percent),
+            _known(vitals.memory_free_percent),
+            _known(vitals.registrations_per_s),
+        )
+        self.health.heard(member, figures, now)
+        own = self._controller.cluster.slots.epoch
+        if not self.supervision.leads:
+            return
+        watch = self._watches[member]
+        if pulse.epoch > own:
+            self._overtaken = now.steady + OVERTAKEN_S
+        elif watch.obeyed and not watch.transferring and self._confirmed.get(member) != own:
+            self._confirmed[member] = own
+            self._confirming.append(member)
+
+    # ------------------------------------------------------------------ what operators ask
+
+    def order(self, name: str, order: Order) -> None:
+        """Until it is taken back, and as long as this daemon runs. Raises `KeyError`."""
+        now = self._clock()
+        self._give(name, order, now)
+        if order is Order.UNDRAIN:
+            self._orders.pop(name, None)
+        else:
+            self._orders[name] = order
+        self.events.note("an operator's order", member=name, order=order.value)
+
+    def _give(self, name: str, order: Order, now: Moment) -> None:
+        numbers = {each.name: number for number, each in enumerate(self._config.members)}
+        self.health.order(numbers[name], order, now)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the members, each by its place in the configuration."""
+        return [each.name for each in self._config.members]
+
+    def members(self) -> Iterator[Mapping[str, Any]]:
+        """For `status`, in the same order."""
+        now = self._clock()
+        for member in range(len(self._config.members)):
+            standing = self.health.standing(member, now)
+            figures = standing.figures
+            pulse = self._pulses.get(member)
+            watch = self._watches.get(member)
+            yield {
+                "state": standing.state.value,
+                "why": standing.reason,
+                "since_s": round(now.steady - standing.since, 1),
+                "linked": watch is not None,
+                "transferring": watch is not None and watch.transferring,
+                "round_trip_ms": None if pulse is None else round(pulse.round_trip * 1000, 1),
+                "announced": None if pulse is None else pulse.vitals.announced,
+                "epoch": None if pulse is None else pulse.epoch,
+                "figures": None
+                if figures is None
+                else {
+                    "source": figures.source.value,
+                    "age_s": round(now.steady - figures.at, 1),
+                    "bindings": figures.bindings,
+                    "cpu_percent": figures.cpu_percent,
+                    "memory_free_percent": figures.memory_free_percent,
+                    "registrations_per_s": figures.registrations_per_s,
+                },
+            }
+
+    # ------------------------------------------------------------------ words
+
+    def _name(self, member: int) -> str:
+        return self._config.members[member].name
+
+    def _note(self, change: Change) -> None:
+        self.events.note(
+            f"member {change.after}",
+            member=self._name(change.member),
+            before=change.before.value,
+            why=change.reason,
+        )
+
+
+def _known(figure: float) -> float | None:
+    return None if math.isnan(figure) else figure

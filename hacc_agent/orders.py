@@ -1,0 +1,86 @@
+"""`hacc-agent drain`, `undrain`, `failover` and `why`, as a controller answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any
+
+from .control import Answer, Refused
+from .engine.effects import Moment
+from .engine.health import Order
+from .engine.table import Table
+from .fleet import Fleet
+from .roles import Controller
+
+
+class Orders:
+    """Of one daemon: the other controller has to be told too, or forgets it when it takes over."""
+
+    def __init__(self, fleet: Fleet, controller: Controller, clock: Callable[[], Moment]) -> None:
+        self._fleet, self._controller, self._clock = fleet, controller, clock
+
+    def give(self, order: Order, asked: Mapping[str, Any]) -> Answer:
+        name = asked.get("member")
+        try:
+            self._fleet.order(str(name), order)
+        except KeyError:
+            listed = ", ".join(self._fleet.names)
+            raise Refused(f"there is no member {name!r}; members are: {listed}") from None
+        yield {
+            "member": name,
+            "order": order.value,
+            "decides": self._fleet.supervision.leads,
+        }
+
+    def why(self, asked: Mapping[str, Any]) -> Answer:
+        """First what is known of the mobile node, then the members as it would find them."""
+        mobile = str(asked.get("mobile"))
+        address, nai = identity(mobile)
+        serving = None
+        for table, state in zip(self._controller.tables, ("bound", "pending"), strict=True):
+            row = table.find(address, nai)
+            if row:
+                found = self._known(table, row, mobile, state)
+                serving = found["member"]
+                yield found
+        if serving is None:
+            yield {"mobile": mobile, "state": "unknown", "member": None, "slot": None}
+        yield from self._candidates()
+
+    def _known(self, table: Table, row: int, mobile: str, state: str) -> dict[str, Any]:
+        slots = self._controller.slots
+        slot = table.get(row).slot
+        return {
+            "mobile": mobile,
+            "state": state,
+            "member": self._fleet.names[int(slots.member_of[slot])],
+            "slot": slot,
+            "slot_of": self._fleet.names[slots.home_of(slot)],
+        }
+
+    def _candidates(self) -> Iterator[Mapping[str, Any]]:
+        candidates = self._fleet.supervision.candidates(self._clock())
+        open_ = [each for each in candidates if not each.closed]
+        best = min(open_, key=lambda each: (each.backup, each.load, each.member), default=None)
+        for each in candidates:
+            yield {
+                "candidate": self._fleet.names[each.member],
+                "state": each.state.value,
+                "load": round(each.load, 4),
+                "served": each.served,
+                "capacity": each.capacity,
+                "backup": each.backup,
+                "not": each.closed,
+                "chosen": each is best,
+            }
+
+
+def identity(mobile: str) -> tuple[int, bytes | None]:
+    """Home address and NAI of what an operator typed. Raises `Refused`."""
+    if "@" in mobile:
+        return 0, mobile.encode()
+    try:
+        return int(IPv4Address(mobile)), None
+    except AddressValueError:
+        raise Refused(f"{mobile!r} is neither an IPv4 address nor an NAI") from None
