@@ -508,7 +508,7 @@ IN_TUNNELS = {
 
 
 @pytest.mark.parametrize("case", IN_TUNNELS)
-def test_nftables_relay_too(net: Net, ends: Ends, filtered: NftRelay, case: str) -> None:
+def test_nftables_relay_too(net: Net, ends: Ends, filtered: Filtered, case: str) -> None:
     kind, protocol, packet = IN_TUNNELS[case]
     net.bind(binding(tunnel=kind))
     ends.raw[protocol].sendto(packet, (str(VIRTUAL), 0))
