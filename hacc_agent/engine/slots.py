@@ -73,10 +73,13 @@ class Slots:
 
     # ------------------------------------------------------------------ decisions
 
-    def term_of(self, controller: int) -> int:
-        """The first epoch of a controller that becomes active: greater than all that it knows."""
-        ours = (self.epoch >> _TERM) // CONTROLLERS + 1
-        return (ours * CONTROLLERS + controller) << _TERM
+    def term_of(self, controller: int, above: int = 0) -> int:
+        """The first epoch of a controller that becomes active: greater than all that is known.
+
+        `above`: what members told of.
+        """
+        number = (max(self.epoch, above) >> _TERM) // CONTROLLERS + 1
+        return (number * CONTROLLERS + controller) << _TERM
 
     def rewrite(self, changes: Iterable[tuple[int, int]], epoch: int) -> bytes:
         """Each slot is served by this member from now on. The records that say so."""

@@ -6,10 +6,13 @@ import dataclasses
 import functools
 import random
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import TypeVar
 
 from hacc_agent import config
 from lab.subscribers.association import Association, Subscription
 from tests.simulation.world import Router, Weather, World
+
+W = TypeVar("W", bound=World)
 
 VHA = IPv4Address("198.19.0.1")
 LAN = "core"
@@ -122,7 +125,7 @@ def configurations(
     return (common, dataclasses.replace(common, name="hacc1")), routers
 
 
-def world(seed: int) -> World:
+def world(seed: int, kind: type[W]) -> W:
     """Everybody, before anything has happened."""
     chance = random.Random(seed)
     replay = chance.choice(tuple(config.Replay))
@@ -142,7 +145,7 @@ def world(seed: int) -> World:
     weather = Weather(
         chance.choice((0.0, 0.05, 0.3)), chance.choice((0.0, 0.1, 0.4)), (0.0005, longest)
     )
-    made = World(
+    made = kind(
         seed,
         controllers,
         members,
@@ -156,7 +159,7 @@ def world(seed: int) -> World:
 
 def play(seed: int, story: list[str]) -> None:
     """The whole scenario, told as it happens. Raises `Broken` where a law does not hold."""
-    made = world(seed)
+    made = world(seed, World)
     made.story = story
     chance = made.random
     for subscriber in made.subscribers:

@@ -198,6 +198,10 @@ class World:
     def moment(self) -> Moment:
         return Moment(EPOCH + self.now, EPOCH + self.now)
 
+    def clock(self, _router: Router) -> Moment:
+        """Now, as a router sees it."""
+        return self.moment
+
     def later(self, delay: float, what: Callable[[], None]) -> None:
         heapq.heappush(self.queue, (self.now + delay, next(self.count), what))
 
@@ -400,7 +404,7 @@ class World:
 
         def arrive() -> None:
             if target.memory is not None and isinstance(target.memory.engine, HomeAgent):
-                effects = target.memory.engine.receive(payload, asked, self.vha, self.moment)
+                effects = target.memory.engine.receive(payload, asked, self.vha, self.clock(target))
                 self.perform(target, effects)
 
         self.carry(router.name, target.name, arrive)
@@ -434,7 +438,7 @@ class World:
     def to_controller(self, router: Router, payload: bytes, origin: Endpoint) -> None:
         if router is self.active and router.memory is not None:
             assert isinstance(router.memory.engine, Cluster)
-            self.perform(router, router.memory.engine.receive(payload, origin, self.moment))
+            self.perform(router, router.memory.engine.receive(payload, origin, self.clock(router)))
 
     def from_agent(
         self, number: int, effects: Iterable[AgentEffect], *, lost: bool = False

@@ -103,9 +103,12 @@ class Cluster:
 
     # ------------------------------------------------------------------ slots
 
-    def lead(self, controller: int) -> list[Effect]:
-        """This controller, by its place in the configuration, decides from now on."""
-        return self._failover.lead(controller)
+    def lead(self, controller: int, above: int = 0) -> list[Effect]:
+        """This controller, by its place in the configuration, decides from now on.
+
+        `above`: the highest epoch that a member has told of.
+        """
+        return self._failover.lead(controller, above)
 
     @property
     def slots(self) -> Slots:

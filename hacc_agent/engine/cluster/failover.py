@@ -15,7 +15,9 @@ Who has the right to serve is said by epochs (`slots`). These are the rules of s
 - a controller that becomes active begins a term of its own, above all that it and its members know;
 - a member obeys the highest term that it has heard of. It takes requests from that controller's
   address alone, and gives up what it is told to before anything else;
-- a controller that hears of a higher term than its own does not decide until it leads again;
+- a controller whose term a member has obeyed, and that hears of a higher one, was overtaken: it
+  decides nothing until it becomes active again. One that nobody has obeyed yet knew too little of
+  the past, and begins another term above that;
 - a member that hears no controller goes on with what it has: to lose all controllers must not
   silence all members. It cannot do harm either: no controller, no requests; and the heir of its
   slice announces longer prefixes than it does, so that packets come to the heir;
@@ -56,9 +58,9 @@ class Failover:
 
     # ------------------------------------------------------------------ decisions
 
-    def lead(self, controller: int) -> list[Effect]:
+    def lead(self, controller: int, above: int = 0) -> list[Effect]:
         """This controller is the one that decides from now on: it begins its term."""
-        epoch = self._slots.term_of(controller)
+        epoch = self._slots.term_of(controller, above)
         first = (0, int(self._slots.member_of[0]))
         return [Log(self._slots.rewrite([first], epoch))]
 
