@@ -39,7 +39,7 @@ from .failover import Failover
 from .ledger import Ledger
 from .members import Members
 from .planning import Moves
-from .quick import Quick, Relaying
+from .quick import Fit, Quick
 from .revocation import Revocations
 from .selection import LeastLoaded, Loads, Selection
 from .state import State
@@ -168,9 +168,9 @@ class Cluster:
         self._timers.wait(now.steady)
         return outcome
 
-    def quicken(self, relay: Relaying) -> None:
-        """From now on batches go through compiled code: `kernels.relaying.relay`."""
-        self._quick = Quick(self._state, self._alone, relay)
+    def quicken(self, fit: Fit) -> None:
+        """From now on batches go through compiled code: `kernels.relaying.fit`."""
+        self._quick = Quick(self._state, self._alone, fit)
 
     def next_deadline(self) -> float | None:
         """s of the steady clock; None: nothing is going to happen by itself; 0: there is more."""

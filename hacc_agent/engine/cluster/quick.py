@@ -40,6 +40,10 @@ _OUT_OF_ONE: Final = 8
 """Records that one datagram makes at most: an NAI's 6 and its request."""
 
 
+RINGS: Final = 16
+"""Memory is kept ready for so many batches: a daemon has one for each of its sockets."""
+
+
 class MailArrays(NamedTuple):
     """A batch."""
 
@@ -79,30 +83,41 @@ class OutArrays(NamedTuple):
     numbers: NDArray[Any]  # i8[NUMBERS]
 
 
-Relaying = Callable[
-    [
-        MailArrays,
-        int,
-        int,
-        TableArrays,
-        TableArrays,
-        NameArrays,
-        WaitingArrays,
-        MemberArrays,
-        OutArrays,
-        int,
-        bool,
-    ],
-    int,
+Arguments = tuple[
+    MailArrays,
+    int,  # the first row to be decided on
+    int,  # rows of the batch
+    TableArrays,
+    TableArrays,
+    NameArrays,
+    WaitingArrays,
+    MemberArrays,
+    OutArrays,
+    int,  # s of the steady clock
+    bool,  # whether new mobile nodes are placed by `Loads` alone
 ]
-"""`kernels.relaying.relay`."""
+
+Relaying = Callable[[*Arguments], int]
+"""`kernels.relaying.relay`: returns the row at which it stopped."""
+
+Fit = Callable[[*Arguments], Relaying]
+"""Compiled for arguments of the types of these, for no others."""
+
+
+class _Ring(NamedTuple):
+    """What belongs to the memory of one batch."""
+
+    batch: Batch
+    mail: MailArrays
+    out: OutArrays
+    relay: Relaying
 
 
 class Quick:
     """Decides on batches."""
 
-    def __init__(self, state: State, alone: Alone, relay: Relaying) -> None:
-        self._relay = relay
+    def __init__(self, state: State, alone: Alone, fit: Fit) -> None:
+        self._fit = fit
         self._state = state
         self._alone = alone
         ledger, members, slots = state.ledger, state.members, state.ledger.slots
@@ -128,14 +143,11 @@ class Quick:
         redirects = state.config.assignment is Assignment.REDIRECT
         # Whether new mobile nodes are placed by `Loads` alone.
         self._places = type(state.selection) is LeastLoaded and not redirects
-        self._batch: Batch | None = None
-        self._mail: MailArrays
-        self._out: OutArrays
+        self._rings: dict[int, _Ring] = {}
 
     def receive(self, batch: Batch, now: Moment) -> Outcome:
-        if batch is not self._batch:
-            self._attend(batch)
-        mail, out, numbers = self._mail, self._out, self._out.numbers
+        _, mail, out, relay = self._rings.get(id(batch)) or self._attend(batch)
+        numbers = out.numbers
         numbers[:] = 0
         self._state.admission.refill(now.steady)
         row, count, second = 0, batch.count, int(now.steady)
@@ -143,9 +155,7 @@ class Quick:
         effects: list[Effect] = []
         faults: list[Exception] = []
         while True:
-            row = self._relay(
-                mail, row, count, *self._tables, self._members, out, second, self._places
-            )
+            row = relay(mail, row, count, *self._tables, self._members, out, second, self._places)
             if row == count:
                 break
             if numbers[RECORDS]:
@@ -185,21 +195,25 @@ class Quick:
         counters.deregistered += deregistered
         counters.denied += denied
 
-    def _attend(self, batch: Batch) -> None:
-        """Another ring than the last time: its columns, and room for what it may bring."""
-        ring = len(batch.length)
-        self._batch = batch
+    def _attend(self, batch: Batch) -> _Ring:
+        """A ring that was not seen before: its columns, and room for what it may bring."""
+        rows = len(batch.length)
         stride, width = batch.octets.strides[0], batch.octets.shape[1]
         # Rows may stand apart, with the headers of frames between them.
-        octets = as_strided(batch.octets, ((ring - 1) * stride + width,), (1,))
-        self._mail = MailArrays(octets, stride, batch.length, batch.address, batch.port, batch.link)
-        self._out = OutArrays(
-            zeros(ring * _OUT_OF_ONE, RECORD),
-            np.zeros(ring, np.int64),
-            np.zeros(ring, np.uint16),
-            np.zeros(ring, np.int64),
-            np.zeros(ring, np.uint32),
-            np.zeros(ring, np.uint16),
-            np.zeros(ring, np.uint64),
+        octets = as_strided(batch.octets, ((rows - 1) * stride + width,), (1,))
+        mail = MailArrays(octets, stride, batch.length, batch.address, batch.port, batch.link)
+        out = OutArrays(
+            zeros(rows * _OUT_OF_ONE, RECORD),
+            np.zeros(rows, np.int64),
+            np.zeros(rows, np.uint16),
+            np.zeros(rows, np.int64),
+            np.zeros(rows, np.uint32),
+            np.zeros(rows, np.uint16),
+            np.zeros(rows, np.uint64),
             np.zeros(NUMBERS, np.int64),
         )
+        relay = self._fit(mail, 0, 0, *self._tables, self._members, out, 0, self._places)
+        if len(self._rings) == RINGS:
+            self._rings.clear()
+        ring = self._rings[id(batch)] = _Ring(batch, mail, out, relay)
+        return ring

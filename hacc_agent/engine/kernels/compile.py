@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numba
 from numba.core import config
@@ -55,6 +55,17 @@ def part(function: F) -> F:
     A call hands over each array of a table in seven words, which takes longer than most parts do.
     """
     return _compiled(function, True)
+
+
+def direct(function: F, *arguments: Any) -> F:
+    """A kernel for arguments of the types of these, to be called with such ones and no others.
+
+    What a kernel itself asks first, of which types its arguments are, takes 10 us for the arrays
+    of two tables; this call takes 2.
+    """
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    called: F = cast(Any, function).compile(types)  # numba's, that it keeps behind the function
+    return called
 
 
 def _compiled(function: F, inlined: bool) -> F:

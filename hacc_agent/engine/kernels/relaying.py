@@ -27,14 +27,16 @@ from ..cluster.quick import (
     RELAYED,
     TO_AGENT,
     TO_MEMBER,
+    Arguments,
     MailArrays,
     MemberArrays,
     OutArrays,
+    Relaying,
 )
 from ..cluster.reading import encapsulation
 from ..cluster.state import FOREVER, TIMEOUT
 from ..record import Kind, Trait
-from .compile import kernel
+from .compile import direct, kernel, part
 from .names import (
     NOT_PLAIN,
     find_name,
@@ -113,10 +115,15 @@ def relay(
     return count
 
 
+def fit(*arguments: *Arguments) -> Relaying:
+    """`relay` for arguments of these types."""
+    return direct(relay, *arguments)
+
+
 # ------------------------------------------------------------------ requests
 
 
-@kernel
+@part
 def _request(
     mail: MailArrays,
     row: int,
@@ -199,7 +206,7 @@ def _request(
     return True, weighed
 
 
-@kernel
+@part
 def _again(
     mail: MailArrays,
     row: int,
@@ -240,7 +247,7 @@ def _again(
     return True
 
 
-@kernel
+@part
 def _bound(table: TableArrays, home: int, cell: int, found: Places) -> int:
     """The row of the mobile node's binding, 0 of a new one: `Ledger.slot_of`."""
     by_name = i8(table.first_by_name[cell]) if cell else 0
@@ -257,7 +264,7 @@ def _bound(table: TableArrays, home: int, cell: int, found: Places) -> int:
     return by_address
 
 
-@kernel
+@part
 def _room(table: TableArrays, pending: TableArrays) -> bool:
     """Whether there is a row for the request, and one for what may come of it."""
     asking = pending.counters[TOUCHED] - pending.counters[FREED]
@@ -265,7 +272,7 @@ def _room(table: TableArrays, pending: TableArrays) -> bool:
     return bool(asking < len(pending.rows) - 1 and holding + asking < len(table.rows) - 1)
 
 
-@kernel
+@part
 def _weigh(table: TableArrays, pending: TableArrays, members: MemberArrays) -> None:
     """`Members.weigh`."""
     members.served[:] = 0
@@ -273,7 +280,7 @@ def _weigh(table: TableArrays, pending: TableArrays, members: MemberArrays) -> N
         members.served[members.member_of[slot]] += table.slots[slot] + pending.slots[slot]
 
 
-@kernel
+@part
 def _choose(members: MemberArrays) -> int:
     """`LeastLoaded.choose`; -1 when there is none."""
     for spare in range(2):
@@ -292,7 +299,7 @@ def _choose(members: MemberArrays) -> int:
     return -1
 
 
-@kernel
+@part
 def _admitted(members: MemberArrays, member: int, new: bool) -> bool:
     """Whether all buckets that it needs have a token (`Admission`)."""
     tokens, own = members.tokens, 2 + 2 * member
@@ -303,7 +310,7 @@ def _admitted(members: MemberArrays, member: int, new: bool) -> bool:
     )
 
 
-@kernel
+@part
 def _take(members: MemberArrays, member: int, new: bool) -> None:
     tokens, own = members.tokens, 2 + 2 * member
     tokens[0] -= 1
@@ -313,7 +320,7 @@ def _take(members: MemberArrays, member: int, new: bool) -> None:
         tokens[own + 1] -= 1
 
 
-@kernel
+@part
 def _write_request(
     mail: MailArrays, row: int, at: int, found: Places, out: OutArrays, place: int, second: int
 ) -> None:
@@ -344,7 +351,7 @@ def _write_request(
     record.reserved = 0
 
 
-@kernel
+@part
 def _keep(mail: MailArrays, row: int, at: int, waiting: WaitingArrays, kept: int) -> None:
     """What a pending row needs to be sent again, at its first attempt."""
     waiting.links[kept] = mail.link[row]
@@ -355,7 +362,7 @@ def _keep(mail: MailArrays, row: int, at: int, waiting: WaitingArrays, kept: int
         waiting.octets[kept, n] = mail.octets[at + n]
 
 
-@kernel
+@part
 def _to_member(out: OutArrays, row: int, member: int) -> None:
     place = out.numbers[TO_MEMBER]
     out.to_member[place] = row
@@ -366,7 +373,7 @@ def _to_member(out: OutArrays, row: int, member: int) -> None:
 # ------------------------------------------------------------------ replies
 
 
-@kernel
+@part
 def _reply(
     mail: MailArrays,
     row: int,
@@ -429,7 +436,7 @@ def _reply(
     return True
 
 
-@kernel
+@part
 def _asked(
     octets: NDArray[Any], home: int, found: Places, pending: TableArrays, names: NameArrays
 ) -> int:
@@ -448,7 +455,7 @@ def _asked(
     return asked if wanted == home or not wanted else 0
 
 
-@kernel
+@part
 def _answers(members: MemberArrays, member: int, address: int) -> bool:
     """Whether the member answers from this address."""
     for n in range(members.answers.shape[1]):
@@ -457,7 +464,7 @@ def _answers(members: MemberArrays, member: int, address: int) -> bool:
     return False
 
 
-@kernel
+@part
 def _accept(
     octets: NDArray[Any],
     at: int,
@@ -524,7 +531,7 @@ def _accept(
     return place
 
 
-@kernel
+@part
 def _deregister(
     table: TableArrays, names: NameArrays, request: Any, bound: int, home: int, out: OutArrays
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...wire import ExtensionType, tlv
-from .compile import kernel
+from .compile import part
 from .numbers import i8, u8
 
 MOST: Final = 32
@@ -70,13 +70,13 @@ class Places(NamedTuple):
     tunnel_reply: int
 
 
-@kernel
+@part
 def word16(octets: NDArray[Any], at: int) -> int:
     """In network order."""
     return i8(octets[at]) << 8 | i8(octets[at + 1])
 
 
-@kernel
+@part
 def word32(octets: NDArray[Any], at: int) -> int:
     return (
         i8(octets[at]) << 24
@@ -86,13 +86,13 @@ def word32(octets: NDArray[Any], at: int) -> int:
     )
 
 
-@kernel
+@part
 def word64(octets: NDArray[Any], at: int) -> int:
     """u8."""
     return u8(word32(octets, at)) << u8(32) | u8(word32(octets, at + 4))
 
 
-@kernel
+@part
 def walk(octets: NDArray[Any], at: int, end: int, forms: NDArray[Any]) -> Places:
     """The extensions from `at` to `end`."""
     nai = nai_octets = mobile_home = revocation = tunnel_reply = 0

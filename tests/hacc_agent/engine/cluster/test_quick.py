@@ -16,7 +16,7 @@ from hacc_agent.config import Admission, AgentConfig
 from hacc_agent.engine.batch import Batch, Outcome
 from hacc_agent.engine.cluster import LeastLoaded, Loads, Selection
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Relay, Send
-from hacc_agent.engine.kernels.relaying import relay
+from hacc_agent.engine.kernels.relaying import fit
 from hacc_agent.engine.record import Kind, Trait, rows
 from hacc_agent.wire import (
     AcknowledgementFlags,
@@ -116,7 +116,7 @@ def quick(
 ) -> World:
     """A world whose controller goes through batches with compiled code."""
     world = World(config, policy, capacity)
-    world.cluster.quicken(relay)
+    world.cluster.quicken(fit)
     return world
 
 
