@@ -31,6 +31,9 @@ AGAIN_S: Final = 5.0
 LOOK_S: Final = 5.0
 """Between two looks at the router's load, as in cpmCPUTotal5secRev."""
 
+FIRST_LOOK_S: Final = 0.5
+"""Between the first two: a load is that of a time."""
+
 READ: Final = 65_536
 
 IP_IN_IP, GRE, MINIMAL, OTHER = 0x80, 0x40, 0x20, 0x10  # BITS of mipEncapsulationSupported
@@ -53,7 +56,7 @@ class SubagentSocket:
         self._engine, self._loop, self._clock, self._log = engine, loop, clock, log
         self._resources = Resources()
         self._use = self._resources.look(now.steady)
-        self._look_at = now.steady + LOOK_S
+        self._look_at = now.steady + FIRST_LOOK_S
         self._order = Order(engine.tables[0], now.steady)
         self._minute = Minute()
         self._leaves = member.leaves(self._served, self._minute)
@@ -168,8 +171,8 @@ class SubagentSocket:
         if self._subagent.state is State.OPEN and before is not State.OPEN:
             self._told = ""
             self._log("serving SNMP", through=self.config.agentx)
-            for name, why in self._subagent.refused:
-                self._log("not serving a part of it", tree=objects.dotted(name), error=why)
+            for name, error in self._subagent.refused:
+                self._log("not serving a part of it", tree=objects.dotted(name), error=error)
 
     def _say(self, octets: bytes) -> None:
         if octets and self._socket is not None:
