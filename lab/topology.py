@@ -21,7 +21,6 @@ from nornir.core.inventory import Host
 from nornir.plugins.inventory import SimpleInventory
 
 from .errors import InventoryInvalid
-from .ios.names import full_name
 
 BENCHMARK_RANGE: Final = IPv4Network("198.18.0.0/15")  # RFC 2544, appendix C.2.2: never routed
 DEFAULT_MANAGEMENT: Final = IPv4Network("198.18.0.0/24")
@@ -82,7 +81,7 @@ class Router:
     def port(self, interface: str) -> Port | None:
         every = (*self.ports, self.management_port)
         if self.kind is Kind.IOS:
-            interface = full_name(interface) or interface
+            interface = _ios_name(interface) or interface
         return next((port for port in every if port.interface == interface), None)
 
 
@@ -245,6 +244,13 @@ def _router(host: Host, problems: list[str]) -> Router | None:
     )
 
 
+def _ios_name(typed: str) -> str | None:
+    """Loaded where there are IOS routers: the simulator takes as long as the rest of the lab."""
+    from .ios.names import full_name
+
+    return full_name(typed)
+
+
 def _port(
     router: str, kind: Kind, interface: str, said: object, problems: list[str]
 ) -> Port | None:
@@ -257,7 +263,7 @@ def _port(
     if kind is Kind.LINUX and (not _INTERFACE.fullmatch(interface) or interface in ("lo", "mgmt")):
         problems.append(f"{at}: not a name for a Linux interface (1-15 characters, not lo or mgmt)")
     if kind is Kind.IOS:  # as people type it: Gi0/1
-        if (name := full_name(interface)) is None:
+        if (name := _ios_name(interface)) is None:
             problems.append(f"{at}: not a name for an interface of the IOS simulator")
         interface = name or interface
     try:

@@ -13,10 +13,11 @@ import typer
 from rich.table import Table
 
 from . import pki
+from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
 from .intent import load_site, routers
 from .inventory import nearest
-from .options import DEFAULT_ROOT, AsJson, Clusters, Finished, InventoryRoot, print_json
+from .options import DEFAULT_ROOT, AsJson, Clusters, InventoryRoot, print_json
 from .pki import AUTHORITY, Certificate
 from .rendered import Platform
 from .report import console

@@ -8,12 +8,11 @@ per event on standard error.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +20,7 @@ from hacc_agent import __version__
 
 from . import certificates, pipeline, push, runs
 from .devices.fleet import Fleet
+from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
 from .explain import explain as explain_line
 from .intent import json_schema
@@ -28,7 +28,6 @@ from .options import (
     DEFAULT_ROOT,
     AsJson,
     Clusters,
-    Finished,
     InventoryRoot,
     Strict,
     Yes,
@@ -46,7 +45,6 @@ from .report import (
     console,
     impact_words,
     show_applied,
-    show_error,
     show_plan,
     show_verdict,
 )
@@ -65,51 +63,6 @@ app = typer.Typer(
     "After `hacc apply`, `hacc plan` is empty.",
 )
 app.add_typer(certificates.app, name="pki")
-
-
-def run(command: Callable[..., Any]) -> int:
-    """Run the command line; returns the exit code (see errors.Exit)."""
-    try:
-        command(prog_name="hacc")
-    except Finished as finished:
-        return finished.code
-    except HaccError as error:
-        _tell(error)
-        return error.exit
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except OSError as error:  # this machine's: a folder that cannot be written, a full disk
-        _tell(_of_this_machine(error))
-        return Exit.USAGE
-    except SystemExit as left:
-        if isinstance(left.__context__, BrokenPipeError):
-            return Exit.OK  # the reader of the pipe has left (`hacc render | head`), as they may
-        # Click leaves a usage error as 2, which means "changes pending" here.
-        if not isinstance(left.code, int):
-            return Exit.OK if left.code is None else Exit.USAGE
-        if left.code == 2:
-            _name_the_option(sys.argv[1:])
-            return Exit.USAGE
-        return left.code
-    return Exit.OK
-
-
-def _name_the_option(words: Sequence[str]) -> None:
-    """A folder that was given bare, as other tools take it, is given by its option here."""
-    for before, word in itertools.pairwise(("", *words)):
-        if before not in ("--inventory", "-i") and (Path(word) / "hosts.yaml").is_file():
-            typer.echo(f"hint: --inventory {word}", err=True)
-
-
-def _tell(error: HaccError) -> None:
-    """In the form that was asked for; what was parsed is gone when a command has failed."""
-    show_error(error, as_json="--json" in sys.argv[1:])
-
-
-def _of_this_machine(error: OSError) -> HaccError:
-    return HaccError(
-        Problem(None, str(error.filename or "hacc"), (error.strerror or str(error)).lower())
-    )
 
 
 def _version(wanted: bool) -> None:

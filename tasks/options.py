@@ -1,4 +1,4 @@
-"""What the commands of `hacc` share: options of one meaning, and how a command ends."""
+"""What the commands of `hacc` share: options of one meaning."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-
-from .errors import Exit
 
 InventoryRoot = Annotated[
     Path,
@@ -28,13 +26,6 @@ Strict = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DEFAULT_ROOT: Final = Path("inventory")
-
-
-class Finished(Exception):
-    """A command is done, and its code is not 0."""
-
-    def __init__(self, code: Exit) -> None:
-        self.code = code
 
 
 def print_json(value: object) -> None:

@@ -6,23 +6,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.status import Status
 
-from hacc_agent import config
-from hacc_agent.daemon import Clock
-from hacc_agent.engine.effects import Moment
-
-from ..errors import Exit, LabError
-from ..lab import Lab
+from ..errors import Exit
 from ..options import INVENTORY, AsJson, Inventory, Name, lab_of, told
-from .contract import Contract, chosen
-from .network import sockets, stands
-from .population import Population, Schedule
-from .report import Report
-from .session import Interrupt, Progress, Session
-
-FILE = "/etc/hacc/agent.toml"
 
 
 def subscribers(
@@ -55,33 +41,16 @@ def subscribers(
 
     Exit code 3 when one of them is not registered at the end (or, with --deregister, still is).
     """
+    # It brings the agent's protocols along, which nobody should wait for who enters a router.
+    from .run import Wanted, run
+
     with told():
-        lab = lab_of(inventory, name)
-        configs = provisioned(lab)
-        contract = chosen([Contract.of(one) for one in configs], cluster)
-        agents = contract.foreign_agents(foreign_agents)
-        places = stands(
-            lab,
-            [one for one in configs if one.cluster == contract.cluster],
-            [agent.address for agent in agents],
+        found = run(
+            lab_of(inventory, name),
+            Wanted(
+                count, rate, duration, move, foreign_agents, lifetime, seed, deregister, cluster
+            ),
         )
-        subscriptions = contract.subscriptions(count, lifetime)
-        schedule = Schedule(rate, move)
-        clock = Clock()
-        console = Console(stderr=True, highlight=False)
-        with (
-            sockets(lab, places, contract.port) as opened,
-            Interrupt().caught() as interrupt,
-            console.status("Foreign Agents are being plugged in") as line,
-        ):
-            population = Population(subscriptions, agents, schedule, seed, clock())
-            session = Session(population, opened, clock, _shown(line))
-            began = clock()
-            session.run(duration, interrupt)
-            if deregister:
-                population.leave(clock())
-                session.run(0, interrupt)
-            found = report(population, began, clock(), rate, interrupt.count > 0)
         if as_json:
             typer.echo(json.dumps(found.as_json(), indent=1))
         else:
@@ -91,51 +60,3 @@ def subscribers(
         raise typer.Exit(Exit.INTERRUPTED)
     if found.unlike:
         raise typer.Exit(Exit.DEVICE)
-
-
-def provisioned(lab: Lab) -> tuple[config.AgentConfig, ...]:
-    """What the routers of the lab were told, those that were told anything."""
-    found = []
-    for one in lab.topology.linux:
-        text = lab.run(one.name, "cat", FILE)
-        if text.returncode:
-            continue
-        try:
-            found.append(config.parse(text.stdout, f"{one.name}:{FILE}"))
-        except config.ConfigError as error:
-            raise LabError(str(error), hint=f"{one.name} was provisioned by another hacc") from None
-    return tuple(found)
-
-
-def report(
-    population: Population, began: Moment, now: Moment, rate: float, interrupted: bool
-) -> Report:
-    """What came of a run that began then and is over now."""
-    tally = population.tally
-    busy = population.last_accepted - began.steady
-    answered = tally.registered + tally.deregistered
-    return Report(
-        count=len(population.nodes),
-        agents=population.through(now),
-        seconds=now.steady - began.steady,
-        offered=rate,
-        achieved=answered / busy if busy > 0 else 0.0,
-        registered=population.registered(now),
-        unlike=tuple(population.unlike(now)),
-        bindings_end=population.bindings_end(now),
-        tally=tally,
-        interrupted=interrupted,
-    )
-
-
-def _shown(line: Status) -> Progress:
-    """A line on a terminal; nothing in a pipe, where nobody waits for it."""
-
-    def show(population: Population, now: Moment) -> None:
-        tally = population.tally
-        line.update(
-            f"{population.registered(now)} of {len(population.nodes)} registered, "
-            f"{tally.requests} requests, {sum(tally.denials.values())} denials"
-        )
-
-    return show

@@ -57,12 +57,13 @@ def test_without_the_lab_s_libraries_only_the_lab_is_missing(
             told[words[0]] = (done.exit_code, done.output)
         return 0
 
-    def load(room: str, what: str, extra: str) -> SimpleNamespace:
+    def load(room: str, _module: str, what: str, extra: str) -> SimpleNamespace:
         if room == "lab":
             raise orchestrator.NotInstalled(what, "asyncssh", extra)
         return SimpleNamespace(app=app, run=run)
 
     monkeypatch.setattr(orchestrator, "load", load)
+    monkeypatch.setattr("sys.argv", ["hacc", "--help"])
     assert orchestrator.main() == 0
     assert told == {
         "plan": (0, "a plan\n"),
@@ -84,3 +85,31 @@ def test_a_broken_program_is_not_taken_for_a_missing_library(tmp_path: Path) -> 
     assert done.returncode != 0
     assert "ModuleNotFoundError" in done.stderr
     assert "pip install" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        (("lab", "--help"), {"lab.cli"}),
+        (("plan", "--help"), {"tasks.cli"}),
+        (("--help",), {"tasks.cli", "lab.cli"}),
+        (("labs",), {"tasks.cli", "lab.cli"}),
+    ],
+    ids=" ".join,
+)
+def test_a_command_waits_for_its_half_alone(words: tuple[str, ...], loaded: set[str]) -> None:
+    program = (
+        "import sys\n"
+        f"sys.argv = {['hacc', *words]}\n"
+        "from hacc_agent.orchestrator import main\n"
+        "main()\n"
+        "print('loaded', *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    modules = {*done.stdout.rpartition("loaded ")[2].split()}
+    assert modules & {"tasks.cli", "lab.cli"} == loaded
+    assert "lab.ios" not in modules
+    assert not any(name.startswith("lab.subscribers.run") for name in modules)

@@ -20,12 +20,12 @@ from lab.cli import app
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.subscribers.association import Subscription
-from lab.subscribers.command import report
 from lab.subscribers.contract import Contract, NobodyMayRegister, chosen
 from lab.subscribers.mobile_node import Ending
 from lab.subscribers.network import stands
 from lab.subscribers.population import Schedule
 from lab.subscribers.report import NAMED, Latencies, Tally, Unlike
+from lab.subscribers.run import report
 from lab.subscribers.wheel import TimingWheel
 from tests.hacc_agent.wire.tshark import ICMP, datagram, decode, packet
 from tests.lab.labs import topology

@@ -14,10 +14,10 @@ from hacc_agent.daemon import Clock
 from lab import fabric
 from lab.errors import RouterFailed
 from lab.lab import Lab
-from lab.subscribers.command import FILE, provisioned
 from lab.subscribers.contract import Contract
 from lab.subscribers.network import sockets, stands
 from lab.subscribers.population import Population, Schedule
+from lab.subscribers.run import FILE, provisioned
 from lab.subscribers.session import Interrupt, Session
 from tests.lab.labs import topology
 

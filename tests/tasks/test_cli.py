@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli import app, run
+from tasks.cli import app
+from tasks.ending import run
 from tasks.errors import Exit
 
 SITE = str(Path(__file__).resolve().parents[1] / "golden/site")
