@@ -14,6 +14,7 @@ That they are back is read from them, not believed.
 from __future__ import annotations
 
 import enum
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,9 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-
-import structlog
-from structlog.typing import EventDict
 
 from . import runs
 from .devices.errors import DeviceError, Moved, NotReverted, Refused
@@ -394,25 +392,18 @@ def give_back(router: Router, job: Job, *, confirmed: bool) -> None:
 @contextmanager
 def logged(fleet: Fleet, run: runs.Run, opened: Mapping[str, str]) -> Iterator[None]:
     """Write progress to the run's log, as JSON lines, without any secret that slipped in."""
-
-    def sealed(_logger: object, _name: str, event: EventDict) -> EventDict:
-        return {
-            key: redact(value, opened) if isinstance(value, str) else value
-            for key, value in event.items()
-        }
-
-    file = os.fdopen(os.open(run.path / "log.jsonl", os.O_WRONLY | os.O_CREAT, 0o600), "w")
-    log = structlog.wrap_logger(
-        structlog.WriteLogger(file), processors=[sealed, structlog.processors.JSONRenderer()]
+    file = os.fdopen(
+        os.open(run.path / "log.jsonl", os.O_WRONLY | os.O_CREAT, 0o600), "w", buffering=1
     )
 
     def listen(event: Event) -> None:
-        log.info(
-            str(event.stage),
-            at=event.at.strftime(TIME_FORMAT),
-            host=event.host,
-            text=event.text,
-        )
+        told = {
+            "at": event.at.strftime(TIME_FORMAT),
+            "host": event.host,
+            "event": str(event.stage),
+            "text": redact(event.text, opened),
+        }
+        file.write(json.dumps(told) + "\n")
 
     with file, fleet.events.heard_by(listen):
         yield

@@ -98,6 +98,8 @@ def ask(
     retries: int = RETRIES,
 ) -> dict[str, SnmpAnswer | Silent]:
     """Ask all at once: host -> (address, access). A silent router costs the others no time."""
+    if not targets:
+        return {}
     return asyncio.run(_ask(targets, port, timeout_s, retries))
 
 
