@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hacc_agent.config import SEALED, AgentConfig, Algorithm, Link, Transport, parse, to_toml
+from hacc_agent.control import ask
 from hacc_agent.wire import (
     ExtensionType,
     Key,
@@ -129,6 +130,44 @@ class Agent:
         return self.process.wait(PATIENCE_S)
 
 
+def asked(agent: Agent, *words: str) -> list[dict[str, Any]]:
+    """What a command says about a daemon, as JSON."""
+    command = (sys.executable, "-m", "hacc_agent", *words, "--json", "-c", str(agent.file))
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def told(agent: Agent, *words: str) -> tuple[int, str]:
+    """Exit code, and what a person reads."""
+    command = (sys.executable, "-m", "hacc_agent", *words, "-c", str(agent.file))
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def refused(agent: Agent) -> str:
+    """Why it does not start: one line, no traceback, exit code 1."""
+    process = agent.launch()
+    assert process.wait(PATIENCE_S) == 1
+    said = [line for line in agent.said if line["event"] != "journal read"]
+    assert len(said) == 1, said
+    why: str = said[0]["why"]
+    return why
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Waits for what the daemons do by themselves."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def status(agent: Agent) -> dict[str, Any]:
+    """The same as `asked` for its status, without a process for the question."""
+    return next(iter(ask(Path(agent.config.runtime_directory), "status")))
+
+
 @dataclass(slots=True)
 class Loopback:
     """A cluster's daemons and a mobile node's side of it."""
@@ -145,6 +184,16 @@ class Loopback:
 
     def mobile_node(self, name: str = "ann@example.net") -> MobileNode:
         return MobileNode(self.home_agent, IPv4Address(f"{self.network}.200"), name=name)
+
+
+def bindings(west: Loopback, name: str = "ann@example.net") -> list[dict[str, Any]]:
+    """What both daemons say of a mobile node's, but for the time."""
+    return [
+        each | {"left_s": 0}
+        for agent in west.agents.values()
+        for each in ask(Path(agent.config.runtime_directory), "bindings", mobile=name)
+        if each["state"] == "binding"
+    ]
 
 
 @contextmanager

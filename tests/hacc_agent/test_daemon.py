@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import re
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hacc_agent.config import Transport, to_toml
-from hacc_agent.control import ask
+from hacc_agent.config import to_toml
 from tests.hacc_agent.pair import certificates
 from tests.loopback import (
-    PATIENCE_S,
     PORT,
-    ROOT,
     SECRET,
     Agent,
     Loopback,
-    agent_config,
+    asked,
     cluster,
-    own_network,
+    status,
+    told,
+    until,
 )
 
 
@@ -48,21 +40,6 @@ def test_a_mobile_node_registers_through_controller_and_member(west: Loopback) -
         assert reply.code == 0, west["ha1"].said
         assert int(reply.home_address)
         assert reply.home_agent == node.home_agent
-
-
-def asked(agent: Agent, *words: str) -> list[dict[str, Any]]:
-    """What a command says about a daemon, as JSON."""
-    command = (sys.executable, "-m", "hacc_agent", *words, "--json", "-c", str(agent.file))
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def told(agent: Agent, *words: str) -> tuple[int, str]:
-    """Exit code, and what a person reads."""
-    command = (sys.executable, "-m", "hacc_agent", *words, "-c", str(agent.file))
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_a_daemon_tells_its_state_and_its_bindings(west: Loopback) -> None:
@@ -185,100 +162,6 @@ def test_a_reload_that_cannot_be_leaves_the_old_in_force(
         assert node.register().code == 0
 
 
-# ------------------------------------------------------------------ a bad start
-
-
-def refused(agent: Agent) -> str:
-    """Why it does not start: one line, no traceback, exit code 1."""
-    process = agent.launch()
-    assert process.wait(PATIENCE_S) == 1
-    said = [line for line in agent.said if line["event"] != "journal read"]
-    assert len(said) == 1, said
-    why: str = said[0]["why"]
-    return why
-
-
-def test_a_second_daemon_does_not_start(west: Loopback, tmp_path: Path) -> None:
-    other = Agent(west["hacc1"].config, tmp_path / "other")
-    assert "(UDP): address already in use [hint: " in refused(other)
-    with closing(west.mobile_node()) as node:
-        assert node.register().code == 0
-
-
-def test_an_address_that_is_not_ours_is_told(tmp_path: Path) -> None:
-    config = agent_config("hacc1", tmp_path, own_network())
-    lan = dataclasses.replace(config.lans[0], address=IPv4Interface("192.0.2.1/24"))
-    why = refused(Agent(dataclasses.replace(config, lans=(lan,)), tmp_path))
-    assert why == (
-        f"192.0.2.1:{PORT} (UDP): cannot assign requested address"
-        " [hint: no interface of this router has that address]"
-    )
-
-
-def test_an_interface_that_is_missing_is_told(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("frames need root")
-    config = agent_config("hacc1", tmp_path, own_network())
-    lan = dataclasses.replace(config.lans[0], interface="lan77")
-    told = dataclasses.replace(config, lans=(lan,), transport=Transport.FRAMES)
-    assert "interface lan77: no such device [hint: " in refused(Agent(told, tmp_path))
-
-
-def test_a_journal_that_is_damaged_is_not_started_over(tmp_path: Path) -> None:
-    """Says where, offers --resync; with it the damaged file is kept aside."""
-    with cluster(tmp_path, "hacc1", "ha1") as west, closing(west.mobile_node()) as node:
-        node.register()
-        member = west["ha1"]
-        assert member.stop() == 0
-        (journal,) = Path(member.config.state_directory).glob("journal.*")
-        octets = bytearray(journal.read_bytes())
-        octets[len(octets) // 2] ^= 0xFF
-        journal.write_bytes(octets)
-        why = refused(member)
-        assert re.search(r"journal\.\d+: octet \d+: .*--resync", why)
-        assert journal.read_bytes() == octets
-        member.launch("--resync")
-        assert member.wait_for("ready")["bindings"] == 0
-        assert Path(member.wait_for("the journal was set aside")["file"]).read_bytes() == octets
-
-
-def test_a_file_that_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
-    agent = Agent(agent_config("hacc1", tmp_path, own_network()), tmp_path)
-    agent.folder.mkdir(exist_ok=True)
-    agent.file.write_text(to_toml(agent.config).replace('role = "controller"', 'role = "pilot"'))
-    code, text = told(agent, "run")
-    assert code == 1
-    assert text.startswith(f"{agent.file}:3: role: ")
-
-
-# ------------------------------------------------------------------ strangers
-
-
-def test_strangers_are_counted_and_do_not_fill_the_log(west: Loopback) -> None:
-    """A flood of what proves nothing: few lines, and the line that tells how many were left out."""
-    address = (f"{west.network}.100", PORT)
-    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with closing(west.mobile_node()) as node, closing(stranger):
-        good = node.request()
-        forged = good[:-1] + bytes([good[-1] ^ 1])
-        odd = (forged, b"", b"\1", good[:30], b"\3" + bytes(40), b"\7" + bytes(60))
-        for number in range(600):
-            stranger.sendto(odd[number % len(odd)], address)
-        stranger.sendto(b"\1" * 5000, address)
-        assert node.register().code == 0
-    (status,) = asked(west["hacc1"], "status")
-    traffic = status["traffic"][f"{west.network}.100:{PORT}"]
-    assert traffic["received"] >= 601
-    assert traffic["oversized"] == 1
-    for agent in west.agents.values():
-        assert len(agent.said) < 40
-        assert agent.stop() == 0
-    told_later = [
-        line["times"] for agent in west.agents.values() for line in agent.said if "times" in line
-    ]
-    assert sum(told_later) > 50
-
-
 # ------------------------------------------------------------------ the cluster's other routers
 
 
@@ -289,17 +172,6 @@ def linked(tmp_path: Path) -> Iterator[Loopback]:
     keys = certificates(tmp_path / "keys", "west", *hosts)
     with cluster(tmp_path, *hosts, keys=keys) as running:
         yield running
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def status(agent: Agent) -> dict[str, Any]:
-    return next(iter(ask(Path(agent.config.runtime_directory), "status")))
 
 
 def test_a_standby_has_every_binding_and_takes_over_with_it(linked: Loopback) -> None:
