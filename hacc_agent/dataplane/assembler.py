@@ -93,13 +93,13 @@ class Helper(enum.IntEnum):
     MAP_UPDATE = 2
     RANDOM = 7
     STORE_BYTES = 9
-    REPLACE_L3_CHECKSUM = 10
-    REPLACE_L4_CHECKSUM = 11
     REDIRECT = 23
     LOAD_BYTES = 26
     ADJUST_ROOM = 50
     FIB_LOOKUP = 69
     REDIRECT_NEIGHBOUR = 152
+    XDP_LOAD_BYTES = 189
+    XDP_STORE_BYTES = 190
 
 
 class Instruction(NamedTuple):

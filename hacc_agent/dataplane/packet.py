@@ -30,6 +30,10 @@ PROTOCOL: Final = 16
 INTERFACE: Final = 40
 HOST: Final = 0  # PACKET_HOST: the frame is addressed to this interface
 
+# struct xdp_md: the first and the last octet's address.
+_DATA: Final = 0
+_DATA_END: Final = 4
+
 ETHERNET: Final = 14
 HEADER: Final = 20  # octets of an IPv4 header without options
 IPV4: Final = 0x0800
@@ -69,19 +73,38 @@ class Homes:
 
 
 class PacketProgram:
-    """Steps of a program. R6: the packet; R7: where the header in hand begins."""
+    """Steps of a program. R6: the packet; R7: where the header in hand begins.
 
-    def __init__(self) -> None:
+    At tcx a packet is the kernel's own. In XDP it is a frame that the driver has just taken off its
+    ring: `mac` is the address of the interface, which nobody has compared yet.
+    """
+
+    def __init__(self, mac: int | None = None) -> None:
         self.asm = Assembler()
+        self._mac = mac
+        xdp = mac is not None
+        self.next: Final = 2 if xdp else NEXT  # XDP_PASS
+        self.drop: Final = 1 if xdp else DROP  # XDP_DROP
+        self._load: Final = Helper.XDP_LOAD_BYTES if xdp else Helper.LOAD_BYTES
+        self._store: Final = Helper.XDP_STORE_BYTES if xdp else Helper.STORE_BYTES
 
     def only_ours(self, leave: str) -> None:
         """IPv4 in frames for this interface; the outer header is copied, R7 behind it."""
         asm = self.asm
         asm.move(R6, R1)
-        asm.load(Width.WORD, R2, R6, PACKET_TYPE)
-        asm.jump_if(R2, Condition.UNEQUAL, HOST, leave)
-        asm.load(Width.WORD, R2, R6, PROTOCOL)
-        asm.jump_if(R2, Condition.UNEQUAL, network_order(IPV4, 2), leave)
+        if self._mac is None:
+            asm.load(Width.WORD, R2, R6, PACKET_TYPE)
+            asm.jump_if(R2, Condition.UNEQUAL, HOST, leave)
+            asm.load(Width.WORD, R2, R6, PROTOCOL)
+            asm.jump_if(R2, Condition.UNEQUAL, network_order(IPV4, 2), leave)
+        else:
+            self.copy(0, ETHERNET, NEXT_HEADER, leave)
+            asm.load(Width.WORD, R2, STACK, NEXT_HEADER)
+            asm.jump_if_32(R2, Condition.UNEQUAL, network_order(self._mac >> 16, 4), leave)
+            asm.load(Width.HALF, R2, STACK, NEXT_HEADER + 4)
+            asm.jump_if(R2, Condition.UNEQUAL, network_order(self._mac & 0xFFFF, 2), leave)
+            asm.load(Width.HALF, R2, STACK, NEXT_HEADER + 12)
+            asm.jump_if(R2, Condition.UNEQUAL, network_order(IPV4, 2), leave)
         self.copy(ETHERNET, HEADER, OUTER, leave)
         self.header_length(OUTER, R7, leave)
         asm.add(R7, ETHERNET)
@@ -94,7 +117,7 @@ class PacketProgram:
         asm.move(R3, STACK)
         asm.add(R3, to)
         asm.move(R4, octets)
-        asm.call(Helper.LOAD_BYTES)
+        asm.call(self._load)
         asm.jump_if(R0, Condition.UNEQUAL, 0, short)
 
     def write(self, offset: int, octets: int, place: int) -> None:
@@ -106,7 +129,7 @@ class PacketProgram:
         asm.add(R3, place)
         asm.move(R4, octets)
         asm.move(R5, 0)
-        asm.call(Helper.STORE_BYTES)
+        asm.call(self._store)
 
     def header_length(self, at: int, to: Register, wrong: str) -> None:
         """Octets of the IPv4 header on the stack."""
@@ -183,7 +206,12 @@ class PacketProgram:
         asm.add(R2, 1)
         asm.store(Width.DOUBLE, R0, 0, R2)
         asm.load(Width.DOUBLE, R2, R0, 8)
-        asm.load(Width.WORD, R3, R6, LENGTH)
+        if self._mac is None:
+            asm.load(Width.WORD, R3, R6, LENGTH)
+        else:
+            asm.load(Width.WORD, R3, R6, _DATA_END)
+            asm.load(Width.WORD, R4, R6, _DATA)
+            asm.calculate(Operation.SUBTRACT, R3, R4)
         asm.add(R2, R3)
         asm.store(Width.DOUBLE, R0, 8, R2)
         asm.name(done)

@@ -29,7 +29,6 @@ from ..wire import Encapsulation, MessageType
 from .assembler import Condition, Helper, Operation, Width
 from .packet import (
     DESTINATION,
-    DROP,
     ETHERNET,
     GRE,
     HEADER,
@@ -40,7 +39,6 @@ from .packet import (
     LATER,
     MINIMAL,
     MORE,
-    NEXT,
     NEXT_HEADER,
     ORIGINAL_SOURCE,
     OUTER,
@@ -49,8 +47,6 @@ from .packet import (
     R2,
     R3,
     R4,
-    R5,
-    R6,
     R7,
     R8,
     R9,
@@ -118,9 +114,11 @@ class Relay:
     slots: int  # how many there are
 
 
-def program(relay: Relay, maps: Maps) -> bytes:
-    """Of kind SCHED_CLS, for tcx ingress on each interface of a controller."""
-    return _Program(relay, maps).assemble()
+def program(relay: Relay, maps: Maps, mac: int | None = None) -> bytes:
+    """For an interface of a controller: of kind SCHED_CLS, for tcx ingress; or, where its MAC
+    address is given, of kind XDP.
+    """
+    return _Program(relay, maps, mac).assemble()
 
 
 class _Program(PacketProgram):
@@ -128,8 +126,8 @@ class _Program(PacketProgram):
     header counts, later the entry.
     """
 
-    def __init__(self, relay: Relay, maps: Maps) -> None:
-        super().__init__()
+    def __init__(self, relay: Relay, maps: Maps, mac: int | None) -> None:
+        super().__init__(mac)
         self._relay, self._maps = relay, maps
 
     def assemble(self) -> bytes:
@@ -276,12 +274,11 @@ class _Program(PacketProgram):
         asm.load(Width.WORD, R2, R9, 16)
         asm.add(R2, -1)
         self.count(maps.members, R2)
-        asm.move(R1, R6)
-        asm.move(R2, 0)
-        asm.move(R3, R9)
-        asm.move(R4, 12)
-        asm.move(R5, 0)
-        asm.call(Helper.STORE_BYTES)
+        asm.load(Width.DOUBLE, R2, R9)
+        asm.store(Width.DOUBLE, STACK, INNER, R2)
+        asm.load(Width.WORD, R2, R9, 8)
+        asm.store(Width.WORD, STACK, INNER + 8, R2)
+        self.write(0, 12, INNER)
         asm.load(Width.WORD, R1, R9, 12)
         asm.move(R2, 0)
         asm.call(Helper.REDIRECT)
@@ -326,7 +323,7 @@ class _Program(PacketProgram):
         asm.jump_if(R8, Condition.EQUAL, UDP, "kernel")
         asm.jump_if(R8, Condition.EQUAL, ICMP, "kernel")
         self.count(self._maps.reasons, Reason.LOST_FRAGMENT)
-        asm.leave(DROP)
+        asm.leave(self.drop)
 
     def _fragment_key(self) -> None:
         asm = self.asm
@@ -350,18 +347,18 @@ class _Program(PacketProgram):
         asm.jump_if(R8, Condition.EQUAL, 0, "kernel")
         asm.load(Width.BYTE, R2, STACK, OUTER + 8)
         asm.jump_if(R2, Condition.AT_MOST, 1, "kernel")  # which tells the sender
-        # A loop between us and a member ends, since each turn costs one of its time to live.
-        asm.load(Width.HALF, R3, STACK, OUTER + 8)
-        asm.move(R9, R3)
+        # A loop between us and a member ends, since each turn costs one of its time to live. The
+        # checksum gains what the header loses: 1 in the high half of a word (RFC 1624).
         asm.add(R2, -1)
         asm.store(Width.BYTE, STACK, OUTER + 8, R2)
-        asm.load(Width.HALF, R4, STACK, OUTER + 8)
-        asm.move(R1, R6)
-        asm.move(R2, ETHERNET + 10)
-        asm.move(R5, 2)
-        asm.call(Helper.REPLACE_L3_CHECKSUM)
-        asm.jump_if(R0, Condition.UNEQUAL, 0, "kernel")
-        self.write(ETHERNET + 8, 1, OUTER + 8)
+        asm.load(Width.HALF, R2, STACK, OUTER + 10)
+        asm.add(R2, network_order(0x0100, 2))
+        asm.move(R3, R2)
+        asm.add(R3, 1)
+        asm.calculate(Operation.SHIFT_RIGHT, R3, 16)  # 0xFFFF or more: the carry comes around
+        asm.add(R2, R3)
+        asm.store(Width.HALF, STACK, OUTER + 10, R2)
+        self.write(ETHERNET + 8, 4, OUTER + 8)
         self.count(self._maps.reasons, Reason.BY_DESTINATION)
         asm.jump("to slot")
 
@@ -372,7 +369,7 @@ class _Program(PacketProgram):
         asm.name("unknown")
         self.count(self._maps.reasons, Reason.UNKNOWN)
         if self._relay.unknown is Unknown.DROP:
-            asm.leave(DROP)
+            asm.leave(self.drop)
         else:  # the last 16 bits of its address, spread over the slots
             asm.load(Width.WORD, R8, STACK, KEY)
             asm.calculate(Operation.AND, R8, 0xFFFF)
@@ -382,8 +379,8 @@ class _Program(PacketProgram):
             asm.jump("to slot")
         asm.name("no member")
         self.count(self._maps.reasons, Reason.NO_MEMBER)
-        asm.leave(DROP)
+        asm.leave(self.drop)
         asm.name("unreadable")
         self.count(self._maps.reasons, Reason.UNREADABLE)
         asm.name("kernel")
-        asm.leave(NEXT)
+        asm.leave(self.next)

@@ -31,7 +31,6 @@ from ..wire import Encapsulation, MessageType
 from .assembler import Condition, Helper, Operation, Width
 from .packet import (
     DESTINATION,
-    DROP,
     ETHERNET,
     GRE,
     HEADER,
@@ -42,7 +41,6 @@ from .packet import (
     LATER,
     MINIMAL,
     MORE,
-    NEXT,
     NEXT_HEADER,
     ORIGINAL_SOURCE,
     OUTER,
@@ -181,7 +179,7 @@ class _Into(PacketProgram):
         asm.name("unbound")
         self.count(self._maps.reasons, Reason.UNBOUND)
         asm.name("other end")
-        asm.leave(NEXT)
+        asm.leave(self.next)
         return asm.assemble()
 
     def _udp(self) -> None:
@@ -299,7 +297,7 @@ class _Into(PacketProgram):
         asm.jump_if(R7, Condition.EQUAL, _TOO_LONG, "to stack")
         asm.name("no route")
         self.count(self._maps.reasons, Reason.NO_ROUTE)
-        asm.leave(DROP)
+        asm.leave(self.drop)
         asm.name("to neighbour")
         asm.load(Width.WORD, R1, STACK, _FIB_INTERFACE)
         asm.move(R2, 0)
@@ -357,15 +355,15 @@ class _OutOf(PacketProgram):
         self._minimal()
         asm.name("done")
         self.count(self._maps.reasons, Reason.DECAPSULATED)
-        asm.leave(NEXT)
+        asm.leave(self.next)
         for reason in (Reason.SPOOFED, Reason.UNKNOWN):
             asm.name(reason.name)
             self.count(self._maps.reasons, reason)
-            asm.leave(DROP)
+            asm.leave(self.drop)
         asm.name("unreadable")
         self.count(self._maps.reasons, Reason.UNREADABLE)
         asm.name("kernel")
-        asm.leave(NEXT)
+        asm.leave(self.next)
         return asm.assemble()
 
     def _udp(self) -> None:

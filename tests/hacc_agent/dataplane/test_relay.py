@@ -35,6 +35,8 @@ SLOT, EMPTY = 70, 71
 MEMBER, OURS = b"\x02member", b"\x02own!!"
 LOOPBACK = 1  # the interface that is there everywhere
 NEXT_32 = NEXT & 0xFFFFFFFF  # as a test run tells it
+TCX = {one: one for one in (NEXT_32, DROP, REDIRECT)}
+XDP = {2: NEXT_32, 1: DROP, 4: REDIRECT}  # XDP_PASS, XDP_DROP, XDP_REDIRECT: linux/bpf.h
 
 _WORD = Struct("=I")
 
@@ -60,10 +62,12 @@ class Controller:
     reasons: Map
     members: Map
     fragments: Map
+    verdicts: dict[int, int]
 
     def run(self, packet: bytes) -> tuple[int, bytes]:
+        """In the words of tcx."""
         ran = self.program.run(packet)
-        return ran.verdict, ran.packet
+        return self.verdicts[ran.verdict], ran.packet
 
     def count(self, reason: Reason) -> int:
         return self._sum(self.reasons, reason)
@@ -87,7 +91,7 @@ class Controller:
         return sum(packets for packets, _ in COUNTER.iter_unpack(found))
 
 
-def controller(unknown: Unknown) -> Iterator[Controller]:
+def controller(unknown: Unknown, *, xdp: bool = False) -> Iterator[Controller]:
     maps: list[Map] = []
 
     def made(kind: MapKind, key: int, value: int, entries: int, name: str) -> Map:
@@ -122,17 +126,21 @@ def controller(unknown: Unknown) -> Iterator[Controller]:
             Homes(NETWORKS, tuple(pool.descriptor for pool in pools), others.descriptor),
             *(one.descriptor for one in (slots, entries, fragments, reasons, members)),
         ),
+        0 if xdp else None,
     )
-    loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "relay")
-    yield Controller(loaded, reasons, members, fragments)
+    if xdp:
+        loaded = Program.load(ProgramKind.XDP, Attach.XDP, code, "relay")
+    else:
+        loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "relay")
+    yield Controller(loaded, reasons, members, fragments, XDP if xdp else TCX)
     loaded.close()
     for one in maps:
         one.close()
 
 
-@pytest.fixture
-def relay() -> Iterator[Controller]:
-    yield from controller(Unknown.DROP)
+@pytest.fixture(params=["tcx", "xdp"])
+def relay(request: pytest.FixtureRequest) -> Iterator[Controller]:
+    yield from controller(Unknown.DROP, xdp=request.param == "xdp")
 
 
 @pytest.fixture
