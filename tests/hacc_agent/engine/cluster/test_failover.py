@@ -1,0 +1,345 @@
+"""Slots change hands: what is recorded, what is transferred, what is sent again, in which order."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from hacc_agent.config import Health as Limits
+from hacc_agent.engine.cluster.failover import AT_ONCE
+from hacc_agent.engine.cluster.supervision import PORTION_S, STEADY_S, Supervision
+from hacc_agent.engine.effects import Effect, Log, Relay, Release, Transfer
+from hacc_agent.engine.health import RETURN_S, Change, Figures, Health, Order, Source, State
+from hacc_agent.engine.record import Kind, Name, Row, SlotChange, rows
+from tests.hacc_agent.engine.cluster.world import (
+    HOME,
+    World,
+    asked,
+    configuration,
+    reply,
+    request,
+)
+
+NAI = b"mn7@example.net"
+BACKUP = 2
+
+
+class Guarded(World):
+    """A controller that supervises two members and their backup."""
+
+    def __init__(self, capacity: int = 256) -> None:
+        super().__init__(configuration(health=Limits(100, 3, 5, 95, 3)), capacity=capacity)
+        self.health = Health(self.config, self.now)
+        self.supervision = Supervision(self.config, self.cluster, self.health)
+        self.beating = {0, 1, BACKUP}
+        self.figures: dict[int, Figures] = {}
+        self.changes: list[Change] = []
+        self.confirms = True
+        self.follow(self.supervision.lead(0))
+        self.wait(1)
+
+    def wait(self, seconds: float) -> list[Effect]:
+        """Heartbeats every 100 ms; members have at once what they are given."""
+        effects: list[Effect] = []
+        end = self.seconds + seconds
+        while self.seconds < end - 1e-9:
+            self.seconds = min(end, self.seconds + 0.1)
+            for number in self.beating:
+                self.health.heard(number, self.figures.get(number), self.now)
+            acts = self.supervision.handle_timer(self.now)
+            self.changes += acts.changes
+            told = self.follow(list(acts.effects))
+            effects += told
+            for effect in told:
+                if isinstance(effect, Transfer) and self.confirms:
+                    effects += self.confirm(effect)
+        return effects
+
+    def confirm(self, transfer: Transfer) -> list[Effect]:
+        return self.follow(self.supervision.confirmed(transfer.member, transfer.epoch))
+
+    def kill(self, number: int) -> list[Effect]:
+        self.beating.discard(number)
+        return self.wait(0.5)
+
+    def revive(self, number: int) -> list[Effect]:
+        self.beating.add(number)
+        return self.wait(RETURN_S + 0.5)
+
+    def register(self, number: int, to: int = 0) -> None:
+        """A mobile node with a member of the test's choice."""
+        self.cluster.weigh().base[:] = [each != to for each in range(3)]
+        home = int(HOME) + number
+        (chosen,) = asked(self.receive(request(1, home)))
+        assert chosen == to
+        self.answer(reply(1, home), chosen)
+
+    def served(self) -> list[int]:
+        """Slots of each member."""
+        return [len(self.slots.served_by(each)) for each in range(3)]
+
+
+def kinds(effects: list[Effect]) -> list[str]:
+    return [type(effect).__name__ for effect in effects]
+
+
+def transferred(world: Guarded, transfer: Transfer) -> list[Row]:
+    told = b"".join(world.cluster.bindings_of(transfer.slots))
+    return [each for each in rows(told) if isinstance(each, Row)]
+
+
+def test_a_failover_is_recorded_then_transferred_then_sent_again() -> None:
+    world = Guarded()
+    world.register(0)
+    world.register(1, to=1)
+    world.register(2)
+    waiting = request(2, int(HOME) + 2)
+    assert asked(world.receive(waiting)) == [0]
+    effects = world.kill(0)
+    assert kinds(effects) == ["Log", "Transfer", "Log", "Relay"]
+    log, transfer, pending, relay = effects
+    assert isinstance(log, Log)
+    assert isinstance(transfer, Transfer)
+    assert isinstance(pending, Log)
+    assert isinstance(relay, Relay)
+    changes = [each for each in rows(log.records) if isinstance(each, SlotChange)]
+    assert [(change.slot, change.member) for change in changes] == [
+        (slot, BACKUP) for slot in world.slots.home_slots(0)
+    ]
+    assert {change.epoch for change in changes} == {transfer.epoch}
+    assert (transfer.member, list(transfer.slots)) == (BACKUP, list(world.slots.home_slots(0)))
+    assert (relay.payload, relay.member) == (waiting, BACKUP)
+    homes = [row.home_address - int(HOME) for row in transferred(world, transfer)]
+    assert homes[0] == 2  # it waits for a reply, so its binding goes first
+    assert sorted(homes[1:]) == [0, 2]
+
+
+def test_the_heir_answers_and_the_dead_is_not_listened_to() -> None:
+    world = Guarded()
+    world.register(0)
+    world.receive(request(2, HOME))
+    world.kill(0)
+    world.answer(reply(2, HOME), 0)
+    assert [row.identification for row in world.bindings()] == [1]
+    world.answer(reply(2, HOME), BACKUP)
+    (row,) = world.bindings()
+    assert (row.identification, int(world.slots.member_of[row.slot])) == (2, BACKUP)
+
+
+def test_names_go_with_bindings() -> None:
+    world = Guarded()
+    (chosen,) = asked(world.receive(request(1, HOME, nai=NAI)))
+    world.answer(reply(1, HOME, nai=NAI), chosen)
+    (transfer,) = [each for each in world.kill(chosen) if isinstance(each, Transfer)]
+    told = list(rows(b"".join(world.cluster.bindings_of(transfer.slots))))
+    assert [type(each) for each in told] == [Name, Row]
+
+
+def test_a_storm_of_requests_is_sent_again_in_parts() -> None:
+    world = Guarded(capacity=2 * AT_ONCE)
+    for number in range(AT_ONCE + 10):
+        world.cluster.weigh().base[:] = [0, 1, 1]
+        assert asked(world.receive(request(1, int(HOME) + number))) == [0]
+    effects = world.kill(0)
+    assert len(asked(effects)) == AT_ONCE
+    assert world.cluster.next_deadline() == 0.0
+    assert len(asked(world.follow(world.cluster.handle_timer(world.now)))) == 10
+
+
+def test_two_members_at_once_leave_everything_to_who_is_left() -> None:
+    world = Guarded()
+    world.register(0)
+    world.register(1, to=1)
+    world.beating -= {0, 1}
+    world.wait(0.5)
+    assert world.served() == [0, 0, 3 * 64]
+
+
+def test_a_backup_that_dies_during_the_transfer_is_replaced() -> None:
+    world = Guarded()
+    world.register(0)
+    world.confirms = False
+    world.kill(0)
+    assert world.served() == [0, 64, 128]
+    (transfer,) = [each for each in world.kill(BACKUP) if isinstance(each, Transfer)]
+    assert world.served() == [0, 192, 0]
+    assert [row.home_address for row in transferred(world, transfer)] == [int(HOME)]
+
+
+def test_the_last_member_keeps_its_slots() -> None:
+    """Nobody could be better."""
+    world = Guarded()
+    world.kill(0)
+    world.kill(1)
+    before = world.served()
+    world.beating.clear()
+    world.wait(10)
+    assert world.health.state(BACKUP) is State.DOWN
+    assert world.served() == before
+
+
+def test_who_comes_back_gets_nothing_in_a_rush_and_then_its_own() -> None:
+    world = Guarded()
+    world.register(0)
+    world.kill(0)
+    world.revive(0)
+    assert world.health.state(0) is State.UP
+    assert not [each for each in world.wait(STEADY_S - 5) if isinstance(each, Transfer)]
+    assert world.supervision.candidates(world.now)[0].closed == (
+        "its own slots are with another member"
+    )
+    effects = world.wait(10)
+    assert world.served() == [64, 64, 64]
+    given, released = [each for each in effects if isinstance(each, Transfer | Release)]
+    assert (given.member, released.member) == (0, BACKUP)
+    assert given.slots == released.slots
+    assert world.supervision.candidates(world.now)[0].closed == ""
+
+
+def test_a_drain_moves_portions_and_ends_in_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hacc_agent.engine.cluster.supervision.PORTION", 1)
+    world = Guarded()
+    for number in range(5):
+        world.register(number)
+    world.health.order(0, Order.DRAIN, world.now)
+    first = [each for each in world.wait(0.5) if isinstance(each, Transfer)]
+    assert len(first) == 1
+    assert 0 < len(first[0].slots) < 64
+    effects = world.wait(70 * PORTION_S)
+    assert world.served() == [0, 64, 128]
+    assert world.health.state(0) is State.MAINTENANCE
+    released = [each.slots for each in effects if isinstance(each, Release)]
+    assert sorted(slot for slots in released for slot in slots) == sorted(
+        set(range(64)) - set(first[0].slots)
+    )
+    assert world.wait(2 * STEADY_S) == []  # nothing comes back without another order
+    world.health.order(0, Order.UNDRAIN, world.now)
+    world.wait(STEADY_S + 70 * PORTION_S)
+    assert world.served() == [64, 64, 64]
+
+
+def test_a_portion_waits_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hacc_agent.engine.cluster.supervision.PORTION", 1)
+    world = Guarded()
+    for number in range(3):
+        world.register(number)
+    world.confirms = False
+    world.health.order(0, Order.DRAIN, world.now)
+    (transfer,) = [each for each in world.wait(10) if isinstance(each, Transfer)]
+    (released,) = [each for each in world.confirm(transfer) if isinstance(each, Release)]
+    assert (released.member, released.slots) == (0, transfer.slots)
+    assert [each for each in world.wait(1.5) if isinstance(each, Transfer)]
+
+
+def test_an_order_to_fail_over_moves_a_member_that_lives_at_once() -> None:
+    world = Guarded()
+    world.register(0)
+    world.health.order(0, Order.FAIL_OVER, world.now)
+    effects = world.wait(0.2)
+    assert world.served() == [0, 64, 128]
+    assert [each.member for each in effects if isinstance(each, Release)] == [0]
+
+
+def test_a_failing_member_is_relieved() -> None:
+    world = Guarded()
+    world.register(0)
+    world.figures[0] = Figures(0, Source.LINK, world.seconds, cpu_percent=99.0)
+    world.wait(13)
+    assert world.health.state(0) is State.FAILING
+    assert world.served() == [0, 64, 128]
+
+
+def test_when_all_fail_nobody_is_relieved() -> None:
+    world = Guarded()
+    for number in range(3):
+        world.figures[number] = Figures(number, Source.LINK, world.seconds, cpu_percent=99.0)
+    world.wait(30)
+    assert [world.health.state(number) for number in range(3)] == [State.FAILING] * 3
+    assert world.served() == [64, 64, 64]
+    assert not any(each.closed for each in world.supervision.candidates(world.now))
+
+
+def test_a_controller_that_does_not_lead_moves_nothing() -> None:
+    world = Guarded()
+    world.supervision.stand_back()
+    assert world.kill(0) == []
+    assert world.served() == [64, 64, 64]
+    world.follow(world.supervision.lead(1))  # it becomes active: the states are as they are
+    world.wait(0.2)
+    assert world.served() == [0, 64, 128]
+
+
+def test_every_term_is_above_all_before_it_and_nobody_elses() -> None:
+    world = Guarded()
+    epochs = [world.slots.epoch]
+    for controller in (1, 0, 0, 1):
+        world.follow(world.supervision.lead(controller))
+        epochs.append(world.slots.epoch)
+    assert epochs == sorted(set(epochs))
+
+
+def test_a_term_that_nobody_obeys_yet_begins_again_above_what_members_know() -> None:
+    world = Guarded()
+    later = world.slots.term_of(1, world.slots.epoch + (64 << 32))
+    world.follow(world.supervision.told(later))
+    assert world.supervision.leads
+    assert world.slots.epoch > later
+
+
+def test_a_term_that_was_obeyed_and_is_not_the_highest_any_more_is_over() -> None:
+    world = Guarded()
+    world.supervision.confirmed(1, world.slots.epoch)
+    later = world.slots.term_of(1)
+    assert world.supervision.told(later) == []
+    assert not world.supervision.leads
+    assert world.kill(0) == []
+
+
+def test_forged_requests_bring_nobody_down() -> None:
+    world = Guarded()
+    world.cluster.weigh().base[:] = [0, 1, 1]
+    for number in range(20):
+        forged = request(1, int(HOME) + number, spi=999)
+        assert asked(world.receive(forged)) == [0]
+    for _ in range(10):
+        world.at(world.seconds + 1)
+        world.wait(0.1)
+    assert world.cluster.unanswered[0] >= 20
+    assert world.health.state(0) is State.UP
+
+
+def test_authentic_requests_without_an_answer_do() -> None:
+    world = Guarded()
+    world.cluster.weigh().base[:] = [0, 1, 1]
+    for number in range(20):
+        assert asked(world.receive(request(1, int(HOME) + number))) == [0]
+    world.at(world.seconds + 2.5)
+    world.wait(0.2)
+    assert world.health.state(0) is State.DOWN
+    assert world.changes[-1].reason == "8 authentic requests without an answer"
+
+
+def test_all_that_supervision_decides_a_standby_knows() -> None:
+    """`World.follow` compares after every effect; here the whole story, by its records alone."""
+    world = Guarded()
+    for number in range(4):
+        world.register(number, to=number % 2)
+    world.kill(0)
+    world.revive(0)
+    world.wait(STEADY_S + 10)
+    world.kill(1)
+    _, _, slots, replica = world.replica
+    assert slots.epoch == world.slots.epoch
+    assert replica.digest() == world.cluster.digest()
+    assert [Kind(row.kind) for row in world.bindings()] == [Kind.BINDING] * 4
+
+
+def test_who_has_no_slots_gets_no_mobile_nodes() -> None:
+    """A member whose slots are all with others has none to put a new mobile node into."""
+    world = Guarded()
+    world.kill(0)
+    world.revive(0)
+    for number in range(20):
+        (chosen,) = asked(world.receive(request(1, IPv4Address(int(HOME) + number))))
+        assert chosen != 0
