@@ -136,7 +136,7 @@ class Fleet:
         if self._replica.leads and not self.supervision.leads and not overtaken:
             slots = self._controller.cluster.slots
             slots.epoch = max(slots.epoch, *(p.epoch for p in self._pulses.values()), 0)
-            self._do(self.supervision.lead(self._number), now)
+            self._do(self.supervision.lead(self._number, now), now)
             self._told.clear()
             self.events.note("this controller decides", epoch=slots.epoch)
             self._tell(now)

@@ -3,8 +3,8 @@
 Every member has slots of its own, its home slots, and serves them until one is given to another
 member. A binding keeps its slot for life; who serves it is asked of the slot.
 
-Each decision about slots has an **epoch**, greater than all before it. Its high half is the term of
-the controller that decides: whoever becomes active begins a term that no other controller can have,
+Each decision about slots has an **epoch**, greater than all before it. Its high bits are the term
+of the controller that decides: whoever becomes active begins one that no other controller can have,
 so that a member which hears two controllers knows the one to obey (as Paxos tells proposals apart).
 """
 
@@ -21,7 +21,9 @@ from .record import OCTETS, SLOT, Kind, Records, SlotChange
 NO_SLOT: Final = 0xFFFF  # of a member that serves none; no slot has this number
 MEMBERS: Final = 1023  # at most, with 64 slots each: a record has 16 bits for a slot
 CONTROLLERS: Final = 16  # of a cluster, at most: the low bits of a term say whose it is
-_TERM: Final = 32  # bits of an epoch below its term
+_TERM: Final = (
+    24  # bits of an epoch below its term: decisions of one controller until it is stopped
+)
 
 
 class Slots:
@@ -73,12 +75,14 @@ class Slots:
 
     # ------------------------------------------------------------------ decisions
 
-    def term_of(self, controller: int, above: int = 0) -> int:
-        """The first epoch of a controller that becomes active: greater than all that is known.
+    def term_of(self, controller: int, now: float) -> int:
+        """The first epoch of a controller that becomes active.
 
-        `above`: what members told of.
+        Terms are numbered by the second in which they begin, so that one is greater than those
+        that this controller has never heard of, too; and by all that it has heard of, so that it
+        is greater than those when the clock was set back.
         """
-        number = (max(self.epoch, above) >> _TERM) // CONTROLLERS + 1
+        number = max((self.epoch >> _TERM) // CONTROLLERS + 1, int(now))
         return (number * CONTROLLERS + controller) << _TERM
 
     def rewrite(self, changes: Iterable[tuple[int, int]], epoch: int) -> bytes:

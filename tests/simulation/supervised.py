@@ -102,8 +102,11 @@ class Supervised(World):
 
     def promote(self, router: Router) -> None:
         super().promote(router)
+        self.lead(router)
+
+    def lead(self, router: Router) -> None:
         supervision = self.supervision[router.name]
-        self.perform(router, supervision.lead(self.controllers.index(router)))
+        self.perform(router, supervision.lead(self.controllers.index(router), self.moment))
 
     # ------------------------------------------------------------------ the network
 
@@ -151,11 +154,13 @@ class Supervised(World):
         number = self.members.index(member)
         figures = Figures(number, Source.LINK, self.moment.steady)
         self.health[controller.name].heard(number, figures, self.moment)
-        if controller is self.active:
-            supervision = self.supervision[controller.name]
-            self.perform(controller, supervision.told(epoch))
-            if not supervision.leads:
-                raise Broken(f"{controller.name} was overtaken, and nobody else is active")
+        if controller is not self.active or controller.memory is None:
+            return
+        slots = controller.memory.slots
+        if epoch > slots.epoch:  # of a time that it was not told of
+            slots.epoch = epoch
+            self.lead(controller)
+        if controller.memory is not None:
             self.offer(controller, member)
 
     def supervise(self, controller: Router) -> None:

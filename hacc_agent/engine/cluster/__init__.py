@@ -103,12 +103,9 @@ class Cluster:
 
     # ------------------------------------------------------------------ slots
 
-    def lead(self, controller: int, above: int = 0) -> list[Effect]:
-        """This controller, by its place in the configuration, decides from now on.
-
-        `above`: the highest epoch that a member has told of.
-        """
-        return self._failover.lead(controller, above)
+    def lead(self, controller: int, now: Moment) -> list[Effect]:
+        """This controller, by its place in the configuration, decides from now on."""
+        return self._failover.lead(controller, now)
 
     @property
     def slots(self) -> Slots:

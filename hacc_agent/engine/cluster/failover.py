@@ -12,12 +12,12 @@ does not know (`home_agent.takeover`), and never puts an older binding in the pl
 
 Who has the right to serve is said by epochs (`slots`). These are the rules of split brains:
 
-- a controller that becomes active begins a term of its own, above all that it and its members know;
+- a controller that becomes active begins a term of its own, above all that it has heard of and
+  begun later than any other (`Slots.term_of`);
 - a member obeys the highest term that it has heard of. It takes requests from that controller's
   address alone, and gives up what it is told to before anything else;
-- a controller whose term a member has obeyed, and that hears of a higher one, was overtaken: it
-  decides nothing until it becomes active again. One that nobody has obeyed yet knew too little of
-  the past, and begins another term above that;
+- a controller that hears of a higher term than its own was overtaken: it decides nothing for a
+  while. Who is active by HSRP nevertheless begins another term then, above the other;
 - a member that hears no controller goes on with what it has: to lose all controllers must not
   silence all members. It cannot do harm either: no controller, no requests; and the heir of its
   slice announces longer prefixes than it does, so that packets come to the heir;
@@ -58,9 +58,9 @@ class Failover:
 
     # ------------------------------------------------------------------ decisions
 
-    def lead(self, controller: int, above: int = 0) -> list[Effect]:
+    def lead(self, controller: int, now: Moment) -> list[Effect]:
         """This controller is the one that decides from now on: it begins its term."""
-        epoch = self._slots.term_of(controller, above)
+        epoch = self._slots.term_of(controller, now.steady)
         first = (0, int(self._slots.member_of[0]))
         return [Log(self._slots.rewrite([first], epoch))]
 

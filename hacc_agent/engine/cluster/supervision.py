@@ -61,8 +61,7 @@ class Supervision:
         self._health = health
         self._weighing = Weighing(config)
         self._members = range(len(config.members))
-        self._controller: int | None = None  # None: it does not lead
-        self._obeyed = False  # a member serves by this term
+        self._leads = False
         self._weighed: float | None = None
         self._answered, self._silent = cluster.answered, cluster.silent
         self._moved = -PORTION_S
@@ -73,42 +72,23 @@ class Supervision:
 
     @property
     def leads(self) -> bool:
-        return self._controller is not None
+        return self._leads
 
-    def lead(self, controller: int) -> list[Effect]:
+    def lead(self, controller: int, now: Moment) -> list[Effect]:
         """This controller is active: it begins its term, and moves slots from now on."""
-        self._controller = controller
-        return self._begin(0)
-
-    def stand_back(self) -> None:
-        """It is not active any more."""
-        self._controller = None
-
-    def _begin(self, above: int) -> list[Effect]:
-        assert self._controller is not None
-        self._obeyed = False
+        self._leads = True
         self._unconfirmed.clear()
         self._former.clear()
-        return self._cluster.lead(self._controller, above)
+        return self._cluster.lead(controller, now)
+
+    def stand_back(self) -> None:
+        """It is not active any more, or a member obeys a later term."""
+        self._leads = False
 
     # ------------------------------------------------------------------ what members say
 
-    def told(self, epoch: int) -> list[Effect]:
-        """The latest epoch that a member knows of, as its heartbeats say it.
-
-        One above ours ends our term: `leads` is false then, if another controller overtook us; a
-        term that nobody has obeyed yet is begun again above it (`failover`).
-        """
-        if not self.leads or epoch <= self._cluster.slots.epoch:
-            return []
-        if not self._obeyed:
-            return self._begin(epoch)
-        self.stand_back()
-        return []
-
     def confirmed(self, member: int, epoch: int) -> list[Effect]:
         """It serves what this epoch gave it, and has all of its bindings."""
-        self._obeyed = True
         if self._unconfirmed.get(member, epoch + 1) <= epoch:
             del self._unconfirmed[member]
         if member in self._unconfirmed:
@@ -135,7 +115,7 @@ class Supervision:
         if changes or self._weighed is None or now.steady - self._weighed >= WEIGH_S:
             self._weigh(now)
         effects: list[Effect] = []
-        if self.leads:
+        if self._leads:
             effects += self._fail_over(now)
             effects += self._portion(now)
             for member in self._members:

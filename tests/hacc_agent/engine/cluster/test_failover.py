@@ -36,7 +36,7 @@ class Guarded(World):
         self.figures: dict[int, Figures] = {}
         self.changes: list[Change] = []
         self.confirms = True
-        self.follow(self.supervision.lead(0))
+        self.follow(self.supervision.lead(0, self.now))
         self.wait(1)
 
     def wait(self, seconds: float) -> list[Effect]:
@@ -265,7 +265,9 @@ def test_a_controller_that_does_not_lead_moves_nothing() -> None:
     world.supervision.stand_back()
     assert world.kill(0) == []
     assert world.served() == [64, 64, 64]
-    world.follow(world.supervision.lead(1))  # it becomes active: the states are as they are
+    world.follow(
+        world.supervision.lead(1, world.now)
+    )  # it becomes active: the states are as they are
     world.wait(0.2)
     assert world.served() == [0, 64, 128]
 
@@ -274,26 +276,27 @@ def test_every_term_is_above_all_before_it_and_nobody_elses() -> None:
     world = Guarded()
     epochs = [world.slots.epoch]
     for controller in (1, 0, 0, 1):
-        world.follow(world.supervision.lead(controller))
+        world.follow(world.supervision.lead(controller, world.now))
         epochs.append(world.slots.epoch)
     assert epochs == sorted(set(epochs))
 
 
-def test_a_term_that_nobody_obeys_yet_begins_again_above_what_members_know() -> None:
-    world = Guarded()
-    later = world.slots.term_of(1, world.slots.epoch + (64 << 32))
-    world.follow(world.supervision.told(later))
-    assert world.supervision.leads
-    assert world.slots.epoch > later
+def test_a_term_is_above_those_that_its_controller_never_heard_of() -> None:
+    one, other = World(), World()
+    for _ in range(20):
+        one.cluster.lead(0, one.now)
+    other.seconds += 60
+    other.cluster.lead(1, other.now)
+    assert other.slots.epoch > one.slots.epoch
 
 
-def test_a_term_that_was_obeyed_and_is_not_the_highest_any_more_is_over() -> None:
-    world = Guarded()
-    world.supervision.confirmed(1, world.slots.epoch)
-    later = world.slots.term_of(1)
-    assert world.supervision.told(later) == []
-    assert not world.supervision.leads
-    assert world.kill(0) == []
+def test_a_clock_that_was_set_back_begins_no_term_in_the_past() -> None:
+    world = World()
+    world.cluster.lead(0, world.now)
+    before = world.slots.epoch
+    world.seconds -= 500
+    world.cluster.lead(1, world.now)
+    assert world.slots.epoch > before
 
 
 def test_forged_requests_bring_nobody_down() -> None:
