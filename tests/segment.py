@@ -82,6 +82,29 @@ class Segment:
         # Bridged frames are no business of a packet filter that routers of this machine may have.
         self._fabric.setting("net.bridge.bridge-nf-call-iptables", 0)
         self._routers: list[Namespace] = []
+        self._fabric.run("nft", "add", "table", "bridge", "faults")
+        chain = "{ type filter hook forward priority 0; }"
+        self._fabric.run("nft", "add", "chain", "bridge", "faults", "lost", chain)
+
+    def _port(self, router: Namespace) -> str:
+        return f"p{self._routers.index(router) + 1}"
+
+    def pull(self, router: Namespace) -> None:
+        """Its cable is out: carrier is lost at both ends."""
+        self._fabric.ip("link", "set", self._port(router), "down")
+
+    def lose(self, source: Namespace | None, destination: Namespace | None) -> None:
+        """No frame from one reaches the other; None: whoever it is."""
+        words = ["nft", "add", "rule", "bridge", "faults", "lost"]
+        words += ["iifname", self._port(source)] if source else []
+        words += ["oifname", self._port(destination)] if destination else []
+        self._fabric.run(*words, "drop")
+
+    def mend(self) -> None:
+        """Everything is as it was."""
+        self._fabric.run("nft", "flush", "chain", "bridge", "faults", "lost")
+        for number in range(len(self._routers)):
+            self._fabric.ip("link", "set", f"p{number + 1}", "up")
 
     def router(self, address: str, virtual: str = "") -> Namespace:
         """A router with this address; the virtual one is on its loopback and nobody asks for it."""
