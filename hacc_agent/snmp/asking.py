@@ -1,7 +1,9 @@
 """The process beside the daemon that asks members, and hears what they notify of.
 
-    hacc-agent run  ==[ one message: what to do ]==>  python -m hacc_agent.snmp.asking DESCRIPTOR
+    hacc-agent run  ==[ one message: what to do ]==>  python -m hacc_agent.snmp.asking END [PORT]
                     <==[ figures, silences, traps, oddities: a message each ]==
+
+END is the descriptor of the process's end, PORT that of the socket that notifications arrive at.
 
 Messages are JSON in a socket of type SOCK_SEQPACKET, so that each arrives whole. The process ends
 when the daemon's end is closed, in whatever way.
@@ -22,7 +24,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..config import MemberKind
-from ..engine.health import Figures, Source
+from ..engine.health import Figures, Source, Trap, TrapKind
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
@@ -39,7 +41,9 @@ class Asked:
     access: Access
     port: int
     interval_s: float
-    members: tuple[tuple[MemberKind, str], ...]  # kind and address, in the configuration's order
+    members: tuple[tuple[MemberKind, tuple[str, ...]], ...]
+    """Kind and addresses of each, in the configuration's order: it is asked at the first of them,
+    and notifies from any."""
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -47,7 +51,7 @@ class Asked:
     @classmethod
     def decode(cls, message: bytes) -> Asked:
         told = json.loads(message)
-        members = tuple((MemberKind(kind), address) for kind, address in told["members"])
+        members = tuple((MemberKind(kind), tuple(at)) for kind, at in told["members"])
         return cls(Access(**told["access"]), told["port"], told["interval_s"], members)
 
 
@@ -64,13 +68,13 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A member that said what nobody can believe."""
+    """A member that said what nobody can believe; None: a stranger."""
 
-    member: int
+    member: int | None
     what: str
 
 
-Told = Figures | Silent | Odd
+Told = Figures | Silent | Odd | Trap
 
 
 def encode(told: Told) -> bytes:
@@ -86,6 +90,9 @@ def decode(message: bytes, at: float) -> Told:
             return Figures(**{**fields, "at": at})
         case "Silent":
             return Silent(**fields)
+        case "Trap":
+            fields["kind"] = TrapKind(fields["kind"])
+            return Trap(**{**fields, "at": at})
         case _:
             return Odd(**fields)
 
@@ -133,7 +140,7 @@ class Sweep:
 
     async def ask(self, member: int) -> Figures:
         """One member, once. Raises `Unanswered`."""
-        reading, address = self._readings[member], self._asked.members[member][1]
+        reading, address = self._readings[member], self._asked.members[member][1][0]
         for figure, source in reading.unknown():
             if not reading.knows(figure):
                 found = [
@@ -162,7 +169,7 @@ def open_reader(access: Access, port: int) -> SnmpReader:
     return PysnmpReader(access, port)
 
 
-async def serve(end: socket.socket) -> None:
+async def serve(end: socket.socket, port: socket.socket | None) -> None:
     """Does what the first message says until the daemon is gone."""
     loop = asyncio.get_running_loop()
     asked = Asked.decode(await loop.sock_recv(end, LARGEST))
@@ -171,22 +178,41 @@ async def serve(end: socket.socket) -> None:
     async def tell(told: Told) -> None:
         await loop.sock_sendall(end, encode(told))
 
+    def tell_at_once(told: Told) -> None:
+        # A notification that the daemon has no room for is lost, as it could be on its way.
+        with contextlib.suppress(BlockingIOError):
+            end.send(encode(told))
+
+    receiver = None
+    if port is not None:
+        from .receiver import Receiver
+
+        addresses = {at: n for n, (_, where) in enumerate(asked.members) for at in where}
+        receiver = Receiver(
+            asked.access,
+            addresses,
+            port,
+            lambda member, kind, detail: tell_at_once(Trap(member, kind, detail, 0.0)),
+            lambda member, what: tell_at_once(Odd(member, what)),
+        )
     sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
     gone = asyncio.create_task(loop.sock_recv(end, 1))
     await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
-    for task in (sweep, gone):
-        task.cancel()
+    sweep.cancel()
+    gone.cancel()
     with contextlib.suppress(asyncio.CancelledError, ConnectionError, ExceptionGroup):
         await sweep
     reader.close()
+    if receiver is not None:
+        receiver.close()
 
 
 def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket for each member
-    with socket.socket(fileno=int(sys.argv[1])) as end:
-        end.setblocking(False)
-        asyncio.run(serve(end))
+    end, *port = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    end.setblocking(False)
+    asyncio.run(serve(end, port[0] if port else None))
 
 
 if __name__ == "__main__":

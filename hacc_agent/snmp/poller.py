@@ -11,7 +11,7 @@ from typing import Final
 
 from ..config import AgentConfig
 from ..engine.effects import Moment
-from ..engine.health import Figures
+from ..engine.health import Figures, Trap
 from .asking import LARGEST, Asked, Odd, Silent, Told, decode
 from .reader import Access
 
@@ -28,15 +28,30 @@ LASTED_S: Final = 60.0
 """A process that ran for so long did not fail at its start."""
 
 
-def what_to_ask(config: AgentConfig, port: int) -> Asked:
-    """Of a controller: all members, each at its address on the first LAN that it is on."""
+def what_to_ask(config: AgentConfig) -> Asked:
+    """Of a controller: all members."""
     snmp = config.snmp
     assert snmp is not None  # `config.parse` refuses a controller without
     access = Access(
         snmp.version, snmp.community or "", snmp.user or "", snmp.auth or "", snmp.priv or ""
     )
-    members = tuple((member.kind, str(member.addresses[0].address)) for member in config.members)
-    return Asked(access, port, float(config.health.snmp_interval_s), members)
+    members = tuple(
+        (member.kind, tuple(str(where.address) for where in member.addresses))
+        for member in config.members
+    )
+    return Asked(access, snmp.port, float(config.health.snmp_interval_s), members)
+
+
+def bind_notifications(config: AgentConfig) -> socket.socket:
+    """Where members notify this controller. Raises OSError; before rights are given up."""
+    assert config.snmp is not None
+    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        port.bind(("", config.snmp.notification_port))
+    except OSError:
+        port.close()
+        raise
+    return port
 
 
 class Poller:
@@ -45,15 +60,21 @@ class Poller:
     def __init__(
         self,
         asked: Asked,
+        port: socket.socket | None,
         reported: Callable[[Figures, Moment], None],
         silent: Callable[[Silent, Moment], None],
+        trapped: Callable[[Trap, Moment], None],
         odd: Callable[[Odd, Moment], None],
         log: Callable[..., None],
         now: Moment,
     ) -> None:
-        """Each of the callables is called from `handle`. `log` takes a line and its fields."""
-        self._asked = asked
-        self._reported, self._silent, self._odd, self._log = reported, silent, odd, log
+        """Each of the callables is called from `handle`. `log` takes a line and its fields.
+
+        `port` is bound to where notifications arrive; it is closed with the rest.
+        """
+        self._asked, self._port = asked, port
+        self._reported, self._silent, self._trapped = reported, silent, trapped
+        self._odd, self._log = odd, log
         self._failures = 0
         # Both ends stay ours: the loop knows one descriptor, whatever becomes of the process.
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -82,12 +103,14 @@ class Poller:
             self._look_after(now)
 
     def close(self) -> None:
-        """Ends the process, and waits for that: it has nothing to finish."""
-        if self._process is not None:
+        """Ends the process, and waits for that."""
+        if self._process is not None:  # SIGKILL: it has nothing to finish
             self._process.kill()
             self._process.wait()
         self._ours.close()
         self._theirs.close()
+        if self._port is not None:
+            self._port.close()
 
     def _take(self, told: Told, now: Moment) -> None:
         match told:
@@ -95,14 +118,19 @@ class Poller:
                 self._reported(told, now)
             case Silent():
                 self._silent(told, now)
+            case Trap():
+                self._trapped(told, now)
             case Odd():
                 self._odd(told, now)
 
     def _start(self, now: Moment) -> None:
         self._began = now.steady
+        passed = [self._theirs.fileno()]
+        if self._port is not None:
+            passed.append(self._port.fileno())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.asking", str(self._theirs.fileno())],
-            pass_fds=(self._theirs.fileno(),),
+            [sys.executable, "-m", f"{__package__}.asking", *map(str, passed)],
+            pass_fds=passed,
             stdin=subprocess.DEVNULL,
         )
         self._ours.send(self._asked.encode())

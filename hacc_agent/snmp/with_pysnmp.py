@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pyasn1.type.univ import Integer, ObjectIdentifier, OctetString
 from pysnmp.error import PySnmpError
@@ -25,15 +26,26 @@ from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
 from ..engine.snmp.objects import Oid, Value, below
 from .reader import AT_ONCE, REPETITIONS, TIMEOUT_S, TRIES, Access, Unanswered
 
+ENGINE_S: Final = 60.0
+"""Between two engines. One takes 70 ms to make."""
+
 
 class PysnmpReader:
-    """One engine for all routers: it takes 70 ms to make, and knows all their clocks."""
+    """One engine for all routers, as long as they answer.
+
+    An engine remembers each router's engine and clock, and does not notice when a router comes back
+    with others (a replaced one; one whose boots were not counted): it would ask in vain for ever.
+    So a router that does not answer with version 3 is asked through a younger engine.
+    """
 
     def __init__(self, access: Access, port: int) -> None:
-        self._engine = SnmpEngine()
         self._port = port
         self._context = ContextData()
         self._targets: dict[str, Any] = {}
+        self._engines: dict[str, Any] = {}  # by the address of a router
+        self._newest = SnmpEngine()
+        self._newest_at = time.monotonic()
+        self._version = access.version
         self._access = (
             CommunityData(access.community, mpModel=1)
             if access.version == 2
@@ -70,29 +82,44 @@ class PysnmpReader:
         return found
 
     def close(self) -> None:
-        self._engine.close_dispatcher()
+        for engine in {id(one): one for one in (*self._engines.values(), self._newest)}.values():
+            engine.close_dispatcher()
 
     async def _ask(self, address: str, command: Any, *what: Any) -> list[tuple[Oid, Value]]:
+        engine = self._engines.setdefault(address, self._newest)
         try:
             target = self._targets.get(address)
             if target is None:
-                target = await UdpTransportTarget.create(
-                    (address, self._port), TIMEOUT_S, TRIES - 1
-                )
+                where = (address, self._port)
+                target = await UdpTransportTarget.create(where, TIMEOUT_S, TRIES - 1)
                 self._targets[address] = target
             failed, status, _, rows = await command(
-                self._engine, self._access, target, self._context, *what, lookupMib=False
+                engine, self._access, target, self._context, *what, lookupMib=False
             )
         except (PySnmpError, OSError) as error:
             raise Unanswered(str(error)) from error
         if failed:
+            if self._version == 3:
+                self._ask_anew(address)
             raise Unanswered(str(failed))
         if status:
             raise Unanswered(f"it answers {status.prettyPrint()}")
-        return [(tuple(name), _value(value)) for name, value in rows]
+        return [(tuple(name), value_of(value)) for name, value in rows]
+
+    def _ask_anew(self, address: str) -> None:
+        """The next time through an engine that knows nothing of this router."""
+        old = self._engines.pop(address)
+        now = time.monotonic()
+        if old is not self._newest or now - self._newest_at < ENGINE_S:
+            self._engines[address] = self._newest
+        else:
+            self._newest, self._newest_at = SnmpEngine(), now
+        if old is not self._newest and old not in self._engines.values():
+            old.close_dispatcher()
 
 
-def _value(found: Any) -> Value:
+def value_of(found: Any) -> Value:
+    """A value of pysnmp's as ours."""
     if isinstance(found, NoSuchObject | NoSuchInstance | EndOfMibView):
         return None
     if isinstance(found, ObjectIdentifier):

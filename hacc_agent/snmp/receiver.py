@@ -1,0 +1,127 @@
+"""Notifications of members, traps and informs: read with pysnmp, judged in `engine.snmp.traps`.
+
+Only members are listened to, from an address that the configuration has for them, each only so
+often, and only with our community, or our user's authentication and privacy: pysnmp would also take
+a notification that names the user and proves nothing. What is refused is told of with its reason;
+a stranger's datagram is not even parsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pysnmp.carrier.asyncio.dgram import udp
+from pysnmp.entity import config
+from pysnmp.entity.engine import SnmpEngine
+from pysnmp.entity.rfc3413.ntfrcv import NotificationReceiver
+from pysnmp.error import PySnmpError
+
+from ..engine.health import TrapKind
+from ..engine.snmp.objects import Oid, Value
+from ..engine.snmp.traps import Allowance, meaning
+from .reader import Access
+from .with_pysnmp import value_of
+
+REFUSALS: Final = {
+    "snmpInBadCommunityNames": ("__SNMPv2-MIB", "a wrong community"),
+    "snmpInASNParseErrs": ("__SNMPv2-MIB", "octets that are no SNMP"),
+    "usmStatsUnknownUserNames": ("__SNMP-USER-BASED-SM-MIB", "an unknown user"),
+    "usmStatsWrongDigests": ("__SNMP-USER-BASED-SM-MIB", "a wrong authentication key"),
+    "usmStatsDecryptionErrors": ("__SNMP-USER-BASED-SM-MIB", "a wrong privacy key"),
+    "usmStatsUnsupportedSecLevels": ("__SNMP-USER-BASED-SM-MIB", "a wrong level of security"),
+    "usmStatsNotInTimeWindows": ("__SNMP-USER-BASED-SM-MIB", "an old message"),
+}
+"""pysnmp's counters of what it does not accept (RFC 3418, RFC 3414), and what we say of it.
+usmStatsUnknownEngineIDs is none of them: informs begin by asking for ours."""
+
+AUTH_PRIV: Final = 3
+
+
+class Receiver:
+    """On a socket that is bound already: the port is a privileged one."""
+
+    def __init__(
+        self,
+        access: Access,
+        members: Mapping[str, int],
+        bound: socket.socket,
+        happened: Callable[[int, TrapKind, str], None],
+        odd: Callable[[int | None, str], None],
+    ) -> None:
+        """`members`: by each of their addresses. `odd`: who (None: a stranger) sent what."""
+        self._version = access.version
+        self._members = members
+        self._happened, self._odd = happened, odd
+        self._allowance = Allowance()
+        self._engine = SnmpEngine()
+        self._member = 0  # who sent the datagram that is being read
+        self._level = 0  # of its security
+        receiver = self
+
+        class Members(udp.UdpAsyncioTransport):  # type: ignore[misc]  # pysnmp has no types
+            """Passes on what members send, one datagram at a time."""
+
+            def datagram_received(self, datagram: bytes, address: tuple[str, int]) -> None:
+                receiver.datagram(self, datagram, address)
+
+        transport = Members(loop=asyncio.get_running_loop())
+        config.add_transport(self._engine, udp.DOMAIN_NAME, transport.open_server_mode(sock=bound))
+        if access.version == 2:
+            config.add_v1_system(self._engine, "cluster", access.community)
+        else:
+            config.add_v3_user(
+                self._engine,
+                access.user,
+                config.USM_AUTH_HMAC96_SHA,
+                access.auth,
+                config.USM_PRIV_CFB128_AES,
+                access.priv,
+            )
+        NotificationReceiver(self._engine, self._notified)
+        self._engine.observer.register_observer(self._seen, "rfc3412.receiveMessage:request")
+        builder = self._engine.get_mib_builder()
+        self._counters = [
+            (builder.import_symbols(module, name)[0], why)
+            for name, (module, why) in REFUSALS.items()
+        ]
+
+    def close(self) -> None:
+        self._engine.close_dispatcher()
+
+    def datagram(self, transport: Any, octets: bytes, address: tuple[str, int]) -> None:
+        """One that has arrived. What nobody accepts is told of."""
+        member = self._members.get(address[0])
+        if member is None:
+            self._odd(None, f"a notification from a stranger, {address[0]}")
+            return
+        if not self._allowance.allows(member, time.monotonic()):
+            self._odd(member, "more notifications than are listened to")
+            return
+        self._member, self._level = member, 0
+        before = [int(counter.syntax) for counter, _ in self._counters]
+        try:
+            transport._callback_function(transport, address, octets)
+        except (PySnmpError, ValueError, TypeError, LookupError):  # pysnmp's parsers, at garbage
+            self._odd(member, "octets that are no SNMP")
+            return
+        for (counter, why), count in zip(self._counters, before, strict=True):
+            if int(counter.syntax) != count:
+                self._odd(member, f"a notification with {why}")
+
+    def _seen(self, _engine: Any, _point: str, variables: Mapping[str, Any], _context: Any) -> None:
+        self._level = int(variables["securityLevel"])
+
+    def _notified(
+        self, _engine: Any, _reference: Any, _id: Any, _name: Any, rows: Any, _context: Any
+    ) -> None:
+        if self._version == 3 and self._level != AUTH_PRIV:
+            self._odd(self._member, "a notification without authentication and privacy")
+            return
+        varbinds: list[tuple[Oid, Value]] = [(tuple(name), value_of(value)) for name, value in rows]
+        found = meaning(varbinds)
+        if found is not None:
+            self._happened(self._member, *found)
