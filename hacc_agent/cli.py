@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
-from .places import CONFIG
+from .places import CONFIG, HSRP
 
 LIMIT = 100
 ORDERS = {
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if end.code else 0
     # Each command loads what it needs: numpy and the kernel's interfaces are the daemon's alone,
     # and asking a daemon, which every `hacc verify` does, needs not even the configuration.
+    if options.command == "hsrp":
+        return _hsrp(options)
     if options.command in ("check-config", "run"):
         return _with_file(options)
     return _ask(options)
@@ -75,7 +77,32 @@ def _parser() -> argparse.ArgumentParser:
         "why", parents=[asking], help="which member a mobile node has, or would get, and why"
     )
     why.add_argument("mobile", metavar="NAI|ADDRESS")
+    _add_hsrp(commands)
     return parser
+
+
+def _add_hsrp(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("-c", "--config", type=Path, default=Path(HSRP), metavar="FILE")
+    hsrp = commands.add_parser(
+        "hsrp", parents=[configured], help="the standby groups of this router, and their speaker"
+    )
+    hsrp.add_argument("--json", action="store_true", help="one JSON document a line")
+    hsrp.add_argument(
+        "do",
+        nargs="?",
+        choices=("show", "run", "check", "resign", "withdraw"),
+        default="show",
+        help="show the groups (usual); run the speaker; check its file; let the standby routers "
+        "have what is active here; take away what a dead speaker has left",
+    )
+    hsrp.add_argument("group", nargs="?", metavar="GROUP", help="with resign: not all of them")
+
+
+def _hsrp(options: argparse.Namespace) -> int:
+    from .hsrp.commands import run
+
+    return run(options.do, options.config, options.group, as_json=options.json)
 
 
 def _with_file(options: argparse.Namespace) -> int:

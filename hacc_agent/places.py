@@ -5,5 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 CONFIG: Final = "/etc/hacc/agent.toml"
+HSRP: Final = "/etc/hacc/hsrp.toml"
 STATE: Final = "/var/lib/hacc"  # the journal
 RUNTIME: Final = "/run/hacc"  # the control socket
