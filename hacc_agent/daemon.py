@@ -24,7 +24,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from .engine.batch import Outcome, outcome_of
-from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Release, Send, Transfer
+from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Release, Retract, Send, Transfer
 from .roles import Engine
 from .transport import Ring, Transport
 
@@ -89,7 +89,7 @@ class Daemon:
         *,
         alarm: Callable[[Alarm], None],
         ask_aaa: Callable[[AskAaa], None],
-        tell_member: Callable[[Transfer | Release], None],
+        tell_member: Callable[[Transfer | Release | Retract], None],
         fault: Callable[[str], None],
     ) -> None:
         """`fault` is told of mistakes of ours."""
@@ -238,7 +238,7 @@ class Daemon:
                     self.transport.relay(payload, origin, member)
                 case AskAaa():
                     self._ask_aaa(effect)
-                case Transfer() | Release():
+                case Transfer() | Release() | Retract():
                     self._tell_member(effect)
                 case Alarm():
                     alarms.append(effect)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from .config import AgentConfig, MemberKind
 from .engine.cluster.supervision import Supervision
-from .engine.effects import Effect, Moment, Release, Transfer
+from .engine.effects import Effect, Moment, Release, Retract, Transfer
 from .engine.health import SERVES, Change, Figures, Health, Order, Source, State
 from .events import Events
 from .link import Language, Link
@@ -116,8 +116,13 @@ class Fleet:
             self._note(change)
         self._do(acts.effects, now)
 
-    def perform_order(self, effect: Transfer | Release, now: Moment) -> None:
+    def perform_order(self, effect: Transfer | Release | Retract, now: Moment) -> None:
         """What the daemon comes upon among effects."""
+        if isinstance(effect, Retract):
+            watch = self._watches.get(effect.member)
+            if watch is not None:  # else it does the same again, and is told then
+                watch.retract(effect.records)
+            return
         slots = frozenset(effect.slots)
         if isinstance(effect, Transfer):
             self.events.note(

@@ -135,7 +135,7 @@ class Watch(_End):
         self._serving = 0  # the number of the last SERVE
         self._number = 0  # of the last order
         self._kept = 0  # orders that the member has done
-        self._waiting: deque[tuple[FrameKind, frozenset[int]]] = deque()
+        self._waiting: deque[tuple[FrameKind, frozenset[int], Iterator[bytes]]] = deque()
         self._blocks: Iterator[bytes] | None = None  # of the transfer under way
         self._records = 0  # of it, so far
         self._gone: deque[tuple[int, int]] = deque()  # COMPLETE of a transfer, and its records
@@ -148,6 +148,11 @@ class Watch(_End):
             self._epoch, self._slots = epoch, slots
             self._ready.append(self._order(FrameKind.SERVE, _octets(slots)))
             self._serving = self._number
+
+    def retract(self, records: bytes) -> None:
+        """It gives these bindings up, and no slot with them."""
+        if self._slots is not None:
+            self._waiting.append((FrameKind.RELEASE, frozenset(), iter((records,))))
 
     def stand_back(self) -> None:
         """This controller does not lead any more."""
@@ -186,7 +191,7 @@ class Watch(_End):
                     slots = _slots(frame.payload)
                     slots = slots & self._slots if lacks else slots - self._slots
                     purpose = FrameKind.BEGIN if lacks else FrameKind.RELEASE
-                    self._waiting.append((purpose, slots))
+                    self._waiting.append((purpose, slots, self._bindings(slots)))
             case FrameKind.REFUSED:
                 raise LinkBroken(bytes(frame.payload).decode(errors="replace"))
             case _:
@@ -194,9 +199,9 @@ class Watch(_End):
 
     def take(self, now: float) -> bytes:
         if not self._ready and self._blocks is None and self._waiting:
-            purpose, slots = self._waiting.popleft()
+            purpose, slots, self._blocks = self._waiting.popleft()
             self._ready.append(self._order(purpose, _octets(slots)))
-            self._blocks, self._records = self._bindings(slots), 0
+            self._records = 0
         elif not self._ready and self._blocks is not None:
             self._fill(self._blocks)
         return super().take(now)
@@ -303,7 +308,8 @@ class Duty(_End):
                     raise LinkBroken("a part of the bindings is missing")
                 takes_over, slots = self._transfer
                 self._transfer = None
-                self._ward.hold(slots, takes_over)
+                if slots:
+                    self._ward.hold(slots, takes_over)
             case _:
                 raise LinkBroken(f"it sends a frame of kind {frame.kind}")
         self._kept = frame.sequence

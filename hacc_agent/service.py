@@ -26,7 +26,7 @@ from .config import Transport as Carrier
 from .control import Answer, Command, ControlServer, Refused
 from .daemon import Clock, Daemon
 from .engine.batch import outcome_of
-from .engine.effects import Alarm, AskAaa, Effect, Moment, Release, Transfer
+from .engine.effects import Alarm, AskAaa, Effect, Moment, Release, Retract, Transfer
 from .engine.effects import Answer as AaaAnswer
 from .engine.health import Order
 from .events import Events
@@ -136,7 +136,7 @@ class Service:
     def _perform(self, effects: Iterable[Effect], now: Moment) -> None:
         self.daemon.perform(None, outcome_of(effects), now)
 
-    def _tell_member(self, effect: Transfer | Release) -> None:
+    def _tell_member(self, effect: Transfer | Release | Retract) -> None:
         assert isinstance(self.side, Fleet)
         self.side.perform_order(effect, self.clock())
 

@@ -81,6 +81,14 @@ class Release:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retract:
+    """A member has accepted what it may not have: it gives up these bindings, with their names."""
+
+    member: int
+    records: bytes
+
+
 class Security(enum.Enum):
     """What an operator has to hear of (RFC 5944, 3.8.2.1: a security exception is logged)."""
 
@@ -136,4 +144,4 @@ class Answer:
     security: config.Security | None = None  # the association that it hands out, if it does
 
 
-Effect = Log | Send | Relay | Alarm | AskAaa | Transfer | Release
+Effect = Log | Send | Relay | Alarm | AskAaa | Transfer | Release | Retract

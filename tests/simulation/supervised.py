@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from hacc_agent.engine.cluster import Cluster
 from hacc_agent.engine.cluster.supervision import Supervision
-from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Transfer
+from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Retract, Transfer
 from hacc_agent.engine.health import Figures, Health, Source
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.record import OCTETS, Kind, Row, rows
@@ -189,6 +189,10 @@ class Supervised(World):
                     if self.random.random() < self.fragile:
                         victim = self.random.choice((router, self.members[member]))
                         self.later(self.random.uniform(0, 1.0), partial(self.strike, victim))
+                case Retract(member, records):
+                    wrong = self.members[member]
+                    self.tell(f"{wrong.name} has assigned an address that is not free")
+                    self.link(router, wrong, partial(self.give_up, wrong, records))
                 case Release(member, slots, _):
                     self.tell(f"{router.name} has ha{member} give up {len(slots)} slots")
                     former, records = self.members[member], self.told_of(router, slots)

@@ -23,8 +23,8 @@ from ...wire import (
 from ...wire.messages import ACKNOWLEDGEMENT, REVOCATION
 from ...wire.registry import ACCEPTING, INFINITE_LIFETIME
 from ...wire.tlv import extensions
-from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Security, Send
-from ..record import STRUCT, Kind, Row, Trait
+from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Retract, Security, Send
+from ..record import STRUCT, Kind, Row, Trait, name_records
 from . import ledger as ledgers
 from .answers import name
 from .ledger import before
@@ -226,9 +226,34 @@ class Alone:
                 self._counters.unexpected_replies += 1
             return [Alarm(reason, source, name(home, nai))]
         asked = found.values
+        if self._taken(asked, reply, now):
+            return self._retract(asked, reply)
         destination = Endpoint(asked.source_address, asked.source_port, found.link)
         records = self._settled(asked, reply, now)
         return [Log(records), Send(data, destination, self._home_agent)]
+
+    def _taken(self, asked: Row, reply: Reply, now: Moment) -> bool:
+        """Whether the member assigned a home address that is another mobile node's.
+
+        It may not know: who has it was moved to another member, and this one began anew since.
+        """
+        if asked.home_address or not asked.lifetime or reply.code not in ACCEPTING:
+            return False
+        holder = self._ledger.table.find(reply.home_address) if reply.home_address else 0
+        if not holder:
+            return False
+        values = self._ledger.table.get(holder)
+        return values.nai != asked.nai and values.expires > now.steady
+
+    def _retract(self, asked: Row, reply: Reply) -> list[Effect]:
+        """Nobody hears of it. The mobile node asks again, and gets the next address."""
+        self._counters.retracted += 1
+        nai = self._ledger.name(asked)
+        assert nai is not None  # who has no home address is known by its name
+        assigned = asked._replace(kind=Kind.BINDING, home_address=reply.home_address)
+        records = name_records(nai, asked.nai) + STRUCT.pack(*assigned)
+        log = self._do(asked._replace(kind=Kind.SETTLED))
+        return [log, Retract(self._members.of_slot(asked.slot), records)]
 
     def _settled(self, asked: Row, reply: Reply, now: Moment) -> bytes:
         """What becomes of a request by its reply, done and as records."""

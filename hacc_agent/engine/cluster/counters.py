@@ -21,6 +21,7 @@ class Counters:
     denied: int = 0
     unexpected_replies: int = 0  # nobody waits for it; dropped
     wrong_member: int = 0  # from a member that was not asked; dropped
+    retracted: int = 0  # it assigned an address that is another mobile node's; not passed on
     # Everything else
     revocations: int = 0  # relayed, and their acknowledgements, both ways
     tunnel_data: int = 0  # packets that the data plane left to us, relayed to a member

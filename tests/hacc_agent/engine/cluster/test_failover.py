@@ -9,7 +9,7 @@ import pytest
 from hacc_agent.config import Health as Limits
 from hacc_agent.engine.cluster.failover import AT_ONCE
 from hacc_agent.engine.cluster.supervision import PORTION_S, STEADY_S, Supervision
-from hacc_agent.engine.effects import Effect, Log, Relay, Release, Transfer
+from hacc_agent.engine.effects import Effect, Log, Relay, Release, Retract, Transfer
 from hacc_agent.engine.health import RETURN_S, Change, Figures, Health, Order, Source, State
 from hacc_agent.engine.record import Kind, Name, Row, SlotChange, rows
 from tests.hacc_agent.engine.cluster.world import (
@@ -49,7 +49,7 @@ class Guarded(World):
                 self.health.heard(number, self.figures.get(number), self.now)
             acts = self.supervision.handle_timer(self.now)
             self.changes += acts.changes
-            told = self.follow(list(acts.effects))
+            told = self.follow(list(acts.effects)) if acts.effects else []
             effects += told
             for effect in told:
                 if isinstance(effect, Transfer) and self.confirms:
@@ -346,3 +346,27 @@ def test_who_has_no_slots_gets_no_mobile_nodes() -> None:
     for number in range(20):
         (chosen,) = asked(world.receive(request(1, IPv4Address(int(HOME) + number))))
         assert chosen != 0
+
+
+def test_an_address_that_is_anothers_is_not_passed_on_and_taken_back() -> None:
+    """Its member began anew, and knows nothing of who has it since he was moved."""
+    world = World()
+    (first,) = asked(world.receive(request(1, 0, nai=NAI)))
+    world.answer(reply(1, HOME, nai=NAI), first)
+    (second,) = asked(world.receive(request(2, 0, nai=b"other@example.net")))
+    effects = world.answer(reply(2, HOME, nai=b"other@example.net"), second)
+    settled, retract = effects
+    assert isinstance(settled, Log)
+    assert [Kind(each.kind) for each in rows(settled.records)] == [Kind.SETTLED]
+    assert isinstance(retract, Retract)
+    name, bound = rows(retract.records)
+    assert isinstance(name, Name)
+    assert isinstance(bound, Row)
+    assert (retract.member, bound.home_address, bound.nai) == (second, int(HOME), name.nai)
+    (row,) = world.bindings()
+    assert row.identification == 1
+    assert world.cluster.counters.retracted == 1
+    # The same mobile node may be told its own address again.
+    (again,) = asked(world.receive(request(3, 0, nai=NAI)))
+    world.answer(reply(3, HOME, nai=NAI), again)
+    assert [row.identification for row in world.bindings()] == [3]
