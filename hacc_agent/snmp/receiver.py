@@ -14,11 +14,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from pyasn1.codec.ber import decoder
+from pyasn1.error import PyAsn1Error
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config
 from pysnmp.entity.engine import SnmpEngine
 from pysnmp.entity.rfc3413.ntfrcv import NotificationReceiver
 from pysnmp.error import PySnmpError
+from pysnmp.proto.mpmod.rfc3412 import SNMPv3Message
+from pysnmp.proto.rfc1902 import OctetString
+from pysnmp.proto.secmod.rfc3414.service import UsmSecurityParameters
 
 from ..engine.health import TrapKind
 from ..engine.snmp.objects import Oid, Value
@@ -53,8 +58,9 @@ class Receiver:
         odd: Callable[[int | None, str], None],
     ) -> None:
         """`members`: by each of their addresses. `odd`: who (None: a stranger) sent what."""
-        self._version = access.version
+        self._access = access
         self._members = members
+        self._engines: dict[int, OctetString] = {}  # by member
         self._happened, self._odd = happened, odd
         self._allowance = Allowance()
         self._engine = SnmpEngine()
@@ -73,14 +79,7 @@ class Receiver:
         if access.version == 2:
             config.add_v1_system(self._engine, "cluster", access.community)
         else:
-            config.add_v3_user(
-                self._engine,
-                access.user,
-                config.USM_AUTH_HMAC96_SHA,
-                access.auth,
-                config.USM_PRIV_CFB128_AES,
-                access.priv,
-            )
+            self._know(None)  # for informs, whose keys are those of our own engine
         NotificationReceiver(self._engine, self._notified)
         self._engine.observer.register_observer(self._seen, "rfc3412.receiveMessage:request")
         builder = self._engine.get_mib_builder()
@@ -101,16 +100,51 @@ class Receiver:
         if not self._allowance.allows(member, time.monotonic()):
             self._odd(member, "more notifications than are listened to")
             return
+        if self._access.version == 3:
+            self._meet(member, octets)
         self._member, self._level = member, 0
         before = [int(counter.syntax) for counter, _ in self._counters]
         try:
             transport._callback_function(transport, address, octets)
         except (PySnmpError, ValueError, TypeError, LookupError):  # pysnmp's parsers, at garbage
-            self._odd(member, "octets that are no SNMP")
+            self._odd(member, "a notification with octets that are no SNMP")
             return
         for (counter, why), count in zip(self._counters, before, strict=True):
             if int(counter.syntax) != count:
                 self._odd(member, f"a notification with {why}")
+
+    def _meet(self, member: int, octets: bytes) -> None:
+        """The user's keys differ from engine to engine (RFC 3414, 2.6), and a trap comes with that
+        of its sender: pysnmp has to know it before. One for each member, as strangers may write
+        into this field what they like.
+        """
+        try:
+            message, _ = decoder.decode(octets, asn1Spec=SNMPv3Message())
+            inner = message["msgSecurityParameters"]
+            parameters, _ = decoder.decode(inner, asn1Spec=UsmSecurityParameters())
+        except PyAsn1Error:
+            return
+        engine = parameters["msgAuthoritativeEngineId"]
+        ours = self._engine.snmpEngineID
+        if not 4 < len(engine) < 33 or engine in (ours, self._engines.get(member)):
+            return
+        before = self._engines.pop(member, None)
+        if before is not None and before not in self._engines.values():
+            config.delete_v3_user(self._engine, self._access.user, before)
+        if engine not in self._engines.values():
+            self._know(engine)
+        self._engines[member] = engine
+
+    def _know(self, engine: OctetString | None) -> None:
+        config.add_v3_user(
+            self._engine,
+            self._access.user,
+            config.USM_AUTH_HMAC96_SHA,
+            self._access.auth,
+            config.USM_PRIV_CFB128_AES,
+            self._access.priv,
+            engine,
+        )
 
     def _seen(self, _engine: Any, _point: str, variables: Mapping[str, Any], _context: Any) -> None:
         self._level = int(variables["securityLevel"])
@@ -118,7 +152,7 @@ class Receiver:
     def _notified(
         self, _engine: Any, _reference: Any, _id: Any, _name: Any, rows: Any, _context: Any
     ) -> None:
-        if self._version == 3 and self._level != AUTH_PRIV:
+        if self._access.version == 3 and self._level != AUTH_PRIV:
             self._odd(self._member, "a notification without authentication and privacy")
             return
         varbinds: list[tuple[Oid, Value]] = [(tuple(name), value_of(value)) for name, value in rows]

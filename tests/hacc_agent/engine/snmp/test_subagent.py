@@ -16,13 +16,13 @@ from hacc_agent.engine.snmp.subagent import (
     State,
     Subagent,
 )
-from hacc_agent.engine.snmp.view import Leaves, View
+from hacc_agent.engine.snmp.view import Leaves, Value, View
 from hacc_agent.wire import agentx
 from hacc_agent.wire.agentx import Failure, Header, Kind, Name, Range, Request, Response, Type
 
 SESSION = 77
 ROOTS = ((1, 3, 6, 1, 2, 1, 44), (1, 3, 6, 1, 4, 1, 9, 9, 174))
-LEAVES = {(*ROOTS[0], n, 0): (Kind.INTEGER, n) for n in range(1, 1001)}
+LEAVES: dict[Name, Value] = {(*ROOTS[0], n, 0): (Kind.INTEGER, n) for n in range(1, 1001)}
 
 
 def at(steady: float) -> Moment:
