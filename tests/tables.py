@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hacc_agent.engine.arrays import IndexArrays, NameArrays, TableArrays
 from hacc_agent.engine.names import Names
 from hacc_agent.engine.record import STRUCT, Kind, Row
 from hacc_agent.engine.table import Table
@@ -80,3 +81,21 @@ def contents(table: Table) -> list[tuple[Row, bytes | None]]:
         values = table.get(row)
         found.append((values._replace(nai=0), table.nai(row) if values.nai else None))
     return sorted(found, key=repr)
+
+
+def assert_same(one: Table, other: Table) -> None:
+    """Not only what they hold: their memory, octet by octet."""
+    assert one.digest() == other.digest()  # which adds up what the classes have noted
+    _same(one.arrays, other.arrays)
+    _same(one.names.arrays, other.names.arrays)
+
+
+def _same(
+    one: TableArrays | NameArrays | IndexArrays, other: TableArrays | NameArrays | IndexArrays
+) -> None:
+    for name in set(one._fields) - {"text"}:  # between two uses it may hold anything
+        mine, its = getattr(one, name), getattr(other, name)
+        if isinstance(mine, IndexArrays):
+            _same(mine, its)
+        else:
+            assert mine.tobytes() == its.tobytes(), name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,21 @@ class Batch:
     count: int = 0
 
 
+_NONE: Final = np.zeros(0, np.int64)
+
+
+class Replies(NamedTuple):
+    """Rows of a batch over which our own reply to what stood there is written; a column each."""
+
+    rows: NDArray[Any]
+    address: NDArray[Any]  # u4: destination, host order; by the neighbour that the row came from
+    port: NDArray[Any]  # u2
+    source: NDArray[Any]  # u4: the address of ours that it has to come from
+
+
+NO_REPLIES: Final = Replies(_NONE, _NONE, _NONE, _NONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What becomes of a batch, in the order in which it is to happen.
@@ -52,9 +67,7 @@ class Outcome:
     link: NDArray[Any]  # u8
     effects: tuple[Effect, ...]  # of what was decided on alone, in order; no `Log` among them
     faults: tuple[Exception, ...] = ()  # mistakes of ours: these datagrams are passed over
-
-
-_NONE: Final = np.zeros(0, np.int64)
+    replies: Replies = NO_REPLIES
 
 
 def outcome_of(effects: Iterable[Effect], faults: tuple[Exception, ...] = ()) -> Outcome:

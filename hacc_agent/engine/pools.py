@@ -35,6 +35,11 @@ class Pool:
         self._at = (0, 0)  # range, and place in it, from which the next free one is looked for
         self.size = sum(map(len, self._taken))
 
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """First and last address of each."""
+        return [(first, end - 1) for first, end in self._bounds]
+
     def choose(self) -> int:
         """A free address, 0 if there is none. It is taken by the record that tells of it."""
         start, place = self._at

@@ -500,7 +500,7 @@ class Table:
         return home
 
     def _head(self, home: int) -> int:
-        return self._by_address.find(self._spread(home), home)
+        return self._by_address.find(self.hash_address(home), home)
 
     def _ring(self, first: int, following: memoryview[int]) -> Iterator[int]:
         row = first
@@ -530,7 +530,8 @@ class Table:
         self._counters[TOUCHED] += 1
         return self._counters[TOUCHED]
 
-    def _spread(self, home: int) -> int:
+    def hash_address(self, home: int) -> int:
+        """32 bits, keyed by the seed."""
         return (home * self._multiplier + self._addend) % 2**64 >> 32
 
     def _hash(self, addresses: NDArray[Any]) -> NDArray[Any]:
@@ -546,7 +547,7 @@ class Table:
             if head:
                 _join(row, head, self._next_address_of, self._previous_address_of)
             else:
-                self._by_address.add(self._spread(home), home, row)
+                self._by_address.add(self.hash_address(home), home, row)
         if cell:
             self.names.hold(cell)
             self._cell_of[row] = cell
@@ -561,9 +562,9 @@ class Table:
         if home:
             heir = _leave(row, self._next_address_of, self._previous_address_of)
             if not heir:
-                self._by_address.remove(self._spread(home), home, row)
+                self._by_address.remove(self.hash_address(home), home, row)
             elif self._head(home) == row:
-                self._by_address.change(self._spread(home), home, row, heir)
+                self._by_address.change(self.hash_address(home), home, row, heir)
         if cell:
             heir = _leave(row, self._next_name_of, self._previous_name_of)
             if self._first_of[cell] == row:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from ...config import AgentConfig
 from ...wire import (
@@ -26,6 +28,7 @@ from ...wire import (
     parse,
 )
 from ...wire.messages import REPLY
+from ..batch import Batch, Outcome, one_by_one
 from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Send, Verdict
 from ..record import STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
@@ -44,6 +47,7 @@ from .case import Case
 from .counters import Counters
 from .decisions import NO_ROOM, Rule, Rulebook, Silence
 from .questions import Questions
+from .quick import DigestKey, Fit, Quick
 from .replay import outstanding_nonce, resynchronized, timestamp, with_nonce
 from .service import Service
 from .state import State
@@ -77,6 +81,7 @@ class HomeAgent:
         self._questions = Questions()
         self._revocations = revocation.Outstanding(self._service)
         self.counters = Counters()
+        self._quick: Quick | None = None
 
     # ------------------------------------------------------------------ datagrams
 
@@ -102,6 +107,24 @@ class HomeAgent:
             case TunnelData():
                 return self._tunnel_data(message, source, destination)
         return self._discard("not-for-a-home-agent")
+
+    def receive_batch(self, batch: Batch, destination: NDArray[Any], now: Moment) -> Outcome:
+        """The same of many, which came to these addresses."""
+        if self._quick is not None:
+            return self._quick.receive(batch, destination, now, self._came_by)
+        addresses = iter(destination[: batch.count].tolist())
+        return one_by_one(
+            batch, lambda payload, source: self.receive(payload, source, next(addresses), now)
+        )
+
+    def quicken(self, fit: Fit, digest_key: DigestKey) -> None:
+        """From now on batches go through compiled code: `kernels.serving`."""
+        self._quick = Quick(
+            self._service, self._table, self.counters, self.receive, fit, digest_key
+        )
+
+    def _came_by(self, link: int) -> None:
+        self._revocations.link = link
 
     def answered(self, number: int, answer: Answer, now: Moment) -> list[Effect]:
         """What the AAA server said to a question (`AskAaa`). The request is judged anew."""

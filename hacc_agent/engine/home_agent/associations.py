@@ -68,30 +68,30 @@ def mobile_association(security: Security | None, since: float | None = None) ->
 class Directory:
     """Everybody whom this Home Agent knows by configuration."""
 
-    __slots__ = ("_foreign_agents", "_nodes", "_realms", "subscribers")
+    __slots__ = ("foreign_agents", "nodes", "realms", "subscribers")
 
     def __init__(self, config: AgentConfig) -> None:
-        self._nodes = {int(node.address): Subscriber(node) for node in config.nodes}
-        self._realms = {_folded(realm.realm.encode()): Subscriber(realm) for realm in config.realms}
-        self._foreign_agents = {
+        self.nodes = {int(node.address): Subscriber(node) for node in config.nodes}
+        self.realms = {_folded(realm.realm.encode()): Subscriber(realm) for realm in config.realms}
+        self.foreign_agents = {
             int(agent.address): Association(
                 agent.security, ExtensionType.FOREIGN_HOME_AUTHENTICATION
             )
             for agent in config.foreign_agents
         }
-        self.subscribers: Iterable[Subscriber] = (*self._nodes.values(), *self._realms.values())
+        self.subscribers: Iterable[Subscriber] = (*self.nodes.values(), *self.realms.values())
 
     def subscriber(self, home_address: int, nai: bytes | None) -> Subscriber | None:
         """Whose home address this is; else whose realm. An address of one's own counts first."""
-        found = self._nodes.get(home_address)
+        found = self.nodes.get(home_address)
         if found is None and nai is not None:
             at = nai.rfind(b"@")
-            found = self._realms.get(nai[at:]) or self._realms.get(_folded(nai[at:]))
+            found = self.realms.get(nai[at:]) or self.realms.get(_folded(nai[at:]))
         return found
 
     def foreign_agent(self, address: int) -> Association | None:
         """The association with who sends from this address (RFC 5944, 3.5.4)."""
-        return self._foreign_agents.get(address)
+        return self.foreign_agents.get(address)
 
 
 def _folded(realm: bytes) -> bytes:

@@ -25,8 +25,8 @@ from ..table import Table
 from .associations import Association, Directory
 from .networks import MobileNetworks
 
-_LAN_BITS = 16  # of Endpoint.link, below the neighbour's MAC address
-_LAN = (1 << _LAN_BITS) - 1
+LAN_BITS = 16  # of Endpoint.link, below the neighbour's MAC address
+LAN = (1 << LAN_BITS) - 1
 _NEIGHBOURS = 64  # that pass on requests; there are two, and whoever forges their addresses
 
 
@@ -35,7 +35,6 @@ class Service:
 
     __slots__ = (
         "_by_link",
-        "_interfaces",
         "_own_address",
         "addresses",
         "answers_bad_authenticators",
@@ -50,6 +49,7 @@ class Service:
         "followed",
         "forced_udp_tunnels",
         "home_agent_address",
+        "interfaces",
         "keepalive",
         "learned",
         "lifetime",
@@ -105,10 +105,10 @@ class Service:
         self.followed: frozenset[int] | None = None
         """Neighbours whose requests are taken; None: anybody's (`HomeAgent.follow`)."""
         self._by_link: dict[int, tuple[Endpoint, int]] = {}
-        self._interfaces = [int(lan.address.ip) for lan in config.lans]
+        self.interfaces = [int(lan.address.ip) for lan in config.lans]
         own = [int(a.address) for m in config.members if m.name == config.name for a in m.addresses]
-        self._own_address = (own or self._interfaces)[0]
-        self.addresses = frozenset((self.home_agent_address, *own, *self._interfaces))
+        self._own_address = (own or self.interfaces)[0]
+        self.addresses = frozenset((self.home_agent_address, *own, *self.interfaces))
         # RFC 4433: who asks for any Home Agent gets one that it will send to from then on.
         self.assigned = (
             self._own_address if config.assignment is Assignment.ASSIGN else self.home_agent_address
@@ -127,7 +127,7 @@ class Service:
         """Whether a controller passed it on that another one has taken the place of."""
         if self.followed is None or destination != self.home_agent_address:
             return False
-        neighbour = source.address if self.relayed_by_udp else source.link >> _LAN_BITS
+        neighbour = source.address if self.relayed_by_udp else source.link >> LAN_BITS
         return neighbour not in self.followed
 
     def home_agent_for(self, destination: int) -> int:
@@ -168,5 +168,5 @@ class Service:
 
     def own_address(self, link: int) -> int:
         """Ours on the LAN that a frame came from."""
-        lan = link & _LAN
-        return self._interfaces[lan] if link and lan < len(self._interfaces) else self._own_address
+        lan = link & LAN
+        return self.interfaces[lan] if link and lan < len(self.interfaces) else self._own_address

@@ -26,7 +26,7 @@ _CLOSED: Final = int(Kind.CLOSED)
 
 
 @part
-def _hash_address(table: TableArrays, home: int) -> int:
+def hash_address(table: TableArrays, home: int) -> int:
     return u8((u8(home) * table.keys[0] + table.keys[1]) >> u8(32))
 
 
@@ -55,7 +55,7 @@ def look_up(table: TableArrays, home: int, cell: int) -> int:
 @part
 def find_address(table: TableArrays, home: int) -> int:
     """The first row of a home address, 0 without one."""
-    return find_key(table.by_address, _hash_address(table, home), u4(home))
+    return find_key(table.by_address, hash_address(table, home), u4(home))
 
 
 @part
@@ -88,7 +88,7 @@ def remove(table: TableArrays, names: NameArrays, row: int) -> None:
     """`Table.remove` of a row that `look_up` found."""
     home, cell = i8(table.rows[row].home_address), i8(table.cell[row])
     if home:
-        remove_key(table.by_address, _hash_address(table, home), u4(home), row)
+        remove_key(table.by_address, hash_address(table, home), u4(home), row)
     if cell:
         table.first_by_name[cell] = 0
         table.cell[row] = 0
@@ -113,7 +113,7 @@ def _insert(table: TableArrays, names: NameArrays, home: int, cell: int) -> int:
     else:
         return NOT_PLAIN
     if home:
-        add_key(table.by_address, _hash_address(table, home), u4(home), row)
+        add_key(table.by_address, hash_address(table, home), u4(home), row)
     if cell:
         table.cell[row] = cell
         table.first_by_name[cell] = row

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hacc_agent.engine.arrays import IndexArrays, NameArrays, TableArrays
 from hacc_agent.engine.kernels import names as kn
 from hacc_agent.engine.kernels import tables as kt
 from hacc_agent.engine.kernels.numbers import u8
@@ -21,7 +20,16 @@ from hacc_agent.engine.kernels.replaying import replay
 from hacc_agent.engine.names import Names
 from hacc_agent.engine.record import OCTETS, RECORD, STRUCT, Kind, Row, name_records
 from hacc_agent.engine.table import Full, NameConflict, Table, UnknownName
-from tests.tables import LONGEST, NAIS, PUTS, SEED, as_records, changes, conversations
+from tests.tables import (
+    LONGEST,
+    NAIS,
+    PUTS,
+    SEED,
+    as_records,
+    assert_same,
+    changes,
+    conversations,
+)
 
 Change = tuple[Row, bytes | None]
 
@@ -39,23 +47,6 @@ class Crowding(Names):
 
     def hash_nai(self, _nai: bytes) -> int:
         return 1 << 32
-
-
-def assert_same(one: Table, other: Table) -> None:
-    assert one.digest() == other.digest()  # which adds up what the classes have noted
-    same(one.arrays, other.arrays)
-    same(one.names.arrays, other.names.arrays)
-
-
-def same(
-    one: TableArrays | NameArrays | IndexArrays, other: TableArrays | NameArrays | IndexArrays
-) -> None:
-    for name in set(one._fields) - {"text"}:  # between two uses it may hold anything
-        mine, its = getattr(one, name), getattr(other, name)
-        if isinstance(mine, IndexArrays):
-            same(mine, its)
-        else:
-            assert mine.tobytes() == its.tobytes(), name
 
 
 # ------------------------------------------------------------------ one mobile node at a time
