@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from . import bpf
 from .config import AgentConfig, LanAddress, Role
 from .datagrams import Sender, Traffic, open_socket
+from .engine.batch import Replies
 from .engine.effects import Endpoint
 from .headers import CHECKSUM_TO_BE_MADE, address_sum, fold, mend, mend_udp
 from .lan import LanRing, Made
@@ -180,6 +181,12 @@ class Frames:
         field["destination_port"][rows] = port
         field["checksum"][rows] = mend(field["checksum"][rows], addresses)
         self._send_rows(ring, rows, link >> _SIXTEEN, link & LAN)
+
+    def reply_rows(self, ring: Ring, replies: Replies) -> None:
+        assert isinstance(ring, LanRing)
+        ring.address_rows(replies, self._port)
+        link = ring.batch.link[replies.rows]
+        self._send_rows(ring, replies.rows, link >> _SIXTEEN, link & LAN)
 
     def _send_rows(self, ring: LanRing, rows: Columns, mac: Columns, lan: Columns) -> None:
         if len(self._lans) == 1:

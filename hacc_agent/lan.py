@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import bpf, mmsg
 from .datagrams import LONGEST, RING, WIDTH, Alone, Traffic, enlarge
-from .engine.batch import Batch
+from .engine.batch import Batch, Replies
 from .engine.effects import Endpoint
 from .headers import (
     CHECKSUM_HELD,
@@ -231,6 +231,29 @@ class LanRing:
         self._base[:count, 0] = ring.frame_at[rows]
         self._length[:count, 0] = ring.batch.length[rows] + (VIRTIO + ETHERNET + LAYERS)
         self._send(count, 1)
+
+    def address_rows(self, replies: Replies, port: int) -> None:
+        """Headers for rows over which a reply was written: a new datagram from this port of ours.
+
+        Its checksum is the kernel's to make, or the network card's.
+        """
+        rows, address, its_port, source = replies
+        length = self.batch.length[rows]
+        field = self.field
+        field["hints"][rows] = CHECKSUM_TO_BE_MADE
+        field["checksum_start"][rows] = CHECKSUM_START
+        field["checksum_offset"][rows] = CHECKSUM_OFFSET
+        field["service"][rows] = field["number"][rows] = 0
+        field["length"][rows] = length + LAYERS
+        field["fragment"][rows] = MAY_NOT_FRAGMENT
+        field["time_to_live"][rows] = TIME_TO_LIVE
+        field["source"][rows] = source
+        field["destination"][rows] = address
+        field["source_port"][rows] = port
+        field["destination_port"][rows] = its_port
+        field["udp_length"][rows] = length + 8
+        field["udp_checksum"][rows] = pseudo_sum(source, address, length + 8)
+        field["checksum"][rows] = ip_checksum(self.front[rows])
 
     def send_made(self, made: list[Made]) -> None:
         """Datagrams of our own: their headers are made as columns, their checksums by the kernel,

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .config import AgentConfig, Role
 from .engine.batch import Outcome, outcome_of
 from .engine.cluster import Cluster, LeastLoaded
-from .engine.effects import Answer, Effect, Endpoint, Moment
+from .engine.effects import Answer, Effect, Moment
 from .engine.holdings import Holdings
 from .engine.home_agent import HomeAgent
 from .engine.slots import Slots
@@ -122,12 +122,7 @@ class Controller:
     def receive(self, ring: Ring, now: Moment) -> Outcome:
         decided = self.cluster.receive_batch(ring.batch, now)
         for payload, source, _ in ring.alone:
-            longer = outcome_of(self.cluster.receive(payload, source, now))
-            decided = replace(
-                decided,
-                records=decided.records + longer.records,
-                effects=decided.effects + longer.effects,
-            )
+            decided = _then(decided, self.cluster.receive(payload, source, now))
         return decided
 
     def next_deadline(self) -> float | None:
@@ -179,14 +174,10 @@ class Member:
                 self.home_agent.apply(block)  # tells the pools what is taken
 
     def receive(self, ring: Ring, now: Moment) -> Outcome:
-        decide = self.home_agent.receive
-        return outcome_of(
-            [
-                effect
-                for payload, source, destination in one_by_one(ring)
-                for effect in decide(payload, source, destination, now)
-            ]
-        )
+        decided = self.home_agent.receive_batch(ring.batch, ring.destination, now)
+        for payload, source, destination in ring.alone:
+            decided = _then(decided, self.home_agent.receive(payload, source, destination, now))
+        return decided
 
     def next_deadline(self) -> float | None:
         return self.home_agent.next_deadline()
@@ -234,16 +225,11 @@ class Member:
         return None
 
 
-def one_by_one(ring: Ring) -> Iterator[tuple[bytes, Endpoint, int]]:
-    """Payload, source and destination of each datagram that a ring holds."""
-    batch = ring.batch
-    count = batch.count
-    if count:
-        octets = batch.octets[:count].tobytes()
-        width = batch.octets.shape[1]
-        columns = (batch.length, batch.address, batch.port, batch.link, ring.destination)
-        lists = [column[:count].tolist() for column in columns]
-        for row, (length, address, port, link, to) in enumerate(zip(*lists, strict=True)):
-            at = row * width
-            yield octets[at : at + length], Endpoint(address, port, link), to
-    yield from ring.alone
+def _then(decided: Outcome, effects: Iterable[Effect]) -> Outcome:
+    """And of a datagram that no row of the batch holds."""
+    longer = outcome_of(effects)
+    return replace(
+        decided,
+        records=decided.records + longer.records,
+        effects=decided.effects + longer.effects,
+    )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .config import AgentConfig, LanAddress, Role
 from .datagrams import Alone, Datagrams, Traffic
-from .engine.batch import Batch
+from .engine.batch import Batch, Replies
 from .engine.effects import Endpoint
 from .logs import address_text
 
@@ -51,6 +51,10 @@ class Transport(Protocol):
         self, ring: Ring, rows: Columns, address: Columns, port: Columns, link: Columns
     ) -> None:
         """Rows to who asked, from the virtual Home Agent address."""
+        ...
+
+    def reply_rows(self, ring: Ring, replies: Replies) -> None:
+        """Rows over which our own replies are written, by the neighbour that each came from."""
         ...
 
     def relay(self, payload: bytes, source: Endpoint, member: int) -> None: ...
@@ -148,6 +152,11 @@ class PlainUdp:
         link: Columns,  # noqa: ARG002  plain UDP goes by routing
     ) -> None:
         self._send_rows(self._answers, ring, rows, address, port)
+
+    def reply_rows(self, ring: Ring, replies: Replies) -> None:
+        # A socket is bound to one address of ours, and what it receives was sent to that.
+        assert isinstance(ring, Datagrams)
+        self._send_rows(ring, ring, replies.rows, replies.address, replies.port)
 
     def _send_rows(
         self, through: Datagrams, ring: Ring, rows: Columns, address: Columns, port: Columns
