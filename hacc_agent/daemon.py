@@ -223,6 +223,8 @@ class Daemon:
                 self.transport.answer_rows(
                     ring, decided.to_agent, decided.address, decided.port, decided.link
                 )
+            if len(decided.replies.rows):
+                self.transport.reply_rows(ring, decided.replies)
         if decided.effects:
             self._perform_each(decided.effects)
         for fault in decided.faults:
