@@ -53,12 +53,24 @@ def own_network() -> str:
     return f"127.{128 | number >> 8}.{number & 0xFF}"
 
 
+def free_port() -> int:
+    """Of UDP, on all addresses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("", 0))
+        return int(found.getsockname()[1])
+
+
 def opened_config(host: str, folder: Path) -> AgentConfig:
     """A golden router's configuration with its secrets opened, its files in a folder."""
     golden = WEST.device(host).agent
     assert golden is not None
+    opened = parse(SEALED.sub(SECRET, to_toml(golden)), "agent.toml")
+    snmp = opened.snmp and dataclasses.replace(
+        opened.snmp, port=PORT, notification_port=free_port()
+    )
     return dataclasses.replace(
-        parse(SEALED.sub(SECRET, to_toml(golden)), "agent.toml"),
+        opened,
+        snmp=snmp,
         state_directory=str(folder / "state"),
         runtime_directory=str(folder / "run"),
         agentx=str(folder / "agentx"),

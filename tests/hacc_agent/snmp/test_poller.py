@@ -22,7 +22,8 @@ from hacc_agent.snmp import poller
 from hacc_agent.snmp.asking import Asked, Odd, Silent
 from hacc_agent.snmp.poller import Poller
 from hacc_agent.snmp.reader import Access
-from tests.hacc_agent.snmpd import AUTH, COMMUNITY, ENVIRONMENT, PRIV, USER, Snmpd, free_port
+from tests.hacc_agent.snmpd import AUTH, COMMUNITY, ENVIRONMENT, PRIV, USER, Snmpd
+from tests.loopback import free_port
 
 PATIENCE_S = 15.0
 V2C = Access(2, COMMUNITY)

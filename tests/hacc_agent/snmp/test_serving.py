@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import time
@@ -13,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from hacc_agent.control import ask
 from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.member import VIOLATIONS_S
 from hacc_agent.engine.snmp.objects import Oid, dotted
 from hacc_agent.engine.snmp.view import FRESH_S
 from hacc_agent.wire import Key
 from hacc_agent.wire.registry import ReplyCode
-from tests.hacc_agent.snmpd import AUTH, ENVIRONMENT, PATIENCE_S, PRIV, USER, Snmpd, free_port
-from tests.loopback import Agent, MobileNode, agent_config, own_network, running
+from tests.hacc_agent.snmpd import AUTH, ENVIRONMENT, PATIENCE_S, PRIV, USER, Snmpd
+from tests.loopback import Agent, MobileNode, agent_config, free_port, own_network, running
 
 LINE = re.compile(r"\.([\d.]+) = (?:([\w-]+): )?(.*)")
 V3 = ("-v3", "-u", USER, "-l", "authPriv", "-a", "SHA", "-A", AUTH, "-x", "AES", "-X", PRIV)
@@ -60,6 +62,7 @@ def served(folder: Path, more: str = "", network: str = "") -> Iterator[Served]:
     member = Agent(agent_config("ha1", folder / "ha1", network), folder / "ha1")
     member.folder.mkdir()
     snmpd = Snmpd(folder / "snmpd", Path(member.config.agentx))
+    more += f"agentaddress udp:{network}.21:{snmpd.port}\n"  # where a controller asks
     with snmpd.running(more), running({"ha1": member}):
         member.wait_for("serving SNMP")
         yield Served(snmpd, member, network)
@@ -195,3 +198,29 @@ def test_snmpd_may_be_restarted(tmp_path: Path) -> None:
                     time.sleep(0.05)
                 assert snmpd.ask("snmpget", dotted((*objects.MIP_ENABLE, 0)))
         assert member.stop() == 0
+
+
+def test_a_controller_knows_its_members_load(tmp_path: Path) -> None:
+    """Whole daemons: member, its snmpd, and the controller that reads it with version 3."""
+    with served(tmp_path) as member:
+        config = agent_config("hacc1", tmp_path / "hacc1", member.network)
+        assert config.snmp is not None
+        port = member.snmpd.port
+        access = dataclasses.replace(config.snmp, port=port, user=USER, auth=AUTH, priv=PRIV)
+        health = dataclasses.replace(config.health, snmp_interval_s=1)
+        config = dataclasses.replace(config, snmp=access, health=health)
+        controller = Agent(config, tmp_path / "hacc1")
+        with running({"hacc1": controller}):
+            told = found = None
+            deadline = time.monotonic() + PATIENCE_S
+            while not found or found["bindings"] is None:
+                assert time.monotonic() < deadline, (told, controller.said)
+                time.sleep(0.1)
+                (told,) = ask(Path(config.runtime_directory), "status")
+                (found,) = [each["figures"] for each in told["members"] if each["name"] == "ha1"]
+            assert found["source"] == "SNMP"
+            assert found["bindings"] == 0
+            assert 0 < found["memory_free_percent"] <= 100
+            silent = [line for line in controller.said if line["event"] == "no answer to SNMP"]
+            assert len({line["member"] for line in silent}) == len(silent)  # each said once
+            assert "ha1" not in {line["member"] for line in silent}

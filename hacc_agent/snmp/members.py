@@ -1,0 +1,84 @@
+"""What a controller makes of SNMP: figures and traps for `engine.health`, lines for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..config import AgentConfig
+from ..engine.effects import Moment
+from ..engine.health import Figures, Health, Trap
+from ..logs import Logs
+from .asking import Odd, Silent
+from .poller import Poller, bind_notifications, what_to_ask
+
+
+class SnmpMembers:
+    """Owns the process that asks; a reload that changes whom or how starts another one."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        health: Callable[[], Health],
+        logs: Logs,
+        now: Moment,
+    ) -> None:
+        """`health` gives the one of the moment."""
+        self._health, self._logs = health, logs
+        self._silent: set[int] = set()
+        self._config, self._asked = config, what_to_ask(config)
+        self.poller = self._start(now)
+
+    def reconfigure(self, config: AgentConfig, now: Moment) -> None:
+        """`poller` may be another one from then on; the one before is closed."""
+        before = self._asked, self._config.snmp
+        self._config, self._asked = config, what_to_ask(config)
+        if (self._asked, config.snmp) != before:
+            self._silent.clear()
+            self.poller.close()
+            self.poller = self._start(now)
+
+    def close(self) -> None:
+        self.poller.close()
+
+    def _start(self, now: Moment) -> Poller:
+        try:
+            port = bind_notifications(self._config)
+        except OSError as error:
+            port = None
+            self._logs.warning(
+                "no notifications are received", why=(error.strerror or str(error)).lower()
+            )
+        return Poller(
+            self._asked,
+            port,
+            self._reported,
+            self._unanswered,
+            self._trapped,
+            self._odd,
+            self._logs.limited,
+            now,
+        )
+
+    def _name(self, member: int) -> str:
+        return self._config.members[member].name
+
+    def _reported(self, figures: Figures, now: Moment) -> None:
+        self._health().reported(figures.member, figures, now)
+        if figures.member in self._silent:
+            self._silent.remove(figures.member)
+            self._logs.info("SNMP answers again", member=self._name(figures.member))
+
+    def _unanswered(self, told: Silent, now: Moment) -> None:
+        self._health().unreported(told.member, now)
+        if told.member not in self._silent:
+            self._silent.add(told.member)
+            self._logs.warning("no answer to SNMP", member=self._name(told.member), why=told.reason)
+
+    def _trapped(self, trap: Trap, now: Moment) -> None:
+        self._health().trapped(trap, now)
+        name = self._name(trap.member)
+        self._logs.limited(f"SNMP notification {trap.kind}", name, detail=trap.detail)
+
+    def _odd(self, told: Odd, _: Moment) -> None:
+        who = "a stranger" if told.member is None else self._name(told.member)
+        self._logs.limited("SNMP that is not believed", who, what=told.what)
