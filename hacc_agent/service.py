@@ -45,6 +45,7 @@ from .report import Report
 from .resync import Errand, Resync
 from .roles import Controller, Member, engine
 from .routes import NoRoutes, Routes
+from .snmp.members import SnmpMembers
 from .snmp.subagent import SubagentSocket
 from .transport import PlainUdp, Transport
 from .ward import Ward
@@ -110,6 +111,12 @@ class Service:
             self._subagent = SubagentSocket(config, self.engine, self.daemon, self.clock, logs.info)
             self.daemon.add(self._subagent)
             stack.callback(self._subagent.close)
+        self._snmp_members: SnmpMembers | None = None
+        if isinstance(self.side, Fleet):
+            fleet = self.side
+            self._snmp_members = SnmpMembers(config, lambda: fleet.health, logs, self.clock())
+            self.daemon.add(self._snmp_members.poller)
+            stack.callback(self._snmp_members.close)
 
     def _side(self, stack: ExitStack) -> Fleet | Ward:
         """This router's end of the links between controllers and members."""
@@ -275,6 +282,13 @@ class Service:
 
     # ------------------------------------------------------------------ another configuration
 
+    def _ask_members(self, config: AgentConfig) -> None:
+        """As the new configuration has it."""
+        if self._snmp_members is not None:
+            self.daemon.remove(self._snmp_members.poller)
+            self._snmp_members.reconfigure(config, self.clock())
+            self.daemon.add(self._snmp_members.poller)
+
     def _reload(self) -> None:
         """SIGHUP. Whatever is wrong with the new file, the old one stays in force."""
         self.notifier.reloading()
@@ -298,6 +312,7 @@ class Service:
         self.transport.reconfigure(config)
         self.engine.reconfigure(config, self.clock())
         self.side.reconfigure(config)
+        self._ask_members(config)
         if config.radius != radius:
             self._meet_aaa()
         try:
