@@ -44,8 +44,9 @@ from .state import TIMEOUT, State
 AT_ONCE: Final = 256
 """Requests that one call sends again: some milliseconds of work."""
 
-BLOCK: Final = 4096
-"""Bindings of one block of a transfer: 256 KiB, a millisecond of work."""
+BLOCK: Final = 1024
+"""Bindings of one block of a transfer: their heir needs 10 ms for them without compiled code, and
+has packets to see to in between."""
 
 
 class Failover:

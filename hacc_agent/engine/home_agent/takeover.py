@@ -53,8 +53,7 @@ def taken_over(table: Table, records: bytes, ahead: float, now: float) -> tuple[
     shifted = bound["expires"][ending].astype(np.int64) + round(ahead)
     bound["expires"][ending] = np.clip(shifted, 0, NEVER - 1)
     bound = bound[bound["expires"] > now]
-    for name in named:
-        table.names.learn(name.tobytes())
+    table.apply(named)  # so that rows can be found by them
     found = table.look_up(bound)
     new = (found.by_address == 0) & (found.by_name == 0)
     put = bound[new][: table.room]
