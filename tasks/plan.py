@@ -236,6 +236,8 @@ def _merged(runs: str, file: File, opened: Mapping[str, str]) -> str:
 # nothing: the service did not run. FRR's reload is incremental, so its commands say it themselves.
 _FILE_IMPACT: Mapping[str, Impact] = {
     "/etc/keepalived/keepalived.conf": Impact.REELECTION,
+    "/etc/hacc/hsrp.toml": Impact.REELECTION,
+    "/etc/systemd/system/hacc-hsrp.service": Impact.REELECTION,  # the speaker starts again
     "/etc/frr/daemons": Impact.ADJACENCY_RESET,
 }
 

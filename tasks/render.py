@@ -14,10 +14,11 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hacc_agent.config import to_toml
+from hacc_agent import config as agent_config
+from hacc_agent.hsrp import config as hsrp
 
 from . import model as _model
 from . import spelling, unverified
@@ -26,9 +27,11 @@ from .errors import Place
 from .model import DeviceModel
 from .provenance import TEMPLATES, Output, TracingEnvironment
 from .rendered import File, Line, Owner, Platform, Rendered
+from .standby import hsrp_config, speaks_hsrp
 
 RUNNING_CONFIG = "running-config"
 AGENT_CONFIG = "/etc/hacc/agent.toml"
+HSRP_CONFIG = "/etc/hacc/hsrp.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,15 @@ RECIPES: dict[Platform, tuple[Recipe, ...]] = {
             0o600,
             Owner.WHOLE,
             ("linux/keepalived.conf.j2",),
-            lambda device: bool(device.groups),
+            lambda device: bool(device.groups) and not speaks_hsrp(device),
+        ),
+        Recipe(HSRP_CONFIG, 0o600, Owner.WHOLE, (), speaks_hsrp),
+        Recipe(
+            "/etc/systemd/system/hacc-hsrp.service",
+            0o644,
+            Owner.WHOLE,
+            ("linux/hacc-hsrp.service.j2",),
+            speaks_hsrp,
         ),
     ),
 }
@@ -133,7 +144,8 @@ def render_all(models: Iterable[DeviceModel]) -> tuple[Rendered, ...]:
 def _file(recipe: Recipe, model: DeviceModel) -> File:
     if not recipe.wanted(model):
         return File(recipe.path, recipe.mode, Owner.WHOLE, (), (), absent=True)
-    output = _agent(model) if recipe.path == AGENT_CONFIG else _templates(recipe, model)
+    made = {AGENT_CONFIG: _agent, HSRP_CONFIG: _hsrp}.get(recipe.path)
+    output = made(model) if made is not None else _templates(recipe, model)
     return File(recipe.path, recipe.mode, recipe.owner, output.owns, output.lines)
 
 
@@ -156,19 +168,31 @@ def _agent(model: DeviceModel) -> Output:
     The intent's line of a table is that of the part of the model which the table was made from.
     """
     assert model.agent is not None  # Recipe.wanted
-    template = Place("hacc_agent/config.py", 0)
-    places = dict(model.agent_places)
+    text = agent_config.to_toml(model.agent)
+    return _toml(text, Place("hacc_agent/config.py", 0), model, dict(model.agent_places))
+
+
+def _hsrp(model: DeviceModel) -> Output:
+    """The HSRP speaker's configuration, likewise: its tables are the groups."""
+    groups = {"groups": tuple(group.place for group in model.groups)}
+    text = hsrp.to_toml(hsrp_config(model))
+    return _toml(text, Place("hacc_agent/hsrp/config.py", 0), model, groups)
+
+
+def _toml(
+    text: str, template: Place, model: DeviceModel, places: Mapping[str, tuple[Place, ...]]
+) -> Output:
     seen: Counter[str] = Counter()
     origin: tuple[Place, ...] = (model.place,)
     lines = []
-    for text in to_toml(model.agent).splitlines():
-        if text.startswith("["):
-            table = text.strip("[]")
+    for line in text.splitlines():
+        if line.startswith("["):
+            table = line.strip("[]")
             if "." not in table:  # tables within a table come from the same part
                 made_from = places.get(table, ())[seen[table] :]
                 origin = made_from[:1] or (model.place,)
                 seen[table] += 1
-        lines.append(Line(text, template, origin))
+        lines.append(Line(line, template, origin))
     return Output(tuple(lines), ())
 
 

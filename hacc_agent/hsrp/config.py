@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
-from ..config import KEY, NAME, WORD
+from ..config import NAME, WORD
 from ..tomldata import ConfigError, ConfigProblem, Range, Tables, decode, encode
 
-__all__ = ["ConfigError", "HsrpConfig", "parse", "to_toml"]
+__all__ = ["ConfigError", "HsrpConfig", "parse", "to_toml", "virtual_interface"]
 
 _LAST_GROUP = {1: 255, 2: 4095}
 _TEXT_OCTETS = 8  # RFC 2281, 5.1
@@ -34,6 +34,11 @@ class Effect(enum.StrEnum):
     DECREMENT = "decrement"  # as on IOS: who preempts takes over
     HAND_OVER = "hand-over"  # and if we are active we resign to a standby that is better now
     SHUTDOWN = "shutdown"  # no part in the group
+
+
+def virtual_interface(interface: str, group: int) -> str:
+    """The name of the interface that a group has while it is active: 15 characters at most."""
+    return f"{interface[:9]}.h{group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,16 @@ class Group:
     hello_ms: Annotated[int, Range(15, 254_000)] | None = None
     hold_ms: Annotated[int, Range(50, 255_000)] | None = None
     text: Annotated[str, WORD] | None = None
-    md5: Annotated[str, KEY] | None = None
+    md5: Annotated[str, WORD] | None = None  # the key, as `key-string` has it on IOS
     md5_key_id: Annotated[int, Range(0, 2**32 - 1)] = 0
     tracks: tuple[Track, ...] = ()
     follows: tuple[IPv4Address, ...] = ()  # on lo for as long as it is active
     announces: tuple[IPv4Network, ...] = ()  # blackhole routes for as long: FRR redistributes them
+
+    @property
+    def virtual_interface(self) -> str:
+        """Its interface with the virtual MAC address."""
+        return virtual_interface(self.interface, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +118,11 @@ def _disagreements(config: HsrpConfig, tables: Tables) -> Iterator[ConfigProblem
     """What no single value shows."""
     objects = {found.name for found in config.objects}
     listed = ", ".join(sorted(objects)) or "none"
-    seen: set[tuple[str, int, int]] = set()
+    seen: set[str] = set()
     names: set[str] = set()
     for index, group in enumerate(config.groups):
         at = ("groups", index)
-        key = (group.interface, group.version, group.group)
+        key = group.virtual_interface
         if key in seen or group.name in names:
             yield tables.problem(
                 (*at, "group"), f"group {group.group} ({group.name}) is there twice"

@@ -29,10 +29,18 @@ OWNS_NOTHING: Final = b"-"
 LEAVES: Final = b"."
 """What a speaker says last when it has given everything up itself."""
 
+NAME: Final = "hacc-hsrp-guard"
+
 SIGNS: Final = 3
 """Octets in a hold time: two may come late."""
 
 _LOCK: Final = "lock"
+
+
+def name_process(name: str) -> None:
+    """As `ps` shows it: 15 characters at most."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def lock(folder: Path) -> int:
@@ -65,6 +73,7 @@ class Guard:
             code = 1
             with contextlib.suppress(BaseException):
                 _close_all_but(its, self._lock)
+                name_process(NAME)
                 _watch(its, self._hold_s, speaker, self._withdraw)
                 code = 0
             os._exit(code)

@@ -66,13 +66,9 @@ PROTOCOL: Final = 85
 """Of our routes (rtm_protocol): none of those in /etc/iproute2/rt_protos. FRR: `redistribute
 kernel` announces them."""
 
-_OURS: Final = re.compile(r"hsrp\d{1,4}\.\d+")
+_OURS: Final = re.compile(r".{1,9}\.h\d{1,4}")
+_CISCO: Final = b"\0\0\x0c"  # what virtual MAC addresses of both versions begin with
 _GONE: Final = frozenset((errno.ENODEV, errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENXIO))
-
-
-def interface_name(group: int, parent: int) -> str:
-    """Of a group's macvlan, by the index of the interface below: unique, and at most 15 long."""
-    return f"hsrp{group}.{parent}"
 
 
 class Kernel:
@@ -93,7 +89,7 @@ class Kernel:
 
     def own(self, group: Group, parent: int, addresses: Iterable[IPv4Address]) -> None:
         """Take the virtual MAC and all that goes with it."""
-        name = interface_name(group.group, parent)
+        name = group.virtual_interface
         mac = virtual_mac(group.version, group.group).to_bytes(6, "big")
         mode = netlink.number(_IFLA_MACVLAN_MODE, _MACVLAN_BRIDGE)
         self._delete_link(name)  # of a speaker that was killed, with its guard
@@ -125,28 +121,21 @@ class Kernel:
             body = _route(network)
             self._requests.change(_RTM_NEWROUTE, body, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE)
 
-    def release(self, group: Group, parent: int | None) -> None:
-        """Give all of it up, whatever of it is there. `parent` None: wherever it is."""
-        with _nothing_there():
-            for network in group.announces:
-                with _nothing_there():
-                    self._requests.change(_RTM_DELROUTE, _route(network))
-            for address in group.follows:
-                with _nothing_there():
-                    self._requests.change(_RTM_DELADDR, _address(self._lo, address))
-        if parent is not None:
-            self._delete_link(interface_name(group.group, parent))
-            return
-        wanted = virtual_mac(group.version, group.group).to_bytes(6, "big")
-        for name, mac in [*self._ours()]:
-            if mac == wanted:
-                self._delete_link(name)
+    def release(self, group: Group) -> None:
+        """Give all of it up, whatever of it is there."""
+        for network in group.announces:
+            with _nothing_there():
+                self._requests.change(_RTM_DELROUTE, _route(network))
+        for address in group.follows:
+            with _nothing_there():
+                self._requests.change(_RTM_DELADDR, _address(self._lo, address))
+        self._delete_link(group.virtual_interface)
 
     def sweep(self, config: HsrpConfig) -> list[str]:
         """Take away what any speaker has left here, whichever groups it had; what was there."""
-        left = [name for name, _ in self._ours()]
+        left = [*self._ours()]
         for group in config.groups:
-            self.release(group, None)
+            self.release(group)
         for name in left:
             self._delete_link(name)
         return left
@@ -154,12 +143,13 @@ class Kernel:
     def close(self) -> None:
         self._requests.close()
 
-    def _ours(self) -> Iterator[tuple[str, bytes]]:
+    def _ours(self) -> Iterator[str]:
+        """Interfaces that are named as ours are, and have the MAC address of a group."""
         for _, body in self._requests.dump(_RTM_GETLINK, bytes(_LINK.size)):
             fields = dict(netlink.attributes(body, _LINK.size))
             name = fields.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-            if _OURS.fullmatch(name):
-                yield name, fields.get(_IFLA_ADDRESS, b"")
+            if _OURS.fullmatch(name) and fields.get(_IFLA_ADDRESS, b"")[:3] == _CISCO:
+                yield name
 
     def _delete_link(self, name: str) -> None:
         with _nothing_there():

@@ -49,6 +49,9 @@ from .show import row
 HOUSEKEEPING_S: Final = 1.0
 """Watchdog, status line, interfaces that could not be used, the daemon that was not there."""
 
+NAME: Final = "hacc-hsrp"
+"""Of the process, as `ps -C` finds it: `hacc-agent` is another daemon of the same router."""
+
 NEEDED: Final = (privileges.Capability.NET_ADMIN, privileges.Capability.NET_RAW)
 
 
@@ -225,9 +228,8 @@ class Service:
             self.perform(self.speaker.interface_down(place.interface, now))
 
     def _release(self, place: Place) -> None:
-        link = self._links.found.get(place.interface)
         try:
-            self._kernel.release(self._settings(place), link.number if link is not None else None)
+            self._kernel.release(self._settings(place))
         except OSError as error:
             self._logs.error("cannot give up the address", group=place.group, why=str(error))
         self._owned.discard(place)
@@ -401,6 +403,7 @@ def withdraw(file: Path) -> int:
 def run(file: Path) -> int:
     """Until somebody stops it; the exit code. Raises `Unusable`."""
     config = load(file)
+    guard.name_process(NAME)
     logs = Logs(sys.stderr.fileno(), time.time, sys.stderr.isatty())
     with ExitStack() as stack:
         stack.callback(logs.close)

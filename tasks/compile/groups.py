@@ -22,14 +22,6 @@ def check(cluster: Cluster, redundancy: Redundancy, subject: str) -> None:
     """What this version cannot do is refused with the reason, not rendered wrongly."""
     controllers = subject.startswith("controllers")
     protocol, place = redundancy.protocol, redundancy.at("protocol")
-    if controllers and protocol is RedundancyProtocol.HSRP:
-        cluster.refuse(
-            place,
-            f"{subject}.protocol",
-            "this version has no HSRP speaker for Linux",
-            "vrrp",
-            "use protocol: vrrp",
-        )
     if not controllers and protocol is RedundancyProtocol.VRRP:
         cluster.refuse(
             place,

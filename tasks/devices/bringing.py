@@ -58,8 +58,9 @@ class Bringer:
 # cannot change while it runs, and a unit that has changed, need a restart, which its journal
 # outlives. Its unit is ours, so on the way back it goes, and with it the link
 # that `enable` made, which `disable` no longer finds a unit for.
-# keepalived, last: who takes the virtual Home Agent address must be able to serve it. SIGHUP keeps
-# running instances and the state of those that did not change.
+# The HSRP speaker likewise: it reads its file again, and gives its addresses up when it is stopped.
+# keepalived and it, last: who takes the virtual Home Agent address must be able to serve it. SIGHUP
+# keeps running instances and the state of those that did not change.
 _RELOAD: Final = (
     "/usr/lib/frr/frr-reload.py --reload --stdout --bindir /usr/bin --confdir /etc/frr "
     "--rundir /run/frr"
@@ -79,6 +80,7 @@ _SNMPD: Final = (
     "else systemctl disable --quiet --now snmpd; fi"
 )
 _WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent.service"
+_HSRP_WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-hsrp.service"
 _LINK: Final = (
     "[ ! -e /etc/systemd/system/hacc-agent.service ] || systemctl try-reload-or-restart hacc-agent"
 )
@@ -130,6 +132,19 @@ BRINGERS: Final = (
         + _WHY
         + "; else systemctl stop hacc-agent || true; fi",
         unit="hacc-agent",
+    ),
+    Bringer(
+        "/etc/systemd/system/hacc-hsrp.service",
+        bring="[ -e {path} ] || {{ systemctl stop hacc-hsrp; rm -f " + _HSRP_WANTED + "; }}; "
+        "systemctl daemon-reload && {{ [ ! -e {path} ] || systemctl try-restart hacc-hsrp; }}",
+    ),
+    Bringer(
+        "/etc/hacc/hsrp.toml",
+        check="hacc-agent hsrp check --config {new}",
+        bring="if [ -e {path} ]; then systemctl enable --quiet hacc-hsrp && "
+        "systemctl reload-or-restart hacc-hsrp && systemctl is-active --quiet hacc-hsrp; "
+        "else systemctl stop hacc-hsrp || true; fi",
+        unit="hacc-hsrp",
     ),
     Bringer(
         "/etc/keepalived/keepalived.conf",

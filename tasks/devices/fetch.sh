@@ -19,6 +19,7 @@ for path do
     fi
 done
 [ ! -f /etc/keepalived/keepalived.conf ] || item groups - "$(cat /etc/keepalived/keepalived.conf)"
+[ ! -f /etc/hacc/hsrp.toml ] || item hsrp - "$(grep -v '^\(text\|md5\) ' /etc/hacc/hsrp.toml)"
 item addresses - "$(ip -j -4 address show 2>/dev/null)"
 echo files
 [ $# -eq 0 ] || exec tar --no-recursion -cPf - -- "$@" 2>/dev/null

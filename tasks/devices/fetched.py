@@ -6,8 +6,11 @@ import io
 import json
 import re
 import tarfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+from hacc_agent.hsrp.config import virtual_interface
 
 from ..rendered import Platform
 from ..running import Running, RunningFile
@@ -17,7 +20,7 @@ from .errors import DeviceError
 def parse_fetched(host: str, paths: Sequence[str], output: bytes) -> Running:
     """What a router holds of these files, from what `fetch.sh` printed when asked for them."""
     live: dict[str, str] = {}
-    keepalived, addresses = "", "[]"
+    keepalived, hsrp, addresses = "", "", "[]"
     try:
         items, archive = _split(output)
         for kind, name, data in items:
@@ -27,6 +30,8 @@ def parse_fetched(host: str, paths: Sequence[str], output: bytes) -> Running:
                     live[name] = text + "\n"  # which the shell has taken off
                 case "groups":
                     keepalived = text
+                case "hsrp":
+                    hsrp = text
                 case "addresses":
                     addresses = text
         there = dict(_unpacked(host, archive)) if archive else {}
@@ -42,7 +47,7 @@ def parse_fetched(host: str, paths: Sequence[str], output: bytes) -> Running:
         host=host,
         platform=Platform.LINUX,
         files=tuple(files),
-        active=active_groups(keepalived, addresses),
+        active=active_groups(keepalived, hsrp, addresses),
         revert_timer=True,
     )
 
@@ -76,17 +81,23 @@ _BLOCK: Final = re.compile(r"virtual_ipaddress\s*\{([^}]*)\}")
 _INTERFACE: Final = re.compile(r"^\s*interface\s+(\S+)", re.MULTILINE)
 
 
-def active_groups(keepalived: str, addresses: str) -> tuple[str, ...]:
-    """Names of the VRRP instances whose virtual addresses are on their interfaces now.
+def active_groups(keepalived: str, hsrp: str, addresses: str) -> tuple[str, ...]:
+    """Names of the standby groups whose virtual addresses are on their interfaces now.
 
-    `keepalived` is its configuration, `addresses` what `ip -j address` prints.
+    `keepalived` and `hsrp` are the configurations of the two, as far as they are there, `addresses`
+    is what `ip -j address` prints.
     """
     held: Mapping[str, set[str]] = {
         link["ifname"]: {info.get("local", "") for info in link.get("addr_info", ())}
         for link in (json.loads(addresses) if addresses.strip() else ())
         if "ifname" in link
     }
-    active = []
+    active = [
+        group["name"]
+        for group in (tomllib.loads(hsrp).get("groups", ()) if hsrp else ())
+        if group.get("address")
+        in held.get(virtual_interface(group["interface"], group["group"]), ())
+    ]
     starts = [*_INSTANCE.finditer(keepalived)]
     ends = [*(start.start() for start in starts[1:]), len(keepalived)][: len(starts)]
     for start, end in zip(starts, ends, strict=True):

@@ -18,6 +18,7 @@ from .observation import (
     AgentStatus,
     ArpRules,
     Forwarding,
+    GroupState,
     OspfNeighbour,
     OspfRoute,
     Part,
@@ -25,7 +26,7 @@ from .observation import (
     Unread,
 )
 
-UNITS = ("frr", "keepalived", "snmpd", "hacc-agent")
+UNITS = ("frr", "keepalived", "snmpd", "hacc-agent", "hacc-hsrp")
 
 # Whose age is the service's. frr.service starts several daemons; zebra is the one that all need.
 _PROCESS = {name: "zebra" if name == "frr" else name for name in UNITS}
@@ -54,6 +55,8 @@ units() {{ systemctl is-active {" ".join(UNITS)}; echo --; processes; }}
 # A daemon that was not started is told apart from one that does not answer.
 agent() {{ systemctl is-active --quiet hacc-agent || {{ echo hacc-agent is not running; return 1; }}
 hacc-agent status --json; }}
+# Where no speaker is meant to run there are no groups; that one should is for the services to say.
+hsrp() {{ ! systemctl is-active --quiet hacc-hsrp || hacc-agent hsrp --json; }}
 section addresses ip -j -4 addr
 section arp arp
 section forwards cat /proc/sys/net/ipv4/ip_forward
@@ -61,6 +64,7 @@ section ways ways
 section ospf ospf
 section units units
 section agent agent
+section hsrp hsrp
 """
 
 
@@ -196,6 +200,23 @@ def _agent(text: str) -> AgentStatus:
     )
 
 
+def _groups(text: str) -> tuple[GroupState, ...]:
+    return tuple(
+        GroupState(
+            interface=told["interface"],
+            group=int(told["group"]),
+            state=told["state"],
+            virtual=IPv4Address(told["address"]) if told["address"] else None,
+            active=told["active"] or "unknown",
+            standby=told["standby"] or "unknown",
+            priority=int(told["priority"]),
+            name=told["name"],
+            changed_s=int(told["since_s"]),
+        )
+        for told in _stream(text)
+    )
+
+
 _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "addresses": (Part.ADDRESSES, lambda text: {"addresses": _addresses(text)}),
     "arp": (Part.KERNEL, lambda text: {"arp": _arp(text)}),
@@ -203,6 +224,7 @@ _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "ways": (Part.ROUTES, lambda text: {"forwarding": _ways(text)}),
     "ospf": (Part.OSPF, _ospf),
     "agent": (Part.HOME_AGENT, lambda text: {"agent": _agent(text)}),
+    "hsrp": (Part.GROUPS, lambda text: {"groups": _groups(text)}),
     "units": (Part.UNITS, lambda text: {"units": _units(text)}),
 }
 

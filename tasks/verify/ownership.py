@@ -68,11 +68,12 @@ def one_owner(view: View) -> Iterator[Result]:
 def _preempt_left(view: View, device: DeviceModel, group: StandbyGroup) -> int | None:
     """Seconds of the preferred router's preempt delay that are left, as far as can be told.
 
-    IOS counts from the interface's return, keepalived from when it first hears a lower priority:
-    the last change of state, and the age of the process, are the nearest that they show.
+    IOS counts from the interface's return, our speaker and keepalived from when they first hear a
+    lower priority: the last change of state, and the age of the process, are the nearest that they
+    show.
     """
     seen = view.of(device.host)
-    if device.platform is Platform.IOS:
+    if group.protocol is RedundancyProtocol.HSRP:
         since = next((s.changed_s for s in seen.groups if s.group == group.group), None)
     else:
         unit = seen.unit("keepalived")
@@ -211,6 +212,8 @@ def services(view: View) -> Iterator[Result]:
         wanted = ["frr", "snmpd", "hacc-agent"]
         if any(group.protocol is RedundancyProtocol.VRRP for group in device.groups):
             wanted.append("keepalived")
+        if any(group.protocol is RedundancyProtocol.HSRP for group in device.groups):
+            wanted.append("hacc-hsrp")
         for name in wanted:
             claim = Claim("services", device.host, name, "active", device.place)
             unit = seen.unit(name)

@@ -80,7 +80,41 @@ def test_active_groups_of_linux_are_those_whose_address_is_there(
         {"ifname": name, "addr_info": [{"local": address} for address in there]}
         for name, there in held.items()
     ]
-    assert active_groups(KEEPALIVED, json.dumps(addresses)) == active
+    assert active_groups(KEEPALIVED, "", json.dumps(addresses)) == active
+
+
+SPEAKER = """\
+name = "hacc1"
+[[groups]]
+name = "west-core"
+interface = "lan"
+group = 10
+address = "198.18.1.254"
+[[groups]]
+name = "west-edge"
+interface = "an-edge-of-the-lan"
+group = 4095
+address = "198.18.2.254"
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "active"),
+    [
+        ({"lan": ["198.18.1.254"]}, ()),
+        ({"lan.h10": ["198.18.1.254"]}, ("west-core",)),
+        ({"an-edge-o.h4095": ["198.18.2.254"]}, ("west-edge",)),
+    ],
+    ids=["on-the-interface-below", "short", "long"],
+)
+def test_active_groups_of_our_speaker_have_an_interface_of_their_own(
+    held: dict[str, list[str]], active: tuple[str, ...]
+) -> None:
+    addresses = [
+        {"ifname": name, "addr_info": [{"local": address} for address in there]}
+        for name, there in held.items()
+    ]
+    assert active_groups("", SPEAKER, json.dumps(addresses)) == active
 
 
 def change(path: str) -> FileChange:

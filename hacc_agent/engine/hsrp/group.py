@@ -436,11 +436,11 @@ def encode(settings: Settings, message: GroupMessage, port: Port) -> bytes:
         if settings.md5 is None:
             return hsrp.Version1(message, text).to_bytes()
         bare = bytes(hsrp.TEXT_OCTETS)
-        return hsrp.sign(hsrp.Version1(message, bare, more=(proof,)), bytes.fromhex(settings.md5))
+        return hsrp.sign(hsrp.Version1(message, bare, more=(proof,)), settings.md5.encode())
     state = hsrp.GroupState(message, port.mac)
     if settings.md5 is None:
         return hsrp.Version2((state, hsrp.Text(text))).to_bytes()
-    return hsrp.sign(hsrp.Version2((state, proof)), bytes.fromhex(settings.md5))
+    return hsrp.sign(hsrp.Version2((state, proof)), settings.md5.encode())
 
 
 def proves(settings: Settings, packet: hsrp.Packet, payload: bytes, source: IPv4Address) -> bool:
@@ -455,5 +455,5 @@ def proves(settings: Settings, packet: hsrp.Packet, payload: bytes, source: IPv4
         found is not None
         and found.source == source
         and found.key_id == settings.md5_key_id
-        and hsrp.verify(payload, bytes.fromhex(settings.md5))
+        and hsrp.verify(payload, settings.md5.encode())
     )

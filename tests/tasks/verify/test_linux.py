@@ -16,6 +16,7 @@ from tasks.verify.observation import (
     AgentStatus,
     ArpRules,
     Forwarding,
+    GroupState,
     OspfNeighbour,
     OspfRoute,
     Part,
@@ -65,8 +66,10 @@ active
 failed
 active
 inactive
+active
 --
 zebra               4711
+hacc-hsrp             42
 snmpd                  5
 snmpd                  7
 
@@ -74,6 +77,18 @@ snmpd                  7
 ==hacc agent
 {"name":"ha1","role":"home-agent","cluster":"west","version":"0.1.0","bindings":700,\
 "capacity":500000,"pending":0,"members":[],"log":{"leads":true,"trouble":""},"counters":{}}
+
+==end 0
+==hacc hsrp
+{"interface": "lan", "group": 10, "version": 2, "name": "west-core", "state": "Standby", \
+"since_s": 12.5, "changes": 3, "priority": 190, "configured_priority": 190, "preempts": true, \
+"address": "198.18.1.254", "own_address": "198.18.1.21", "active": "198.18.1.22", \
+"standby": "local", "virtual_mac": "00:00:0c:9f:f0:0a", "hello_ms": 200, "hold_ms": 700, \
+"next_hello_s": 0.1}
+{"interface": "edge", "group": 11, "version": 2, "name": "west-edge", "state": "Init", \
+"since_s": 0.1, "changes": 0, "priority": 0, "configured_priority": 190, "preempts": true, \
+"address": null, "own_address": null, "active": null, "standby": null, \
+"virtual_mac": "00:00:0c:9f:f0:0b", "hello_ms": 200, "hold_ms": 700, "next_hello_s": null}
 
 ==end 0
 """
@@ -113,6 +128,21 @@ def test_everything_that_the_script_prints() -> None:
             Unit("keepalived", "failed", None),
             Unit("snmpd", "active", 7),
             Unit("hacc-agent", "inactive", None),
+            Unit("hacc-hsrp", "active", 42),
+        ),
+        "groups": (
+            GroupState(
+                "lan",
+                10,
+                "Standby",
+                IPv4Address("198.18.1.254"),
+                "198.18.1.22",
+                "local",
+                190,
+                "west-core",
+                12,
+            ),
+            GroupState("edge", 11, "Init", None, "unknown", "unknown", 0, "west-edge", 0),
         ),
     }
     assert unread == []
@@ -138,7 +168,7 @@ def test_a_terminal_in_between_changes_nothing() -> None:
             Part.OSPF,
             "failed to connect to any daemons",
         ),
-        ("active\ninactive\n--\n", "--\n", Part.UNITS, "zip()"),
+        ("active\n--\n", "--\n", Part.UNITS, "zip()"),
         ("zebra               4711\n", "zebra\n", Part.UNITS, "unpack"),
         (
             "==hacc agent\n",
