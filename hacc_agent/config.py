@@ -294,6 +294,13 @@ class Tunnels:
     keepalive_s: Annotated[int, Range(1, 65535)] = 110  # of UDP tunnels (RFC 3519, 4.9)
 
 
+class DataPlane(enum.StrEnum):
+    """Who moves mobile nodes' packets."""
+
+    KERNEL = "kernel"  # programs or nftables, whichever it permits; needs CAP_BPF, CAP_NET_ADMIN
+    NONE = "none"  # nobody here: registrations alone
+
+
 class Durability(enum.StrEnum):
     """What a binding has survived before its mobile node hears of it."""
 
@@ -368,6 +375,7 @@ class AgentConfig:
     radius: Radius | None = None  # on Home Agents
     state_directory: str = places.STATE
     durability: Durability = Durability.MACHINE
+    data_plane: DataPlane = DataPlane.KERNEL  # with transport "frames"
     runtime_directory: str = places.RUNTIME
     agentx: str = "/var/agentx/master"  # snmpd's socket, through which Home Agents are read
 

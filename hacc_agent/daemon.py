@@ -89,15 +89,17 @@ class Daemon:
         *,
         alarm: Callable[[Alarm], None],
         ask_aaa: Callable[[AskAaa], None],
+        follow: Callable[[bytes], None] | None,
         tell_member: Callable[[Transfer | Release | Retract], None],
         fault: Callable[[str], None],
     ) -> None:
-        """`fault` is told of mistakes of ours."""
+        """`follow` is the data plane's, if there is one; `fault` is told of mistakes of ours."""
         self.engine = engine
         self.transport = transport
         self.log = log
         self._alarm = alarm
         self._ask_aaa = ask_aaa
+        self._follow = follow
         self._tell_member = tell_member
         self._fault = fault
         self._clock = clock
@@ -216,6 +218,8 @@ class Daemon:
         """What was decided on a batch (or, without a ring, on anything else)."""
         if decided.records:
             self.log.append(decided.records, now)
+            if self._follow is not None:
+                self._follow(decided.records)
         if ring is not None:
             if len(decided.to_member):
                 self.transport.relay_rows(ring, decided.to_member, decided.member)

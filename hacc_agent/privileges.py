@@ -36,12 +36,14 @@ class Capability(enum.IntEnum):
     NET_BIND_SERVICE = 10  # port 434
     NET_ADMIN = 12  # large socket buffers; the data plane's routes
     NET_RAW = 13  # frames
+    BPF = 39  # the data plane's programs and maps
 
 
 NEEDED: Final = (
     Capability.NET_BIND_SERVICE,  # a reload may bring a new address
     Capability.NET_RAW,  # or a new interface
     Capability.NET_ADMIN,  # routes of mobile nodes
+    Capability.BPF,  # a store into a map is a system call, where it is not memory
 )
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -1,7 +1,7 @@
 """The prefixes that lead to this router, as routes of the kernel that a routing daemon announces.
 
-A route of ours is a blackhole: a mobile node that is bound has a tunnel of its own, and a packet
-for anybody else in a slice goes nowhere. It bears a protocol number of its own, so that what was
+A route of ours leads to the device of tunnels, where who is bound has one and who is not is told
+so; without a data plane it is a blackhole. It bears a protocol number of its own, so that what was
 left behind by a daemon which was killed is known for ours; zebra takes it for a kernel route, and
 templates/linux/frr.conf.j2 redistributes those within the home networks. rtnetlink(7).
 """
@@ -22,20 +22,25 @@ PROTOCOL: Final = 178
 
 # linux/rtnetlink.h
 _ROUTE: Final = Struct("=BBBBBBBBI")  # family, bits of both, TOS, table, protocol, scope, type, -
+_INDEX: Final = Struct("=I")
 RTM_NEWROUTE: Final = 24
 RTM_DELROUTE: Final = 25
 RTM_GETROUTE: Final = 26
 RT_TABLE_MAIN: Final = 254
 RTN_UNICAST: Final = 1
 RTN_BLACKHOLE: Final = 6
+RT_SCOPE_LINK: Final = 253
 RTA_DST: Final = 1
+RTA_OIF: Final = 4
 
 
 class Routes:
     """Those of this router. What the kernel refuses is told, and does not end anything."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, device: int = 0) -> None:
+        """`device`: the index of the interface that has the tunnels; 0: there is none."""
         self._say = say
+        self._device = device
         self._kernel = netlink.Requests()
         self._announced = frozenset(self._left_behind())
 
@@ -50,8 +55,11 @@ class Routes:
     def elsewhere(self, prefix: IPv4Network) -> bool:
         """Whether a longer prefix within it leads to another router."""
         return any(
-            route == RTN_UNICAST and found != prefix and found.subnet_of(prefix)
-            for found, _, route in self._routes()
+            route == RTN_UNICAST
+            and protocol != PROTOCOL
+            and found != prefix
+            and found.subnet_of(prefix)
+            for found, protocol, route in self._routes()
         )
 
     def close(self) -> None:
@@ -62,11 +70,15 @@ class Routes:
     # ------------------------------------------------------------------ rtnetlink
 
     def _change(self, kind: int, prefix: IPv4Network, flags: int = 0) -> None:
+        kind_of_route = RTN_UNICAST if self._device else RTN_BLACKHOLE
+        scope = RT_SCOPE_LINK if self._device else 0
         route = _ROUTE.pack(
             *(socket.AF_INET, prefix.prefixlen, 0, 0),
-            *(RT_TABLE_MAIN, PROTOCOL, 0, RTN_BLACKHOLE, 0),
+            *(RT_TABLE_MAIN, PROTOCOL, scope, kind_of_route, 0),
         )
         body = route + netlink.attribute(RTA_DST, prefix.network_address.packed)
+        if self._device:
+            body += netlink.attribute(RTA_OIF, _INDEX.pack(self._device))
         try:
             self._kernel.change(kind, body, flags)
         except OSError as error:
@@ -86,7 +98,7 @@ class Routes:
     def _left_behind(self) -> Iterator[IPv4Network]:
         """Routes of ours that are there already."""
         for prefix, protocol, route in self._routes():
-            if protocol == PROTOCOL and route == RTN_BLACKHOLE:
+            if protocol == PROTOCOL and route in (RTN_BLACKHOLE, RTN_UNICAST):
                 yield prefix
 
 

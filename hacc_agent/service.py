@@ -21,10 +21,11 @@ from typing import Any, Final
 
 from . import __version__, privileges
 from .agentfile import Unusable, load
-from .config import AgentConfig, Role
+from .config import AgentConfig, DataPlane, Role
 from .config import Transport as Carrier
 from .control import Answer, Command, ControlServer, Refused
 from .daemon import Clock, Daemon
+from .dataplane.plane import PlaneFailed
 from .engine.batch import outcome_of
 from .engine.effects import Alarm, AskAaa, Effect, Moment, Release, Retract, Transfer
 from .engine.effects import Answer as AaaAnswer
@@ -37,6 +38,7 @@ from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
 from .orders import Orders
+from .packets import RelayPackets, TunnelPackets, packets
 from .radius import RadiusSocket
 from .recovery import JournalError
 from .reload import why_not
@@ -75,12 +77,16 @@ class Service:
         self.engine = engine(config, self.clock)
         account = privileges.account()
         self._make_folders(account)
+        self.packets = self._move_packets(stack)
+        state = self.engine if self.packets is None else self.packets.state
         try:
-            self.replica = Replica(config, self.engine, os.urandom, logs.limited)
+            self.replica = Replica(config, state, os.urandom, logs.limited)
             self._load()
         except (JournalError, LinkError) as error:
             raise CannotStart(str(error)) from error
         stack.callback(self._close_replica)
+        if self.packets is not None:
+            self.packets.load()
         privileges.drop(privileges.NEEDED, account)
         self.daemon = Daemon(
             self.engine,
@@ -89,10 +95,13 @@ class Service:
             self.clock,
             alarm=self._alarm,
             ask_aaa=self._ask_aaa,
+            follow=None if self.packets is None else self.packets.follow,
             tell_member=self._tell_member,
             fault=partial(self._fault, "engine"),
         )
         stack.callback(self.daemon.close)
+        if self.packets is not None:
+            self.daemon.add(self.packets)
         self.events = Events(logs, self.clock)
         self.side = self._side(stack)
         self.daemon.add(self.side)
@@ -118,6 +127,22 @@ class Service:
             self.daemon.add(self._snmp_members.poller)
             stack.callback(self._snmp_members.close)
 
+    def _move_packets(self, stack: ExitStack) -> RelayPackets | TunnelPackets | None:
+        """Raises `CannotStart`: a router without it would swallow its subscribers' packets."""
+        config = self.config
+        if config.transport is Carrier.UDP or config.data_plane is DataPlane.NONE:
+            return None
+        try:
+            made = packets(config, self.engine, self.logs.limited)
+        except PlaneFailed as error:
+            raise CannotStart(
+                f'no packets can be moved here: {error} [hint: data_plane = "none" in agent.toml '
+                "leaves it at registrations]"
+            ) from error
+        stack.callback(made.close)
+        self.logs.info("packets are moved by the kernel", how=made.plane.kind)
+        return made
+
     def _side(self, stack: ExitStack) -> Fleet | Ward:
         """This router's end of the links between controllers and members."""
         if isinstance(self.engine, Controller):
@@ -127,7 +152,8 @@ class Service:
         assert isinstance(self.engine, Member)
         # Who may not send frames may not change routes either.
         frames = self.config.transport is Carrier.FRAMES
-        routes = Routes(self.logs.limited) if frames else NoRoutes()
+        device = self.packets.device if isinstance(self.packets, TunnelPackets) else 0
+        routes = Routes(self.logs.limited, device) if frames else NoRoutes()
         stack.callback(routes.close)
         return Ward(
             self.config,

@@ -14,22 +14,19 @@ from .kernel import Attach, Program, pin, pinned
 class Attachment:
     """Links of one program, pinned as `link-PLACE-INTERFACE` where there is a folder."""
 
-    def __init__(
-        self, program: Program, where: Attach, interfaces: Iterable[str], folder: Path | None
-    ) -> None:
+    def __init__(self, program: Program, where: Attach, folder: Path | None) -> None:
         self._program: Final = program
         self._where: Final = where
         self._folder: Final = folder
-        self._wanted: Final = tuple(interfaces)
         self._links: dict[str, tuple[int, int]] = {}  # interface: its index, the link
 
-    def attach(self) -> tuple[str, ...]:
-        """To all that are there and have it not yet; those that are missing. Raises `OSError`.
+    def attach(self, interfaces: Iterable[str]) -> tuple[str, ...]:
+        """To these, as far as they have it not yet; those that are not there. Raises `OSError`.
 
         An interface that went took its links along: one of the same name is another one.
         """
-        missing = []
-        for name in self._wanted:
+        missing, wanted = [], set(interfaces)
+        for name in sorted(wanted | self._links.keys()):
             try:
                 number = socket.if_nametoindex(name)
             except OSError:
@@ -39,9 +36,9 @@ class Attachment:
                 continue
             if link >= 0:
                 self._forget(name, link)
-            if number:
+            if number and name in wanted:
                 self._links[name] = (number, self._link(name, number))
-            else:
+            elif name in wanted:
                 missing.append(name)
         return tuple(missing)
 

@@ -74,10 +74,8 @@ class TcxRelay:
                 ),
             )  # fmt: skip
             loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "hacc_relay")
-            self._attachment: Final = Attachment(
-                loaded, Attach.TCX_INGRESS, interfaces, self._folder.path
-            )
-            self.missing = self._attachment.attach()
+            self._attachment: Final = Attachment(loaded, Attach.TCX_INGRESS, self._folder.path)
+            self.missing = self._attachment.attach(interfaces)
         except (KernelRefused, OSError) as why:
             self._folder.close()
             raise PlaneFailed(refused("tcx", why)) from None
@@ -115,10 +113,11 @@ class TcxRelay:
             )
         self._slots[self._served == member] = self._entry(member)
 
-    def attach(self) -> tuple[str, ...]:
-        """Interfaces that came back have the program again; those that are missing."""
-        self.missing = self._attachment.attach()
-        return self.missing
+    def attach(self, interfaces: Iterable[str]) -> None:
+        try:
+            self.missing = self._attachment.attach(interfaces)
+        except OSError as why:
+            raise PlaneFailed(refused("tcx", why)) from None
 
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
@@ -52,23 +53,24 @@ class TcxTunnels:
                 MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
             )
             maps = Maps(self._homes.homes, self._reasons.descriptor)
-            self._attachments: Final = []
-            for where, code, name, to in (
-                (Attach.TCX_EGRESS, into_tunnel(made, maps), "hacc_into", (self.device.name,)),
-                (Attach.TCX_INGRESS, out_of_tunnel(made, maps), "hacc_out_of", interfaces),
-            ):
-                loaded = Program.load(ProgramKind.SCHED_CLS, where, code, name)
-                self._attachments.append(Attachment(loaded, where, to, self._folder.path))
-            self.missing = self.attach()
+            made_of = ProgramKind.SCHED_CLS
+            into = Program.load(made_of, Attach.TCX_EGRESS, into_tunnel(made, maps), "hacc_into")
+            self._into: Final = Attachment(into, Attach.TCX_EGRESS, self._folder.path)
+            self._into.attach((self.device.name,))
+            out = Program.load(made_of, Attach.TCX_INGRESS, out_of_tunnel(made, maps), "hacc_out")
+            self._out: Final = Attachment(out, Attach.TCX_INGRESS, self._folder.path)
+            self.missing = self._out.attach(interfaces)
         except (KernelRefused, OSError) as why:
             self.device.close()
             self._folder.close()
             raise PlaneFailed(refused("tcx", why)) from None
         self._folder.forget_others()
 
-    def attach(self) -> tuple[str, ...]:
-        """Interfaces that came back have the program again; those that are missing."""
-        return tuple(name for one in self._attachments for name in one.attach())
+    def attach(self, interfaces: Iterable[str]) -> None:
+        try:
+            self.missing = self._out.attach(interfaces)
+        except OSError as why:
+            raise PlaneFailed(refused("tcx", why)) from None
 
     def load(self, records: Records) -> None:
         bound = records[(records["kind"] == Kind.BINDING) & (records["home_address"] > 0)]
@@ -93,8 +95,8 @@ class TcxTunnels:
         return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
 
     def close(self) -> None:
-        for one in self._attachments:
-            one.close()
+        self._into.close()
+        self._out.close()
         self.device.close()
         self._folder.close()
 

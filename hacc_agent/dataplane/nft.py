@@ -57,18 +57,24 @@ _VALUES: Final = {
 }
 
 
-def rules(
-    home_agent_address: IPv4Address, interfaces: Sequence[str], port: int, unknown: str
-) -> str:
+def chain(home_agent_address: IPv4Address, interface: str) -> str:
+    """What `nft -f` takes for one interface."""
+    name = "ingress-" + "".join(one if one.isalnum() else "_" for one in interface)
+    return f"""\
+table netdev {TABLE} {{
+    chain {name} {{
+        type filter hook ingress device "{interface}" priority 0;
+        ip daddr {home_agent_address} ip frag-off & 0x1fff == 0 goto tunnels
+    }}
+}}
+"""
+
+
+def rules(port: int, unknown: str) -> str:
     """What `nft -f` takes. Replaces what stands there under our name.
 
     `unknown`: the statement for tunnels of nobody we know.
     """
-    chains = "\n".join(
-        f'    chain ingress{number} {{ type filter hook ingress device "{name}" priority 0;'
-        f" ip daddr {home_agent_address} ip frag-off & 0x1fff == 0 goto tunnels; }}"
-        for number, name in enumerate(interfaces)
-    )
     return f"""\
 table netdev {TABLE}
 delete table netdev {TABLE}
@@ -95,7 +101,6 @@ ether saddr set meta mark map @own fwd to meta mark map @interfaces
         ip protocol {{ 4, 47, 55 }} counter name unknown {unknown}
         udp dport {port} @th,64,8 0x04 counter name unknown {unknown}
     }}
-{chains}
 }}
 """
 
@@ -186,26 +191,36 @@ class NftRelay:
     ) -> None:
         """`slots`: who serves each now. Raises `PlaneFailed`."""
         self._slot_of = slot_of
+        self._address: Final = home_agent_address
         self._served: Final = slots.astype(np.int64)
         self._where: Final[list[Neighbour | None]] = [None] * members
         self._reached: Final = np.zeros(len(slots), np.bool_)  # slots that lead somewhere
         self._firsts: Final = [int(network.network_address) for network in networks]
         self._marks: Final = [np.zeros(one.num_addresses, np.uint32) for one in networks]
         self._others: dict[int, int] = {}
-        there = {name for _, name in socket.if_nameindex()}
-        self.missing = tuple(name for name in interfaces if name not in there)
-        program = shutil.which("nft")
-        if program is None:
+        self._program: Final = shutil.which("nft")
+        if self._program is None:
             raise PlaneFailed("nftables: there is no nft; it is in the package nftables")
-        text = rules(
-            home_agent_address, [name for name in interfaces if name in there], port, "drop"
-        )
-        done = subprocess.run(
-            [program, "-f", "-"], input=text, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise PlaneFailed(f"nftables: {' '.join(done.stderr.split())}")
+        self.missing: tuple[str, ...] = ()
+        self._chains: dict[str, int] = {}
+        self._run(rules(port, "drop"))
         self._elements: Final = Elements()
+        self.attach(interfaces)
+
+    def attach(self, interfaces: Iterable[str]) -> None:
+        """A chain for each; one of an interface that went, went with it."""
+        missing = []
+        for name in interfaces:
+            try:
+                number = socket.if_nametoindex(name)
+            except OSError:
+                self._chains.pop(name, None)
+                missing.append(name)
+                continue
+            if self._chains.get(name) != number:
+                self._run(chain(self._address, name))
+                self._chains[name] = number
+        self.missing = tuple(missing)
 
     def load(self, records: Records) -> None:
         kept = np.unique(records["home_address"][_held(records)])
@@ -253,6 +268,14 @@ class NftRelay:
     def close(self) -> None:
         """The table stays, and packets pass by it."""
         self._elements.close()
+
+    def _run(self, text: str) -> None:
+        """Raises `PlaneFailed`."""
+        done = subprocess.run(
+            [str(self._program), "-f", "-"], input=text, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise PlaneFailed(f"nftables: {' '.join(done.stderr.split())}")
 
     def _lead(self, slots: NDArray[Any]) -> None:
         """Where packets of these slots go, in one transaction for each of the three maps."""

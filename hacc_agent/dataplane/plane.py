@@ -31,10 +31,12 @@ class Counted:
 
 
 class Plane(Protocol):
-    """Common to both roles. Nothing here raises but the constructor."""
+    """Common to both roles."""
 
     kind: str
     """What moves packets: "tcx", "nftables"."""
+    missing: tuple[str, ...]
+    """Interfaces that were asked for and are not there."""
 
     def load(self, records: Records) -> None:
         """All that the engine's tables hold; what the plane knew beyond it is forgotten."""
@@ -42,6 +44,13 @@ class Plane(Protocol):
 
     def follow(self, records: Records) -> None:
         """What has just been decided, in its order."""
+        ...
+
+    def attach(self, interfaces: Iterable[str]) -> None:
+        """Packets that arrive there are seen; an interface that came back is seen again.
+
+        Raises `PlaneFailed`.
+        """
         ...
 
     def counted(self) -> tuple[Counted, ...]: ...

@@ -466,7 +466,7 @@ def test_roles_are_told_to_the_unit() -> None:
     unit = lines(member("ha9"), "hacc-agent.service")
     assert member("ha9").role is Role.BACKUP
     assert "Description=HACC backup agent of cluster west" in unit
-    assert "CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_NET_BIND_SERVICE" in unit
+    assert "CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_BPF" in unit
 
 
 def test_nearest_place_first() -> None:

@@ -1,0 +1,325 @@
+"""The data plane in the daemon: it follows every record, and the kernel's neighbours.
+
+Records come by two ways: this router decides on them (`follow`), or another one does and they are
+applied (`State`). Either way the plane hears of them before anybody else does. A standby controller
+has all that the active one has in its kernel: who gets the packets needs no telling.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Network
+from struct import Struct
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from .config import AgentConfig
+from .dataplane import leftover
+from .dataplane.controller import TcxRelay
+from .dataplane.device import NAME
+from .dataplane.member import TcxTunnels
+from .dataplane.nft import NftRelay
+from .dataplane.plane import Counted, Neighbour, Plane, PlaneFailed, RelayPlane
+from .engine.effects import Moment
+from .engine.record import OCTETS, RECORD, SLOT, Kind, Row, SlotChange
+from .engine.table import Table
+from .link import Say
+from .neighbours import Neighbours
+from .replica import State
+from .roles import Controller, Engine, Member
+
+LOOK_S: Final = 1.0  # s between looks at what interfaces there are
+FRAMES: Final = 256  # that no program took, in a turn
+
+_REQUEST: Final = Struct("16sH14x8x")  # struct ifreq with a sockaddr: its family is a hardware type
+_NUMBER: Final = Struct("16si20x")
+_SIOCGIFHWADDR: Final = 0x8927  # linux/sockios.h
+_SIOCGIFMTU: Final = 0x8921
+_ETHERNET: Final = 1  # ARPHRD_ETHER
+
+
+class Packets(Protocol):
+    """The daemon's part that moves packets."""
+
+    plane: Plane
+    state: State
+    """The engine, with the plane behind it: for who applies another router's records."""
+
+    def fileno(self) -> int | None: ...
+
+    def handle(self, now: Moment) -> None: ...
+
+    def next_deadline(self) -> float | None: ...
+
+    def load(self) -> None:
+        """What the engine's tables hold now."""
+        ...
+
+    def follow(self, records: bytes) -> None:
+        """What this router has decided."""
+        ...
+
+    def counted(self) -> tuple[Counted, ...]: ...
+
+    def close(self) -> None: ...
+
+
+class Followed:
+    """An engine whose changes from outside go to a plane too."""
+
+    def __init__(
+        self, engine: Engine, follow: Callable[[bytes], None], load: Callable[[], None]
+    ) -> None:
+        self._engine, self._follow, self._load = engine, follow, load
+        self.loaded = False
+        """Until then the plane hears of nothing: it is given the tables as a whole."""
+
+    def apply(self, records: bytes) -> None:
+        self._engine.apply(records)
+        if self.loaded:
+            self._follow(records)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return self._engine.snapshot()
+
+    def clear(self) -> None:
+        self._engine.clear()
+        if self.loaded:
+            self._load()
+
+    def digest(self) -> int:
+        return self._engine.digest()
+
+
+class RelayPackets:
+    """On a controller."""
+
+    def __init__(self, config: AgentConfig, engine: Controller, say: Say) -> None:
+        """Raises `PlaneFailed` with what each implementation says."""
+        self._config, self._engine, self._say = config, engine, say
+        self._due = 0.0
+        self._places: list[Neighbour | None] = [None] * len(config.members)
+        self.plane: RelayPlane = _relay(config, engine)
+        self.state = Followed(engine, self.follow, self.load)
+        self._neighbours = Neighbours(frozenset(lan.interface for lan in config.lans))
+        self._reach()
+
+    def fileno(self) -> int:
+        return self._neighbours.fileno()
+
+    def handle(self, now: Moment) -> None:
+        if self._neighbours.handle():
+            self._reach()
+        if now.steady >= self._due:
+            self._due = now.steady + LOOK_S
+            _attach(self.plane, self._say)
+
+    def next_deadline(self) -> float:
+        return self._due
+
+    def load(self) -> None:
+        bindings, pending = self._engine.tables
+        held = [_rows(bindings, Kind.BINDING), _rows(pending, Kind.PENDING)]
+        self.plane.load(np.concatenate(held))
+        self.state.loaded = True
+        self._repoint(enumerate(self._engine.slots.member_of.tolist()))
+
+    def follow(self, records: bytes) -> None:
+        found = np.frombuffer(records, RECORD)
+        self.plane.follow(found)
+        moved = np.flatnonzero(found["kind"] == Kind.SLOT).tolist()
+        changes = [SlotChange._make(SLOT.unpack_from(records, at * OCTETS)) for at in moved]
+        self._repoint((change.slot, change.member) for change in changes)
+
+    def counted(self) -> tuple[Counted, ...]:
+        return self.plane.counted()
+
+    def close(self) -> None:
+        self._neighbours.close()
+        self.plane.close()
+
+    def _repoint(self, changes: Iterable[tuple[int, int]]) -> None:
+        """One store for each slot, all of a member's at once."""
+        slots: dict[int, list[int]] = {}
+        for slot, member in changes:
+            slots.setdefault(member, []).append(slot)
+        for member, which in slots.items():
+            self.plane.repoint(which, member)
+
+    def _reach(self) -> None:
+        """Where members are now, by the kernel's ARP table."""
+        for number in range(len(self._config.members)):
+            place = self._place(number)
+            if place != self._places[number]:
+                self._places[number] = place
+                self.plane.reach(number, place)
+
+    def _place(self, number: int) -> Neighbour | None:
+        interfaces = {lan.name: lan.interface for lan in self._config.lans}
+        for address in self._config.members[number].addresses:
+            name = interfaces.get(address.lan)
+            if name is None:
+                continue
+            mac = self._neighbours.mac(name, int(address.address))
+            there = self._neighbours.interface(name)
+            if mac and there.number:
+                return Neighbour(mac, there.mac, there.number)
+        return None
+
+
+class TunnelPackets:
+    """On a member."""
+
+    def __init__(self, config: AgentConfig, engine: Member, say: Say) -> None:
+        """Raises `PlaneFailed`."""
+        self._config, self._engine, self._say = config, engine, say
+        self._due = 0.0
+        self._errors = leftover.ERRORS
+        mtu = min([_mtu(lan.interface) for lan in config.lans], default=1500)
+        self._tunnels = TcxTunnels(
+            *(config.home_agent_address, _networks(config), tuple(_ethernets())),
+            self._bindings,
+            mtu=mtu,
+            port=config.port,
+        )
+        self.plane: Plane = self._tunnels
+        self.state = Followed(engine, self.follow, self.load)
+        self._raw = socket.socket(
+            socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
+        )
+        self._raw.setblocking(False)
+
+    @property
+    def device(self) -> int:
+        """The interface that home addresses have to be routed to."""
+        return self._tunnels.device.interface
+
+    def fileno(self) -> int:
+        return self._tunnels.device.fileno()
+
+    def handle(self, now: Moment) -> None:
+        if now.steady >= self._due:
+            self._due = now.steady + LOOK_S
+            self._errors = leftover.ERRORS
+            _attach(self.plane, self._say)
+        for _ in range(FRAMES):
+            frame = self._tunnels.device.read()
+            if frame is None:
+                return
+            packet = leftover.packet_of(frame)
+            if packet is not None:
+                self._send(packet)
+
+    def next_deadline(self) -> float:
+        return self._due
+
+    def load(self) -> None:
+        self.plane.load(_rows(self._engine.tables[0], Kind.BINDING))
+        self.state.loaded = True
+
+    def follow(self, records: bytes) -> None:
+        self.plane.follow(np.frombuffer(records, RECORD))
+
+    def counted(self) -> tuple[Counted, ...]:
+        return self.plane.counted()
+
+    def close(self) -> None:
+        self._raw.close()
+        self.plane.close()
+
+    def _bindings(self, home: int) -> list[Row]:
+        table = self._engine.tables[0]
+        rows = (table.get(row) for row in table.rows_of(home))
+        return [row for row in rows if row.kind == Kind.BINDING]
+
+    def _send(self, packet: bytes) -> None:
+        """What the programs leave: copies for several care-of addresses, or word to the sender."""
+        ours = int(self._config.home_agent_address)
+        rows = self._bindings(leftover.home_of(packet))
+        made = leftover.copies(packet, rows, ours, self._config.port)
+        if not made and self._errors:
+            self._errors -= 1
+            told = leftover.unreachable(packet, ours)
+            made = [told] if told is not None else []
+        for one in made:
+            try:
+                self._raw.sendto(one.packet, (socket.inet_ntoa(one.destination.to_bytes(4)), 0))
+            except OSError as error:
+                self._say("a packet could not be sent", why=error.strerror or str(error))
+
+
+def packets(config: AgentConfig, engine: Engine, say: Say) -> RelayPackets | TunnelPackets:
+    """For the role of the engine. Raises `PlaneFailed`."""
+    if isinstance(engine, Controller):
+        return RelayPackets(config, engine, say)
+    assert isinstance(engine, Member)
+    return TunnelPackets(config, engine, say)
+
+
+def _relay(config: AgentConfig, engine: Controller) -> RelayPlane:
+    """The first implementation that the kernel permits."""
+
+    def slot_of(home: int) -> int | None:
+        for table in engine.tables:
+            for row in table.rows_of(home):
+                return table.get(row).slot
+        return None
+
+    refusals = []
+    for made in (TcxRelay, NftRelay):
+        try:
+            return made(
+                *(config.home_agent_address, _networks(config), tuple(_ethernets())),
+                *(engine.slots.member_of, len(config.members), slot_of),
+                port=config.port,
+            )
+        except PlaneFailed as why:
+            refusals.append(str(why))
+    raise PlaneFailed("; ".join(refusals))
+
+
+def _networks(config: AgentConfig) -> tuple[IPv4Network, ...]:
+    """Arrays of addresses: none of a network that holds another one's."""
+    found: list[IPv4Network] = []
+    for network in sorted(config.networks, key=lambda one: one.prefixlen):
+        if not any(network.subnet_of(other) for other in found):
+            found.append(network)
+    return tuple(found)
+
+
+def _rows(table: Table, kind: Kind) -> Any:
+    return table.rows[table.rows["kind"] == kind]
+
+
+def _attach(plane: Plane, say: Say) -> None:
+    try:
+        plane.attach(_ethernets())
+    except PlaneFailed as why:
+        say("packets of an interface cannot be seen", why=str(why))
+
+
+def _ethernets() -> list[str]:
+    """Interfaces that packets may come by, but for our own."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for _, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, _REQUEST.pack(name.encode(), 0))
+            except OSError:
+                continue  # it has just gone
+            if name != NAME and _REQUEST.unpack(answer)[1] == _ETHERNET:
+                found.append(name)
+    return found
+
+
+def _mtu(interface: str) -> int:
+    """Octets; 1500 of one that is not there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _NUMBER.pack(interface.encode(), 0))
+        except OSError:
+            return 1500
+    return int(_NUMBER.unpack(answer)[1])
