@@ -9,7 +9,8 @@
     quick       the same for the plain ones of a batch, compiled
     ledger      both tables, by records alone: the same for a restart and a standby
     timers      what time does
-    failover    what a decision about slots does; planning: the decision
+    failover    what a decision about slots does; planning: the decision; summons: where nothing
+                can be transferred; supervision, weighing: what is decided of health and load
     selection, admission, answers, revocation, members, counters
 
 The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
@@ -144,6 +145,10 @@ class Cluster:
         """What a `Transfer` of these slots is made of: records with names, in blocks."""
         return self._failover.bindings_of(slots)
 
+    def without_member(self) -> Iterator[bytes]:
+        """Bindings that the member which serves them does not have: records, in blocks."""
+        return self._failover.summons.waiting()
+
     # ------------------------------------------------------------------ datagrams and time
 
     def receive(self, payload: bytes, source: Endpoint, now: Moment) -> list[Effect]:
@@ -171,11 +176,15 @@ class Cluster:
 
     def next_deadline(self) -> float | None:
         """s of the steady clock; None: nothing is going to happen by itself; 0: there is more."""
-        return 0.0 if self._failover.sending else self._timers.next_deadline()
+        if self._failover.sending:
+            return 0.0
+        due = (self._failover.summons.due, self._timers.next_deadline())
+        return min((each for each in due if each is not None), default=None)
 
     def handle_timer(self, now: Moment) -> list[Effect]:
         """A bounded part of what is due; `next_deadline` says when to come back."""
-        return [*self._failover.resend(now), *self._timers.handle(now)]
+        again = [*self._failover.resend(now), *self._failover.summons.send(now)]
+        return [*again, *self._timers.handle(now)]
 
     def apply(self, records: bytes, now: Moment) -> None:
         """What a journal or an active controller says: changes the tables, has no effects."""

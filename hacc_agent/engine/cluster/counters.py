@@ -30,6 +30,8 @@ class Counters:
         0  # cut off, of an unknown type or with an extension that nobody knows; dropped
     )
     unidentified: int = 0  # a request with neither a home address nor an NAI; dropped
+    # What a failover did
+    summoned: int = 0  # revocations sent, so that mobile nodes register with a stock heir
     # What time did
     resent: int = 0  # requests once more to the same member
     moved: int = 0  # requests to another member, since theirs did not answer

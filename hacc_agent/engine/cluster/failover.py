@@ -3,7 +3,8 @@
 In this order, as effects:
 
     Log         SLOT records of one epoch: from here on both planes lead to the heirs
-    Transfer    to each heir: the bindings, those of mobile nodes that wait for a reply first
+    Transfer    to each heir of ours: the bindings, those of who waits for a reply first
+                (a stock heir takes over nothing: its mobile nodes are summoned, `summons`)
     Relay       requests that wait for a member that will not answer, to the heir
 
 A transfer takes seconds, and a request may well be faster than the binding that it is about. That
@@ -34,12 +35,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ...config import MemberKind
 from ..effects import Effect, Endpoint, Log, Moment, Relay, Transfer
 from ..ledger import SLOTS
 from ..record import STRUCT, Kind
 from . import ledger as ledgers
 from .planning import Moves, plan
 from .state import TIMEOUT, State
+from .summons import Summons
 
 AT_ONCE: Final = 256
 """Requests that one call sends again: some milliseconds of work."""
@@ -56,6 +59,8 @@ class Failover:
         self._members = state.members
         self._counters = state.counters
         self._again: deque[int] = deque()  # pending rows to be sent again
+        self._takes_over = [each.kind is MemberKind.LINUX for each in state.config.members]
+        self.summons = Summons(state)
 
     # ------------------------------------------------------------------ decisions
 
@@ -75,7 +80,12 @@ class Failover:
         for slot, member in moves:
             heirs.setdefault(member, []).append(slot)
         effects: list[Effect] = [Log(records)]
-        effects += [Transfer(member, tuple(slots), epoch) for member, slots in heirs.items()]
+        for member, own in heirs.items():
+            if self._takes_over[member]:
+                self.summons.withdraw(own)
+                effects.append(Transfer(member, tuple(own), epoch))
+            else:
+                self.summons.issue(own, now)
         if again:
             self._again.extend(self._waiting([slot for slot, _ in moves]))
             effects += self.resend(now)

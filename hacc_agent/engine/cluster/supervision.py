@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...config import AgentConfig
+from ...config import AgentConfig, MemberKind
 from ..effects import Effect, Moment, Release
 from ..health import SERVES, TAKES_NEW, Change, Health, Standing, State
 from . import Cluster
@@ -61,6 +61,11 @@ class Supervision:
         self._health = health
         self._weighing = Weighing(config)
         self._members = range(len(config.members))
+        self._ours = [
+            number
+            for number, member in enumerate(config.members)
+            if member.kind is MemberKind.LINUX
+        ]
         self._leads = False
         self._weighed: float | None = None
         self._answered, self._silent = cluster.answered, cluster.silent
@@ -154,9 +159,17 @@ class Supervision:
         self._weighing.write(loads, self._cluster.slots, self._standings(now), now.steady)
 
     def _heirs(self) -> list[int]:
-        """Who is well; if nobody is known to be, who may be; at last whoever serves at all."""
-        for states in ({State.UP}, TAKES_NEW, SERVES):
-            found = [member for member in self._members if self._state(member) in states]
+        """Who is well and takes bindings over; if nobody does, whoever is well, may be, or serves.
+
+        A stock backup comes after our survivors: with it every mobile node has to register anew.
+        """
+        for states, members in (
+            ({State.UP}, self._ours),
+            ({State.UP}, self._members),
+            (TAKES_NEW, self._members),
+            (SERVES, self._members),
+        ):
+            found = [member for member in members if self._state(member) in states]
             if found:
                 return found
         return []
@@ -218,7 +231,7 @@ class Supervision:
                 del self._former[slot]
         effects = self._cluster.move(moves, now, again=again)
         self._moved = now.steady
-        for heir in {heir for _, heir in moves}:
+        for heir in {heir for _, heir in moves} & set(self._ours):
             self._unconfirmed[heir] = slots.epoch
         for gone in [each for each in self._unconfirmed if self._state(each) not in SERVES]:
             del self._unconfirmed[gone]
