@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-table fuzz simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-failover bench-table fuzz simulate format lock clean system
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -11,6 +11,7 @@ help:
 	@echo "make check       ruff and mypy --strict"
 	@echo "make bench       measurements, each beside its limit or a peer in the same run"
 	@echo "make bench-relay registrations a second, beside a relay in C and nginx"
+	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
 	@echo "make fuzz        damaged and random octets into every parser for 5 minutes"
 	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
@@ -35,6 +36,9 @@ bench: $(READY) system
 bench-relay: $(READY)
 	@sh .ci/system-packages gcc libc6-dev nginx libnginx-mod-stream util-linux
 	$(BIN)/python -m bench relay
+
+bench-failover: $(READY) system
+	$(BIN)/python -m bench failover
 
 bench-table: $(READY)
 	$(BIN)/python -m bench table replica

@@ -31,7 +31,7 @@ from .roles import Controller
 SOONEST: Final = 0.2  # s between attempts to reach a member
 LATEST: Final = 1.0  # a member that is back is seen after this
 SILENCES: Final = 3.0  # times what makes a member down: then its connection is given up
-LEAST: Final = 1.0  # s, but not before
+LEAST: Final = 2.0  # s, but not before: to dial anew helps nobody who is busy
 OVERTAKEN_S: Final = 1.0
 """s for which a controller that was overtaken begins no new term: two that both get requests, cut
 off from each other alone, would take the members from each other with every single one."""
@@ -62,6 +62,7 @@ class Fleet:
         self._confirmed: dict[int, int] = {}
         self._confirming: list[int] = []  # what follows is not done while the link is being read
         self._overtaken = 0.0  # s of the steady clock: until then another one decides
+        self._decided = 0.0  # s of the steady clock: when what is performed was begun with
         self._begin(config)
 
     def _begin(self, config: AgentConfig) -> None:
@@ -111,6 +112,7 @@ class Fleet:
         due = self.supervision.next_deadline()
         if due is None or now.steady < due:
             return
+        self._decided = now.steady
         acts = self.supervision.handle_timer(now)
         for change in acts.changes:
             self._note(change)
@@ -126,7 +128,11 @@ class Fleet:
         slots = frozenset(effect.slots)
         if isinstance(effect, Transfer):
             self.events.note(
-                "slots move", member=self._name(effect.member), slots=len(slots), epoch=effect.epoch
+                "slots move",
+                member=self._name(effect.member),
+                slots=len(slots),
+                epoch=effect.epoch,
+                after_ms=round((now.steady - self._decided) * 1000, 2),  # both planes have them
             )
         else:
             self._told[effect.member] = self._told.get(effect.member, frozenset()) - slots

@@ -36,7 +36,7 @@ from .transport import Transport
 
 LOOK_S: Final = 1.0  # s between looks at processor and memory
 SILENCES: Final = 3.0  # as in `fleet`
-LEAST: Final = 1.0
+LEAST: Final = 2.0
 
 
 class Announcer(Protocol):

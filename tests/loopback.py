@@ -264,20 +264,20 @@ class MobileNode:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((str(care_of), 0))
         self.socket.settimeout(PATIENCE_S)
-        self._last = 0
+        self.last = 0  # Identification of the last request
 
     def request(self, lifetime: int = 600) -> bytes:
         """A request that nobody has sent before."""
         seconds, part = divmod(time.time_ns(), 1_000_000_000)
         identification = (seconds + 2_208_988_800 << 32) | (part << 32) // 1_000_000_000
-        self._last = max(self._last + 1, identification)
+        self.last = max(self.last + 1, identification)
         message = RegistrationRequest(
             RequestFlags(0),
             lifetime,
             self.address,
             self.home_agent,
             self.care_of,
-            self._last,
+            self.last,
             (self.name,),
         )
         return authenticate(

@@ -151,6 +151,8 @@ class Site:
                 node.send(request)
                 try:
                     reply = node.answer()
+                    while (reply.identification ^ node.last) & 0xFFFF_FFFF:
+                        reply = node.answer()  # that one was to an earlier request
                 except TimeoutError:
                     assert time.monotonic() < deadline, self.told()
                     request = node.request()

@@ -1,0 +1,331 @@
+"""The LAN, its routers, their daemons and journals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Any, Self
+
+from hacc_agent import config
+from hacc_agent.config import AgentConfig, Durability, Role, to_toml
+from hacc_agent.control import Unanswered, ask
+from hacc_agent.engine.record import STRUCT, Kind, Row, name_records
+from hacc_agent.engine.slots import Slots
+from hacc_agent.engine.table import Table
+from hacc_agent.journal import Journal
+from hacc_agent.roles import seed
+from tasks import pki
+
+CLUSTER = "bench"
+VIRTUAL = IPv4Address("198.19.0.1")
+POOL = IPv4Network("10.0.0.0/12")
+NETWORK = "192.0.2."
+GROUP = IPv4Address(f"{NETWORK}254")  # the controllers' address, which keepalived moves
+ADDRESSES = {
+    "controller1": IPv4Address(f"{NETWORK}1"),
+    "controller2": IPv4Address(f"{NETWORK}2"),
+    "member1": IPv4Address(f"{NETWORK}11"),
+    "member2": IPv4Address(f"{NETWORK}12"),
+    "agent": IPv4Address(f"{NETWORK}100"),
+}
+CONTROLLERS, MEMBERS = ("controller1", "controller2"), ("member1", "member2")
+LINK_PORT = 43434
+SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+PLENTY = 10_000_000  # a second: admission is not what is measured
+PATIENCE_S = 60.0
+BLOCK = 8192  # bindings: with their names as many records as a frame holds
+
+KEEPALIVED = """\
+global_defs {{
+    enable_script_security
+    script_user root
+    vrrp_version 3
+}}
+vrrp_instance controllers {{
+    state BACKUP
+    interface lan
+    virtual_router_id 10
+    priority {priority}
+    advert_int 0.2
+    nopreempt
+    virtual_ipaddress {{
+        {group}/24 dev lan
+    }}
+    notify_master "{notify}"
+}}
+"""
+
+
+def nai(number: int) -> bytes:
+    return f"u{number:07}@example.net".encode()
+
+
+def told(name: str, place: Path, keys: Path) -> AgentConfig:
+    """The configuration of one of the four routers."""
+    controls = name in CONTROLLERS
+    return AgentConfig(
+        cluster=CLUSTER,
+        name=name,
+        role=Role.CONTROLLER if controls else Role.HOME_AGENT,
+        home_agent_address=VIRTUAL,
+        networks=(POOL,),
+        lifetime_s=1800,
+        replay=config.Replay.TIMESTAMP,
+        tolerance_s=7,
+        binding_sync_s=15,
+        max_bindings=None if controls else 600_000,
+        lans=(config.Lan("lan", "lan", IPv4Interface(f"{ADDRESSES[name]}/24")),),
+        gateways=(config.LanAddress("lan", GROUP),),
+        controllers=tuple(
+            config.Controller(each, 200 - n, (config.LanAddress("lan", ADDRESSES[each]),))
+            for n, each in enumerate(CONTROLLERS)
+        ),
+        members=tuple(
+            config.Member(
+                each,
+                config.MemberKind.LINUX,
+                each == "member2",
+                1,
+                600_000,
+                (POOL,) if each == "member1" else (),
+                (config.LanAddress("lan", ADDRESSES[each]),),
+            )
+            for each in MEMBERS
+        ),
+        selection=config.Selection(0.1, config.Weights(1, 0, 0)),
+        health=config.Health(100, 3, 5, 95, 3),
+        snmp=config.Snmp(2, "public") if controls else None,
+        realms=(
+            config.Realm(
+                "@example.net",
+                POOL,
+                POOL,
+                1800,
+                (config.AddressRange(POOL.network_address + 1, POOL.broadcast_address - 1),),
+                config.Security(SPI, config.Algorithm.HMAC_MD5, KEY, config.Replay.TIMESTAMP, 7),
+            ),
+        ),
+        nodes=(),
+        foreign_agents=(),
+        admission=config.Admission(PLENTY, PLENTY, PLENTY, PLENTY),
+        link=config.Link(
+            LINK_PORT,
+            str(keys / "authority.pem"),
+            str(keys / f"{name}.pem"),
+            str(keys / f"{name}.key"),
+        ),
+        state_directory=str(place / name / "state"),
+        runtime_directory=str(place / name / "run"),
+        durability=Durability.PROCESS,
+    )
+
+
+def prepared(place: Path, count: int) -> Path:
+    """A state directory: everybody is bound at the first member, with a home address and a name."""
+    pki.create_authority(place / "pki", CLUSTER, datetime.now(UTC))
+    for name in (*CONTROLLERS, *MEMBERS):
+        pki.issue(place / "pki", CLUSTER, name, datetime.now(UTC))
+    own = told("member1", place / "first", place / "pki")
+    journal = Journal(Path(own.state_directory), CLUSTER, lambda: _bindings(own, count))
+    journal.open(lambda _records: None)
+    journal.close(time.time())
+    return Path(own.state_directory)
+
+
+def _bindings(own: AgentConfig, count: int) -> Iterator[bytes]:
+    names = Table(1, seed(own))
+    slots = len(Slots(len(MEMBERS)).home_slots(0))
+    expires = int(time.time()) + 6 * 3600  # longer than the run: nothing ends while it is measured
+    agent = int(ADDRESSES["agent"])
+    for first in range(0, count, BLOCK):
+        named, bound = [], []
+        for number in range(first, min(first + BLOCK, count)):
+            hashed = names.hash_nai(nai(number))
+            row = Row(
+                Kind.BINDING,
+                slot=number % slots,
+                home_address=int(POOL.network_address) + 1 + number,
+                care_of_address=agent,
+                source_address=agent,
+                source_port=434,
+                lifetime=1800,
+                expires=expires,
+                identification=1 << 32,
+                nai=hashed,
+                spi=SPI,
+                home_agent=int(VIRTUAL),
+            )
+            named.append(name_records(nai(number), hashed))
+            bound.append(STRUCT.pack(*row))
+        yield b"".join(named + bound)
+
+
+class Site:
+    """Everything running, from `with` to its end."""
+
+    def __init__(self, place: Path, state: Path, count: int) -> None:
+        self.place = place
+        self._state, self._count = state, count
+        self._prefix = f"f{os.getpid()}-"
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._redundancy: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._cable()
+            for name in CONTROLLERS:
+                self._start_redundancy(name)
+            for name in (*MEMBERS, *CONTROLLERS):
+                self._start(name)
+            self._wait(lambda: self.status("controller1")["bindings"] == self._count)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (*self._daemons.values(), *self._redundancy.values()):
+            process.kill()
+            process.wait()
+        for name in (*ADDRESSES, "fabric"):
+            command = ("ip", "netns", "del", self._prefix + name)
+            subprocess.run(command, check=False, capture_output=True)
+
+    # ------------------------------------------------------------------ what is done to it
+
+    def ready(self) -> None:
+        """The first controller leads, the second has everything, members are well."""
+
+        def well() -> bool:
+            status = self.status("controller1")
+            states = {each["state"] for each in status["members"]}
+            followers = status["log"]["followers"]
+            return (
+                states <= {"up", "failing"}
+                and bool(followers)
+                and followers[0]["behind"] < 100
+                and self.status("controller2")["bindings"] == self._count
+                and self.status("member1")["serves"]["obeys"] == "controller1"
+            )
+
+        self._wait(well)
+
+    def kill(self, name: str) -> None:
+        for processes in (self._daemons, self._redundancy):
+            if name in processes:
+                processes[name].send_signal(signal.SIGKILL)
+
+    def pull(self, name: str) -> None:
+        """Its cable."""
+        self._ip("fabric", "link", "set", name, "down")
+
+    def inside(self, name: str, *command: str, **options: Any) -> subprocess.Popen[bytes]:
+        words = ("ip", "netns", "exec", self._prefix + name, *command)
+        return subprocess.Popen(words, **options)
+
+    # ------------------------------------------------------------------ what it says
+
+    def status(self, name: str) -> dict[str, Any]:
+        return next(ask(self.place / name / "run", "status"))
+
+    def event(self, name: str, event: str, since: float) -> dict[str, Any]:
+        """The first of its kind since a time; waits for it."""
+        found: list[dict[str, Any]] = []
+
+        def happened() -> bool:
+            told = ask(self.place / name / "run", "events", limit=500)
+            found[:] = [each for each in told if each["event"] == event and each["at"] >= since]
+            return bool(found)
+
+        self._wait(happened)
+        return found[0]
+
+    def became_active(self, name: str) -> float:
+        """When keepalived gave it the group address, s of Unix time."""
+        return (self.place / name / "active").stat().st_mtime
+
+    # ------------------------------------------------------------------ how it is made
+
+    def _wait(self, what: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(Unanswered):
+                if what():
+                    return
+            if time.monotonic() > end:
+                logs = {name: (self.place / name / "log").read_text()[-1000:] for name in MEMBERS}
+                raise TimeoutError(f"nothing happened within {PATIENCE_S:.0f} s: {logs}")
+            time.sleep(0.02)
+
+    def _ip(self, where: str, *words: str) -> None:
+        subprocess.run(("ip", "-n", self._prefix + where, *words), check=True)
+
+    def _cable(self) -> None:
+        for name in ("fabric", *ADDRESSES):
+            subprocess.run(("ip", "netns", "add", self._prefix + name), check=True)
+            self._ip(name, "link", "set", "lo", "up")
+        self._ip("fabric", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        self._ip("fabric", "link", "set", "br0", "up")
+        self._set("fabric", "net.bridge.bridge-nf-call-iptables=0")
+        for name, address in ADDRESSES.items():
+            peer = ("peer", "name", "lan", "netns", self._prefix + name)
+            self._ip("fabric", "link", "add", "name", name, "type", "veth", *peer)
+            self._ip("fabric", "link", "set", name, "master", "br0", "up")
+            self._set(name, "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
+            self._ip(name, "addr", "add", f"{address}/24", "dev", "lan")
+            self._ip(name, "link", "set", "lan", "up")
+            if name != "agent":
+                self._ip(name, "addr", "add", f"{VIRTUAL}/32", "dev", "lo")
+        self._ip("agent", "route", "add", str(VIRTUAL), "via", str(GROUP))
+
+    def _set(self, where: str, *settings: str) -> None:
+        command = ("ip", "netns", "exec", self._prefix + where, "sysctl", "-qw", *settings)
+        subprocess.run(command, check=True)
+
+    def _start_redundancy(self, name: str) -> None:
+        folder = self.place / name
+        folder.mkdir(parents=True)
+        notify = folder / "notify"
+        notify.write_text(f"#!/bin/sh\ntouch {folder / 'active'}\n")
+        notify.chmod(0o755)
+        file = folder / "keepalived.conf"
+        priority = 200 - CONTROLLERS.index(name)
+        file.write_text(KEEPALIVED.format(priority=priority, group=GROUP, notify=notify))
+        pids = [f"--{kind}={folder / kind}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
+        with (folder / "keepalived.log").open("wb") as log:
+            self._redundancy[name] = self.inside(
+                name, "keepalived", "-n", "-l", "-P", "-f", str(file), *pids, stdout=log, stderr=log
+            )
+        if name == CONTROLLERS[0]:
+            self._wait((folder / "active").exists)
+
+    def _start(self, name: str) -> None:
+        folder = self.place / name
+        own = told(name, self.place, self._state.parents[2] / "pki")
+        if name != "member2":
+            shutil.copytree(self._state, own.state_directory)
+        folder.mkdir(exist_ok=True)
+        file = folder / "agent.toml"
+        file.write_text(to_toml(own))
+        file.chmod(0o600)
+        command = (sys.executable, "-m", "hacc_agent", "run", "-c", str(file))
+        with (folder / "log").open("wb") as log:
+            self._daemons[name] = self.inside(name, *command, stdout=log, stderr=log)
+
+        def ready() -> bool:
+            said = (folder / "log").read_text().splitlines()
+            if self._daemons[name].poll() is not None:
+                raise RuntimeError(f"{name} has ended: {said}")
+            return any(json.loads(line)["event"] == "ready" for line in said if line[0] == "{")
+
+        self._wait(ready)
