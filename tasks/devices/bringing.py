@@ -126,8 +126,9 @@ BRINGERS: Final = (
         check="command -v hacc-agent >/dev/null || {{ echo hacc-agent is not installed on this "
         "router; exit 1; }}; hacc-agent check-config {new}",
         bring="if [ -e {path} ]; then systemctl enable --quiet hacc-agent && "
-        "systemctl reload-or-restart hacc-agent && {{ hacc-agent status --json | "
-        "grep -qF $(sha256sum {path} | cut -c -64) || systemctl restart hacc-agent; }} && "
+        "{{ systemctl is-active --quiet hacc-agent && systemctl reload hacc-agent && "
+        "hacc-agent status --json | grep -qF $(sha256sum {path} | cut -c -64) || "
+        "systemctl restart hacc-agent; }} && "
         "systemctl is-active --quiet hacc-agent"
         + _WHY
         + "; else systemctl stop hacc-agent || true; fi",
