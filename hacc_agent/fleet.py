@@ -62,6 +62,7 @@ class Fleet:
         self._confirmed: dict[int, int] = {}
         self._confirming: list[int] = []  # what follows is not done while the link is being read
         self._overtaken = 0.0  # s of the steady clock: until then another one decides
+        self._burden = 0  # bindings of the member that has the most
         self._decided = 0.0  # s of the steady clock: when what is performed was begun with
         self._begin(config)
 
@@ -113,6 +114,7 @@ class Fleet:
         if due is None or now.steady < due:
             return
         self._decided = now.steady
+        self._burden = int(self._controller.cluster.weigh().served.max())
         acts = self.supervision.handle_timer(now)
         for change in acts.changes:
             self._note(change)
@@ -203,6 +205,7 @@ class Fleet:
             self._patience,
             partial(self._pulse, member),
             lambda slots: self._controller.cluster.bindings_of(slots),
+            lambda: self._burden,
             now,
         )
         self._watches[member] = watch

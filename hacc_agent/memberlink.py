@@ -1,7 +1,7 @@
 """What a controller and a member say to each other: octets in, octets out, no socket and no clock.
 
     controller                                member
-    BEAT  (clock, does it lead?)   ------->                   every health.heartbeat_ms
+    BEAT  (clock, burden)          ------->                   every health.heartbeat_ms
                                    <-------   BEAT            the clock heard last, its figures
     SERVE 1  (epoch) slots         ------->                   whenever they are others
                                    <-------   KEPT 1          it answers and announces just those
@@ -21,6 +21,9 @@ death of either end: whoever leads then is asked for what is missing.
 An epoch says when a controller began to lead: ms of its steady clock, above all that it has heard
 of. A member obeys the latest it knows of and tells it in every BEAT, so that a controller that was
 overtaken hears of it wherever it still reaches one member.
+
+A BEAT of a controller says how many bindings the most loaded member has: whoever may have to take
+them over can get ready for so many.
 
 A BEAT of a member is a sign of life only if it answers a recent one of ours: with a link that has
 failed in one direction, one side would go on hearing the other.
@@ -48,6 +51,7 @@ AHEAD: Final = 8
 """Blocks that are under way: 2 MiB, more than a LAN holds while one block is written."""
 
 _VITALS: Final = Struct("<IfffH")
+_BURDEN: Final = Struct("<I")
 _SLOT: Final = np.dtype("<u2")
 _TRANSFER: Final = frozenset(
     {FrameKind.BEGIN, FrameKind.RELEASE, FrameKind.STATE, FrameKind.COMPLETE}
@@ -125,11 +129,12 @@ class Watch(_End):
         patience: float,
         heard: Callable[[Pulse, float], None],
         bindings: Callable[[frozenset[int]], Iterator[bytes]],
+        burden: Callable[[], int],
         now: float,
     ) -> None:
         """`heard` is told of each sign of life; `bindings` are the records of slots, in blocks."""
         super().__init__(interval, patience, now)
-        self._heard, self._bindings = heard, bindings
+        self._heard, self._bindings, self._burden = heard, bindings, burden
         self._epoch = 0  # 0: this controller does not lead
         self._slots: frozenset[int] | None = None
         self._serving = 0  # the number of the last SERVE
@@ -222,8 +227,8 @@ class Watch(_End):
         self._records += len(block) // OCTETS
 
     def _beat(self, now: float) -> bytes:
-        leads = bytes([self._epoch > 0])
-        return encode(FrameKind.BEAT, Position(self._epoch, 0), leads, steady=now)
+        burden = _BURDEN.pack(self._burden())
+        return encode(FrameKind.BEAT, Position(self._epoch, 0), burden, steady=now)
 
 
 class Charge(Protocol):
@@ -236,8 +241,8 @@ class Charge(Protocol):
 
     def vitals(self) -> Vitals: ...
 
-    def heard(self, controller: str, leads: bool, now: float) -> None:
-        """A controller lives."""
+    def heard(self, controller: str, burden: int, now: float) -> None:
+        """A controller lives; it may have to give us so many bindings."""
 
     def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:
         """Does so at once. False: it obeys another one by now."""
@@ -284,9 +289,10 @@ class Duty(_End):
 
     def _frame(self, frame: Frame, now: float) -> None:
         match frame.kind:
-            case FrameKind.BEAT if len(frame.payload) == 1:
+            case FrameKind.BEAT if len(frame.payload) == _BURDEN.size:
                 self._clock, self._ahead = frame.steady, now - frame.steady
-                self._ward.heard(self._controller, bool(frame.payload[0]), now)
+                (burden,) = _BURDEN.unpack(frame.payload)
+                self._ward.heard(self._controller, burden, now)
                 return
             case FrameKind.SERVE if len(frame.payload) % _SLOT.itemsize == 0:
                 self._serve(frame)

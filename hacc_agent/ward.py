@@ -77,6 +77,8 @@ class Ward:
         self.serving: frozenset[int] | None = None
         """Slots, by order; None: nobody has said anything yet."""
         self.epoch = member.holdings.epoch
+        self.burden = 0
+        """Bindings that may have to be taken over at once."""
         self.announced: frozenset[IPv4Network] = frozenset()
         self._outvoted = False  # others announce our slice, and no controller is heard
         self.reconfigure(config)
@@ -150,8 +152,9 @@ class Ward:
             len(self.announced),
         )
 
-    def heard(self, controller: str, leads: bool, now: float) -> None:  # noqa: ARG002  epochs tell it
+    def heard(self, controller: str, burden: int, now: float) -> None:
         self._heard[controller] = now
+        self.burden = burden
 
     def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:
         if epoch < self.epoch:

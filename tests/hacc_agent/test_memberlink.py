@@ -35,13 +35,13 @@ class Member:
         self.held: frozenset[int] = frozenset()
         self.taken = self.given = b""
         self.ahead = 99.0
-        self.leading: dict[str, bool] = {}
+        self.burdens: dict[str, int] = {}
 
     def vitals(self) -> Vitals:
         return self.vitals_now
 
-    def heard(self, controller: str, leads: bool, now: float) -> None:  # noqa: ARG002
-        self.leading[controller] = leads
+    def heard(self, controller: str, burden: int, now: float) -> None:  # noqa: ARG002
+        self.burdens[controller] = burden
 
     def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:  # noqa: ARG002
         if epoch < self.epoch:
@@ -69,7 +69,10 @@ class Line:
         self.pulses: list[Pulse] = []
         self.asked: list[frozenset[int]] = []
         self.blocks = blocks or []
-        self.watch = Watch(BEAT, PATIENCE, lambda pulse, _: self.pulses.append(pulse), self._of, at)
+        self.watch = Watch(
+            *(BEAT, PATIENCE, lambda pulse, _: self.pulses.append(pulse)),
+            *(self._of, lambda: 500_000, at),
+        )
         self.duty = Duty("hacc1", BEAT, PATIENCE, member, at)
         self.down = self.up = True
 
@@ -96,10 +99,9 @@ def test_a_member_tells_its_vitals_in_every_beat() -> None:
         line.turn()
     assert [pulse.vitals for pulse in line.pulses] == [line.member.vitals_now] * len(line.pulses)
     assert len(line.pulses) >= 4
-    assert line.member.leading == {"hacc1": False}
+    assert line.member.burdens == {"hacc1": 500_000}
     line.watch.serve(5, frozenset({0}))
     line.turn()
-    assert line.member.leading == {"hacc1": True}
     line.turn()
     assert line.pulses[-1].epoch == 5
 
