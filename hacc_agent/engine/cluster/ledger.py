@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...wire import LOW_32
-from ..cells import Full
 from ..ledger import mix
-from ..record import OCTETS, RECORD, STRUCT, Kind, Records, Row
+from ..record import OCTETS, RECORD, STRUCT, Kind, Row
+from ..replay import FEW, compiled, through
 from ..slots import Slots
 from ..table import CROWD, Table
 
@@ -40,19 +40,6 @@ EARLIER: Final = 7
 """Requests held beside the newest of a mobile node and care-of address. RFC 5944, 3.6.3 doubles
 the time between retransmissions from 1 s on, so more than two within a timeout is a fault or a
 flood, and the oldest goes."""
-
-MANY: Final = 8
-"""Records of one kind in a row that are done sooner as columns than one by one."""
-
-# Kinds that can be told to a table, or to the pending one, in one go.
-_SLOT: Final = 0  # and whatever else is rare
-_BOUND: Final = 1
-_PENDING: Final = 2
-_SETTLED: Final = 3
-_GROUPS: Final = np.zeros(256, np.uint8)
-_GROUPS[[Kind.NAME, Kind.BINDING, Kind.UNBOUND]] = _BOUND
-_GROUPS[Kind.PENDING] = _PENDING
-_GROUPS[Kind.SETTLED] = _SETTLED
 
 
 @dataclass(slots=True)
@@ -183,29 +170,17 @@ class Ledger:
 
     def apply(self, records: bytes) -> None:
         """What each record says becomes so, in order."""
-        if len(records) < MANY * OCTETS:
+        code = compiled()
+        # A request that is kept apart is put away by its row's number, which only this class does.
+        if code is None or self.longer or len(records) <= FEW * OCTETS:
             return self._one_by_one(records)
-        log = np.frombuffer(records, RECORD)
-        group = _GROUPS[log["kind"]]
-        ends = [*(np.flatnonzero(group[1:] != group[:-1]) + 1).tolist(), len(log)]
-        first = 0
-        for end in ends:
-            self._run(int(group[first]), log[first:end])
-            first = end
-        return None
-
-    def _run(self, group: int, run: Records) -> None:
-        """Consecutive records of a group."""
-        if len(run) < MANY or group == _SLOT:
-            self._one_by_one(run.tobytes())
-        elif group == _BOUND:
-            self.table.apply(run)
-            if len(self.pending):
-                self._settle_run(run[run["kind"] != Kind.NAME])
-        elif group == _PENDING:
-            self._pend_run(run)
-        elif group == _SETTLED and len(self.pending):
-            self._settle_run(run)
+        tables = self.table.arrays, self.pending.arrays, self.table.names.arrays, self.arrays
+        return through(
+            np.frombuffer(records, RECORD),
+            lambda block, at: code.follow(*tables, block, at),
+            self._one_by_one,
+            self.table.names,
+        )
 
     def _one_by_one(self, records: bytes) -> None:
         for at in range(0, len(records), OCTETS):
@@ -224,46 +199,6 @@ class Ledger:
                     self._settle(Row._make(STRUCT.unpack(record)))
                 case _:
                     pass  # of members
-
-    def _pend_run(self, run: Records) -> None:
-        """Mobile nodes with one request are done together; the records of others in order."""
-        found = self.pending.look_up(run)
-        alone = once(run["home_address"]) & once(run["nai"])
-        alone &= (found.by_address | found.by_name) == 0
-        alone &= (found.cell > 0) | (run["nai"] == 0)
-        rows = self.pending.put_rows(run[alone], found.take(alone))
-        if not rows.all():
-            raise Full(
-                f"a log has more requests than the {self.pending.capacity} there is room for"
-            )
-        for number in run["nonce"][alone].tolist():
-            self._arrived(number)
-        for row in rows.tolist() if self.longer else ():
-            self.longer.pop(row, None)
-        self.links[rows] = self.lengths[rows] = self.crowded[rows] = 0
-        self.attempts[rows] = 1
-        self._one_by_one(run[~alone].tobytes())
-
-    def _settle_run(self, run: Records) -> None:
-        found = self.pending.look_up(run)
-        rows = found.by_address | found.by_name
-        waiting = self.pending.rows[rows]
-        alone = once(run["home_address"]) & once(run["nai"])
-        alone &= ((found.by_address == 0) | (found.by_address == rows)) & (
-            (found.by_name == 0) | (found.by_name == rows)
-        )
-        # The one request of a mobile node, which may get its home address only now.
-        home = waiting["home_address"]
-        alone &= ((home == run["home_address"]) | (home == 0)) & (waiting["nai"] == run["nai"])
-        alone &= ~self.crowded[rows]
-        same = alone & (waiting["identification"] == run["identification"])
-        done = rows[same & (rows > 0)]
-        for row in done.tolist() if self.longer else ():
-            self.longer.pop(row, None)
-        self.lengths[done] = self.links[done] = self.attempts[done] = self.crowded[done] = 0
-        self.pending.remove_rows(done)
-        for values in run[~alone & (rows > 0)].tolist():
-            self._settle(Row._make(values))
 
     def snapshot(self) -> Iterator[bytes]:
         """Records that make the same state, in blocks: `Table.snapshot` tells what that means.
@@ -353,13 +288,6 @@ class Ledger:
         elif request.octets:
             self.lengths[row] = len(request.octets)
             self.octets[row, : len(request.octets)] = np.frombuffer(request.octets, np.uint8)
-
-
-def once(keys: NDArray[Any]) -> NDArray[Any]:
-    """Which keys occur once; 0 is no key and may occur as often as it likes."""
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    single: NDArray[Any] = (counts[inverse] == 1) | (keys == 0)
-    return single
 
 
 def _whose(values: Row) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""A log into a table, record by record, as `..replay` does it, compiled."""
+"""A log into tables, record by record, as `..replay` and `cluster.ledger` do it, compiled."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ...wire import LOW_32
 from ..arrays import NameArrays, TableArrays
+from ..cluster.ledger import Ledger, WaitingArrays
 from ..record import NAME_OCTETS, OCTETS, RECORD, Kind, Records
-from ..replay import quicken
+from ..replay import Compiled, quicken
+from ..slots import Slots
 from ..table import Table
 from .compile import kernel, part
 from .names import NOT_PLAIN, find_number, learn_name
 from .numbers import i8
-from .tables import look_up, put, remove
+from .tables import find_address, look_up, put, remove
 
 _NAME: Final = int(Kind.NAME)
 _PUTS: Final = (int(Kind.BINDING), int(Kind.PENDING), int(Kind.CLOSED))
 _ENDS: Final = (int(Kind.UNBOUND), int(Kind.SETTLED))
+_BINDING, _PENDING, _SETTLED = int(Kind.BINDING), int(Kind.PENDING), int(Kind.SETTLED)
+_FOLLOWED: Final = (_BINDING, int(Kind.UNBOUND), _PENDING, _SETTLED)
+_SLOT: Final = int(Kind.SLOT)
 _TEXT_AT: Final = 16  # in a NAME record
 _LONGEST: Final = 255  # octets of an NAI
 
@@ -29,27 +35,133 @@ def replay(table: TableArrays, names: NameArrays, log: Records, first: int) -> i
     octets = log.view(np.uint8)
     at = first
     while at < len(log):
-        record = log[at]
-        if record.kind == _NAME:
+        kind = log[at].kind
+        if kind == _NAME:
             parts = _learn(names, log, octets, at)
             if not parts:
                 return at
             at += parts
             continue
-        if record.kind in _PUTS or record.kind in _ENDS:
-            cell = find_number(names, record.nai) if record.nai else 0
-            if record.nai and not cell:
+        if kind in _PUTS or kind in _ENDS:
+            cell = find_number(names, log[at].nai) if log[at].nai else 0
+            if not _apply(table, names, log, at, cell, kind in _PUTS):
                 return at
-            row = look_up(table, i8(record.home_address), cell)
-            if row == NOT_PLAIN:
-                return at
-            if record.kind in _PUTS:
-                if put(table, names, row, cell, log, at) == NOT_PLAIN:
-                    return at
-            elif row and _ends(record.care_of_address, table.rows[row].care_of_address):
-                remove(table, names, row)
         at += 1
     return at
+
+
+@kernel
+def follow(
+    table: TableArrays,
+    pending: TableArrays,
+    names: NameArrays,
+    waiting: WaitingArrays,
+    log: Records,
+    first: int,
+) -> int:
+    """`Ledger.apply` of the same."""
+    octets = log.view(np.uint8)
+    at = first
+    while at < len(log):
+        kind = log[at].kind
+        if kind == _NAME:
+            parts = _learn(names, log, octets, at)
+            if not parts:
+                return at
+            at += parts
+            continue
+        if kind == _SLOT:
+            return at
+        if kind in _FOLLOWED:
+            cell = find_number(names, log[at].nai) if log[at].nai else 0
+            settled = _settled(pending, waiting, log, at, cell)
+            if settled == NOT_PLAIN or (log[at].nai and not cell):
+                return at
+            if kind == _PENDING:
+                if not _pend(pending, names, waiting, log, at, cell):
+                    return at
+            else:
+                if kind != _SETTLED and not _apply(table, names, log, at, cell, kind == _BINDING):
+                    return at
+                if settled and pending.rows[settled].identification == log[at].identification:
+                    waiting.links[settled] = waiting.lengths[settled] = 0
+                    waiting.attempts[settled] = 0
+                    remove(pending, names, settled)
+        at += 1
+    return at
+
+
+@part
+def _apply(
+    table: TableArrays, names: NameArrays, log: Records, at: int, cell: int, puts: bool
+) -> bool:
+    """A record about a row of one table; False: not plain, and nothing is done."""
+    record = log[at]
+    if record.nai and not cell:
+        return False
+    row = look_up(table, i8(record.home_address), cell)
+    if row == NOT_PLAIN:
+        return False
+    if puts:
+        return put(table, names, row, cell, log, at) != NOT_PLAIN
+    if row and _ends(record.care_of_address, table.rows[row].care_of_address):
+        remove(table, names, row)
+    return True
+
+
+@part
+def _settled(pending: TableArrays, waiting: WaitingArrays, log: Records, at: int, cell: int) -> int:
+    """The one request of the mobile node that a record is about; 0 without one.
+
+    Its home address may be told by the record alone, since the reply assigned it.
+    """
+    home = i8(log[at].home_address)
+    by_address = find_address(pending, home) if home else 0
+    by_name = i8(pending.first_by_name[cell])
+    row = max(by_address, by_name)
+    if not row:
+        return 0
+    address = i8(pending.rows[row].home_address)
+    if (
+        (by_address and by_address != row)
+        or (by_name and by_name != row)
+        or i8(pending.cell[row]) != cell
+        or (address and address != home)
+        or pending.next_by_address[row]
+        or pending.next_by_name[row]
+        or waiting.crowded[row]
+    ):
+        return NOT_PLAIN
+    return row
+
+
+@part
+def _pend(
+    pending: TableArrays,
+    names: NameArrays,
+    waiting: WaitingArrays,
+    log: Records,
+    at: int,
+    cell: int,
+) -> bool:
+    """A request of a mobile node without another one, or the very one that is there."""
+    row = look_up(pending, i8(log[at].home_address), cell)
+    if row == NOT_PLAIN:
+        return False
+    if row and pending.rows[row].identification != log[at].identification:
+        return False
+    new = row == 0
+    row = put(pending, names, row, cell, log, at)
+    if row == NOT_PLAIN:
+        return False
+    if new:
+        waiting.links[row] = waiting.lengths[row] = 0
+        waiting.attempts[row] = 1
+        waiting.crowded[row] = False
+    number = i8(log[at].nonce)
+    if 0 < (number - waiting.arrivals[0]) & LOW_32 < 1 << 31:
+        waiting.arrivals[0] = number
+    return True
 
 
 @part
@@ -82,7 +194,10 @@ def _learn(names: NameArrays, log: Records, octets: NDArray[Any], at: int) -> in
 
 
 def load() -> None:
-    """Compiles it, or loads what was compiled before; from here on long logs go through it."""
+    """Compiles both, or loads what was compiled before; from here on long logs go through them."""
     table = Table(1, 0)
-    replay(table.arrays, table.names.arrays, np.zeros(1, RECORD), 0)
-    quicken(replay)
+    ledger = Ledger(table, table.beside(1), Slots(1))
+    log = np.zeros(1, RECORD)
+    replay(table.arrays, table.names.arrays, log, 0)
+    follow(table.arrays, ledger.pending.arrays, table.names.arrays, ledger.arrays, log, 0)
+    quicken(Compiled(replay, follow))
