@@ -10,11 +10,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
+from types import ModuleType
 from typing import Final, Protocol
 
 from .config import AgentConfig, Role
 from .engine.batch import Outcome, outcome_of
-from .engine.cluster import Cluster, LeastLoaded
+from .engine.cluster import Cluster, Fit, LeastLoaded
 from .engine.effects import Answer, Effect, Moment
 from .engine.holdings import Holdings
 from .engine.home_agent import HomeAgent
@@ -71,6 +72,12 @@ class Engine(Protocol):
         """The member that serves a slot; on a member None: all is its own."""
         ...
 
+    kernels: str | None  # the module of `engine.kernels` for this role
+
+    def quicken(self, kernels: ModuleType) -> None:
+        """From now on batches go through compiled code."""
+        ...
+
 
 def engine(config: AgentConfig, clock: Callable[[], Moment]) -> Engine:
     """The engine of the configuration's role, with empty tables."""
@@ -94,9 +101,12 @@ def rows_for(config: AgentConfig) -> int:
 class Controller:
     """The cluster's one Home Agent, as mobile nodes see it."""
 
+    kernels: str | None = "relaying"
+
     def __init__(self, config: AgentConfig, clock: Callable[[], Moment]) -> None:
         self._config = config
         self._clock = clock
+        self._fit: Fit | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -105,16 +115,26 @@ class Controller:
         pending = table.beside(PENDING)
         self.tables: tuple[Table, ...] = (table, pending)
         self.slots = Slots(len(config.members))
-        self.cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
+        self.cluster = self._make(config)
+
+    def _make(self, config: AgentConfig) -> Cluster:
+        table, pending = self.tables
+        cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
+        if self._fit is not None:
+            cluster.quicken(self._fit)
+        return cluster
+
+    def quicken(self, kernels: ModuleType) -> None:
+        self._fit = kernels.fit
+        self.cluster.quicken(kernels.fit)
 
     def reconfigure(self, config: AgentConfig, now: Moment) -> None:
         self._config = config
         slots = Slots(len(config.members))
         slots.apply(self.slots.snapshot())
         counters = self.cluster.counters
-        table, pending = self.tables
         self.slots = slots
-        self.cluster = Cluster(config, table, pending, slots, LeastLoaded())
+        self.cluster = self._make(config)
         for field in fields(counters):
             setattr(self.cluster.counters, field.name, getattr(counters, field.name))
         self.cluster.apply(b"", now)  # it sees to what is pending already
@@ -151,9 +171,14 @@ class Controller:
 class Member:
     """A Home Agent of the cluster, or a backup."""
 
+    kernels: str | None = None
+
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
         self.clear()
+
+    def quicken(self, kernels: ModuleType) -> None:
+        """None are for members."""
 
     def clear(self) -> None:
         config = self._config

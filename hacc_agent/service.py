@@ -39,6 +39,7 @@ from .logs import Logs
 from .notify import Notifier
 from .orders import Orders
 from .packets import RelayPackets, TunnelPackets, packets
+from .quickening import Quickening
 from .radius import RadiusSocket
 from .recovery import JournalError
 from .reload import why_not
@@ -105,6 +106,7 @@ class Service:
         self.events = Events(logs, self.clock)
         self.side = self._side(stack)
         self.daemon.add(self.side)
+        self._quickening = self._prepare(stack)
         self.report = Report(
             config, self.engine, self.transport, self.replica, self.side, logs, self.clock
         )
@@ -262,6 +264,19 @@ class Service:
     def bindings(self) -> int:
         return len(self.engine.tables[0])
 
+    def _prepare(self, stack: ExitStack) -> Quickening | None:
+        """For the time when there is load."""
+        if self.engine.kernels is None:
+            return None
+        quickening = Quickening(
+            self.engine.kernels,
+            self.engine.quicken,
+            lambda: sum(found.received for _, found in self.transport.traffic()),
+            self.logs,
+        )
+        stack.callback(quickening.close)
+        return quickening
+
     def _keep_house(self, now: Moment) -> None:
         self.transport.keep_house(now.steady)
         if now.steady >= self._resync_at:
@@ -272,6 +287,8 @@ class Service:
             else:
                 answer = self.resync.answer(self.resync.sources())
                 self.daemon.add(Errand(answer, lambda told: self.logs.info("resync", **told)))
+        if self._quickening is not None:
+            self._quickening.look()
         self.notifier.alive(self._status_line())
         self.logs.tick()
 

@@ -41,6 +41,7 @@ class Deployed:
     target: tuple[str, ...]  # the generator's words for where it is
     processes: tuple[int, ...]
     inside: tuple[str, ...] = ()  # words before the generator's command: its namespace
+    log: Path | None = None  # of one that changes over to compiled code under load
 
     def cpu_us(self) -> float:
         """User and system time that it has used so far."""
@@ -78,7 +79,7 @@ def running(
 
 
 def wait_for(
-    process: subprocess.Popen[bytes], log: Path, word: str, patience_s: float = 20
+    process: subprocess.Popen[bytes], log: Path, word: str, patience_s: float = 60
 ) -> None:
     """Until the process has said the word. Raises `Missing` with what it said instead."""
     deadline = time.monotonic() + patience_s

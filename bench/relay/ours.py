@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -134,10 +135,12 @@ def write_journal(told: AgentConfig) -> None:
 
 @contextmanager
 def started(told: AgentConfig, place: Path, inside: tuple[str, ...] = ()) -> Iterator[int]:
-    """The daemon; yields its process."""
+    """The daemon, on a machine that has had load before; yields its process."""
     place.mkdir()
     if told.role is Role.CONTROLLER:
         write_journal(told)
+        compiler = (sys.executable, "-m", "hacc_agent.engine.kernels", "relaying")
+        subprocess.run(compiler, check=True)
     file = place / "agent.toml"
     file.write_text(to_toml(told))
     file.chmod(0o600)
@@ -160,7 +163,7 @@ def controller(
     )
     with started(told, place) as process:
         target = (str(RELAY), str(port), str(FIRST_MEMBER), str(MEMBERS))
-        yield Deployed("udp", target, (process,))
+        yield Deployed("udp", target, (process,), log=place / "log")
 
 
 @contextmanager
@@ -201,4 +204,6 @@ def controller_on_frames(place: Path, port: int, programs: Path) -> Iterator[Dep
         )
         with started(told, place, segment.relay) as process:
             target = ("h0", str(ADDRESS), RELAY_MAC, str(FRAME_MEMBER), str(MEMBERS))
-            yield Deployed("frames", ("s0", *target[1:]), (process,), segment.generator)
+            yield Deployed(
+                "frames", ("s0", *target[1:]), (process,), segment.generator, place / "log"
+            )

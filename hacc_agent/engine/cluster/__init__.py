@@ -46,7 +46,7 @@ from .selection import LeastLoaded, Loads, Selection
 from .state import State
 from .timers import Timers
 
-__all__ = ["Cluster", "Counters", "LeastLoaded", "Loads", "Selection"]
+__all__ = ["Cluster", "Counters", "Fit", "LeastLoaded", "Loads", "Selection"]
 
 
 class Cluster:

@@ -20,9 +20,11 @@ from ..batch import Batch, Outcome, datagram
 from ..effects import Effect, Log, Moment
 from ..memory import zeros
 from ..record import RECORD
+from ..slots import Slots
+from ..table import Table
 from .alone import Alone
-from .ledger import WaitingArrays
-from .selection import LeastLoaded
+from .ledger import Ledger, WaitingArrays
+from .selection import LeastLoaded, loads_of
 from .state import State
 
 # Numbers that the kernel changes, by their place in `numbers`.
@@ -196,24 +198,60 @@ class Quick:
         counters.denied += denied
 
     def _attend(self, batch: Batch) -> _Ring:
-        """A ring that was not seen before: its columns, and room for what it may bring."""
-        rows = len(batch.length)
-        stride, width = batch.octets.strides[0], batch.octets.shape[1]
-        # Rows may stand apart, with the headers of frames between them.
-        octets = as_strided(batch.octets, ((rows - 1) * stride + width,), (1,))
-        mail = MailArrays(octets, stride, batch.length, batch.address, batch.port, batch.link)
-        out = OutArrays(
-            zeros(rows * _OUT_OF_ONE, RECORD),
-            np.zeros(rows, np.int64),
-            np.zeros(rows, np.uint16),
-            np.zeros(rows, np.int64),
-            np.zeros(rows, np.uint32),
-            np.zeros(rows, np.uint16),
-            np.zeros(rows, np.uint64),
-            np.zeros(NUMBERS, np.int64),
-        )
+        """A ring that was not seen before."""
+        mail, out = _columns(batch), _room(len(batch.length))
         relay = self._fit(mail, 0, 0, *self._tables, self._members, out, 0, self._places)
         if len(self._rings) == RINGS:
             self._rings.clear()
         ring = self._rings[id(batch)] = _Ring(batch, mail, out, relay)
         return ring
+
+
+def _columns(batch: Batch) -> MailArrays:
+    rows, width = batch.octets.shape
+    stride = batch.octets.strides[0]
+    # Rows may stand apart, with the headers of frames between them.
+    octets = as_strided(batch.octets, ((rows - 1) * stride + width,), (1,))
+    return MailArrays(octets, stride, batch.length, batch.address, batch.port, batch.link)
+
+
+def _room(rows: int) -> OutArrays:
+    """For what a batch of so many rows may bring."""
+    return OutArrays(
+        zeros(rows * _OUT_OF_ONE, RECORD),
+        np.zeros(rows, np.int64),
+        np.zeros(rows, np.uint16),
+        np.zeros(rows, np.int64),
+        np.zeros(rows, np.uint32),
+        np.zeros(rows, np.uint16),
+        np.zeros(rows, np.uint64),
+        np.zeros(NUMBERS, np.int64),
+    )
+
+
+def sample() -> Arguments:
+    """Arguments of the types that every controller's have, to compile for before there is one."""
+    table = Table(1, 0)
+    ledger = Ledger(table, table.beside(1), Slots(1))
+    batch = Batch(
+        np.zeros((1, 8), np.uint8),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.uint32),
+        np.zeros(1, np.uint16),
+        np.zeros(1, np.uint64),
+    )
+    loads = loads_of((), [])
+    members = MemberArrays(
+        ledger.slots.member_of,
+        ledger.slots.offered,
+        np.zeros((1, 1), np.uint32),
+        loads.served,
+        loads.capacity,
+        loads.base,
+        loads.slope,
+        loads.backup,
+        loads.available,
+        np.zeros(2),
+    )
+    tables = table.arrays, ledger.pending.arrays, table.names.arrays, ledger.arrays
+    return _columns(batch), 0, 0, *tables, members, _room(1), 0, True

@@ -32,11 +32,12 @@ from ..cluster.quick import (
     MemberArrays,
     OutArrays,
     Relaying,
+    sample,
 )
 from ..cluster.reading import encapsulation
 from ..cluster.state import FOREVER, TIMEOUT
 from ..record import Kind, Trait
-from .compile import direct, kernel, part
+from .compile import CACHE, direct, kernel, part
 from .names import (
     NOT_PLAIN,
     find_name,
@@ -49,6 +50,8 @@ from .names import (
 from .numbers import i8, u8
 from .tables import find_address, look_up, put, remove
 from .walking import REPLY_FORMS, REQUEST_FORMS, Places, walk, word16, word32, word64
+
+__all__ = ["CACHE", "fit", "relay", "warm"]
 
 _REQUEST: Final = int(MessageType.REGISTRATION_REQUEST)
 _REPLY: Final = int(MessageType.REGISTRATION_REPLY)
@@ -118,6 +121,11 @@ def relay(
 def fit(*arguments: *Arguments) -> Relaying:
     """`relay` for arguments of these types."""
     return direct(relay, *arguments)
+
+
+def warm() -> None:
+    """Compiles or loads all that a controller calls."""
+    fit(*sample())
 
 
 # ------------------------------------------------------------------ requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from hacc_agent.config import Admission, AgentConfig
 from hacc_agent.engine.batch import Batch, Outcome
 from hacc_agent.engine.cluster import LeastLoaded, Loads, Selection
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Relay, Send
-from hacc_agent.engine.kernels.relaying import fit
+from hacc_agent.engine.kernels.relaying import fit, relay, warm
 from hacc_agent.engine.record import Kind, Trait, rows
 from hacc_agent.wire import (
     AcknowledgementFlags,
@@ -393,3 +393,19 @@ def test_a_mistake_about_one_datagram_loses_no_other(make: Callable[..., World])
     world.follow(effects_of(outcome, asking))
     assert [str(fault) for fault in outcome.faults] == ["of ours"]
     assert {row.home_address for row in world.waiting()} == {HOMES[0], HOMES[2]}
+
+
+def test_code_loaded_before_there_is_a_ring_is_what_every_ring_needs() -> None:
+    """Else the first packets would wait for a compiler; rows of frames stand apart in memory."""
+    warm()
+    compiled = cast(Any, relay).signatures
+    world = quick()
+    asking: Mail = [(request(1, home), AGENT) for home in HOMES]
+    whole = batch(asking)
+    apart = np.zeros((len(whole.length), 64 + WIDTH), np.uint8)
+    apart[:, 64:] = whole.octets
+    whole.octets = apart[:, 64:]
+    outcome = world.cluster.receive_batch(whole, world.now)
+    assert outcome.to_member.tolist() == [0, 1, 2]
+    assert sorted(row.home_address for row in world.waiting()) == HOMES
+    assert cast(Any, relay).signatures == compiled

@@ -1,0 +1,8 @@
+"""`python -m hacc_agent.engine.kernels relaying` compiles, so that who comes next only loads."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+importlib.import_module(f"{__package__}.{sys.argv[1]}").warm()
