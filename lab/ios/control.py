@@ -6,6 +6,7 @@
     {"do": "power-off" | "power-on" | "reload", "device": "r1"}
     {"do": "edit", "device": "r1", "lines": ["interface Gi0/1", "shutdown"]}   behind our back
     {"do": "config", "device": "r1"}                          the running configuration
+    {"do": "show", "device": "r1", "command": "show standby"}   as somebody on its console sees it
     {"do": "journal", "device": "r1", "after": 0}             lines received, from that one on
     {"do": "withdrawals", "device": "r1"}                     see faults.withdrawals
 
@@ -24,6 +25,7 @@ from typing import Any
 from .device import Device
 from .faults import Entry, Faults, withdrawals
 from .server import Host, Server
+from .session import Session
 
 _KINDS = {item.name: type(item.default) for item in dataclasses.fields(Faults)}
 
@@ -113,6 +115,12 @@ class Control:
                 return {"rejected": [[one.number, one.line, one.said] for one in taken]}
             case "config":
                 return {"text": device.running_config(), "startup": device.startup}
+            case "show":
+                session = Session(device, user="", privilege=15, now=now)
+                session.length = 0
+                said = session.feed(str(request.get("command")), session.opened).text
+                session.close()
+                return {"text": said}
             case "journal":
                 after = int(request.get("after", 0))
                 return {"entries": [_entry(one) for one in device.journal[after:]]}

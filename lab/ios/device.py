@@ -21,6 +21,8 @@ from .tables import POSITIVE, SHOWN_ALWAYS
 from .tree import Section, print_configuration
 
 if TYPE_CHECKING:
+    from hacc_agent.engine.hsrp import Group
+
     from .home_agent import Registrations
     from .network import Network
 
@@ -59,7 +61,9 @@ class Device:
         self.powered = True
         self.boots = 0
         self.network: Network | None = None  # set by the network that it is added to
-        self.home_agent: Registrations | None = None  # set by who gives it a forwarding plane
+        # Both are set by who gives it a forwarding plane.
+        self.home_agent: Registrations | None = None
+        self.live: Mapping[tuple[str, int], Group] | None = None  # of HSRP, by interface and number
         self.faults = Faults()
         self.journal: list[Entry] = []
         self.flash = Flash()

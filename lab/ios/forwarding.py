@@ -1,7 +1,7 @@
 """What a router is on its LANs, as it follows from its configuration: addresses and ways out.
 
-Only what a Home Agent's replies depend on: the interfaces' own addresses, the virtual ones of the
-groups that it is active in, its loopbacks, and by which gateway what it says itself leaves.
+Only what a Home Agent's replies depend on: the interfaces' own addresses, its loopbacks, and by
+which gateway what it says itself leaves. What a standby group adds is its speaker's (`speaking`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from .device import Device
-from .hsrp import lan_of, settings
+from .hsrp import lan_of
 from .names import kind_of
-from .network import network_with
 from .rules.interface import addresses_of, prefix_of
 
 PORT: Final = 434
@@ -20,27 +19,12 @@ _REGISTRATION: Final = ("mobile-ip", str(PORT))  # the port's name, as IOS shows
 
 
 @dataclass(frozen=True, slots=True)
-class Virtual:
-    """A standby group that the router is active in."""
-
-    group: int
-    version: int
-    addresses: tuple[str, ...]
-
-    @property
-    def hardware_address(self) -> str:
-        """RFC 2281, 6 and its successor of version 2: neighbours keep it when the role moves."""
-        high = 0x00000C9FF000 if self.version == 2 else 0x00000C07AC00
-        return (high + self.group).to_bytes(6, "big").hex(":")
-
-
-@dataclass(frozen=True, slots=True)
 class Port:
     """An interface on a LAN."""
 
+    interface: str
     lan: str
     address: str  # with its length
-    virtual: tuple[Virtual, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +36,7 @@ class Forwarding:
     replies: str  # next hop of what leaves UDP port 434 of the virtual address; "" for none
 
 
-def forwarding(device: Device, lans: frozenset[str], now: float) -> Forwarding:
+def forwarding(device: Device, lans: frozenset[str]) -> Forwarding:
     """What the router is now, on these LANs. Without power it is nothing."""
     ports, loopbacks = [], []
     for name, section in device.interfaces():
@@ -63,23 +47,8 @@ def forwarding(device: Device, lans: frozenset[str], now: float) -> Forwarding:
             loopbacks += [address for address, _ in known]
         elif (lan := lan_of(device, name, section)) in lans:
             address, mask = known[0]
-            virtual = tuple(_active(device, name, now))
-            ports.append(Port(lan, f"{address}/{prefix_of(mask)}", virtual))
+            ports.append(Port(name, lan, f"{address}/{prefix_of(mask)}"))
     return Forwarding(tuple(ports), tuple(loopbacks), _next_hop(device))
-
-
-def _active(device: Device, interface: str, now: float) -> list[Virtual]:
-    section = device.interface(interface)
-    assert section is not None  # one of its own
-    found = []
-    for view in device.groups():
-        if view.interface != interface:
-            continue
-        role = network_with(device).role(device, interface, view.group, now)
-        if role.state == "Active":
-            version = settings(device, interface, section, view.group).version
-            found.append(Virtual(view.group, version, view.addresses))
-    return found
 
 
 def _next_hop(device: Device) -> str:

@@ -1,9 +1,9 @@
-"""Who is active: HSRP roles as they follow from configuration, without a packet.
+"""Who is active: HSRP roles as they follow from configuration, where no packet can be sent.
 
 Routers hear each other when they share a LAN, a version, a group and the authentication. Of those
 that can take part the highest priority is active, then the highest address (RFC 2281 5.7). A
 better one that comes later waits for the active one to fail, unless it preempts, and then for its
-delay. Elections take no time here; the speaker with its hellos and hold times is another module.
+delay. Elections take no time here. Routers on LANs of a lab speak HSRP instead (`standby`).
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hacc_agent.engine.hsrp import Group
+from hacc_agent.engine.hsrp.group import Neighbour as Heard
+from hacc_agent.wire.hsrp import State
+
 from .device import Device
 from .hsrp import Cell, Elected, Member, elect, lan_of, part_of
 from .tree import Section
@@ -19,6 +23,7 @@ class Role:
     since: float  # Unix time of the last change
     active: Member | None
     standby: Member | None
+    virtual: str = ""  # the virtual address, where a speaker has learned it
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,9 @@ class Network:
         )
 
     def role(self, device: Device, interface: str, group: int, now: float) -> Role:
-        """What a router is in a group now."""
+        """What a router is in a group now: as its speaker says, or as configuration makes it."""
+        if device.live is not None and (interface, group) in device.live:
+            return live_role(device, interface, device.live[interface, group], now)
         self.settle(now)
         return self._roles.get(
             (device.name, interface, group), Role("Init", 0, device.booted, None, None)
@@ -158,6 +165,31 @@ class Network:
                     if lan_of(other, port, behind) == lan and _speaks(other, port, behind):
                         found.append(Neighbour(name, other, port))
         return found
+
+
+def live_role(device: Device, interface: str, group: Group, now: float) -> Role:
+    """What a speaker is, and whom it hears."""
+    own = group.own_address
+    local = Member(
+        device.name, interface, group.settings.group, str(own), group.priority,
+        group.settings.preempt, 0.0,
+    )  # fmt: skip
+
+    def member(role: State, heard: Heard | None) -> Member | None:
+        if group.state is role:
+            return local
+        if heard is None or heard.until <= now:
+            return None
+        return Member("", "", local.group, str(heard.address), heard.rank.priority, False, 0.0)
+
+    return Role(
+        "Init" if group.state is State.INITIAL else group.state.name.title(),
+        group.changes,
+        group.since,
+        member(State.ACTIVE, group.active),
+        member(State.STANDBY, group.standby),
+        str(group.address or ""),
+    )
 
 
 def _speaks(device: Device, name: str, section: Section) -> bool:

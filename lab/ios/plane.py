@@ -2,8 +2,7 @@
 
 Level-driven like the rest of the lab: what a router is on its LANs is asked a few times a second,
 and when it is something else than before, it gets a new namespace. Linux does what IOS would do
-there, ARP, addresses, routes; the virtual address of a group has the group's MAC address, so that
-neighbours need not learn anything when the other router of a pair becomes active.
+there, ARP, addresses, routes. Its `standby` lines run the HSRP speaker of our own routers there.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from ipaddress import IPv4Interface
 from typing import Final
 
 from hacc_agent.daemon import Clock
@@ -23,9 +23,11 @@ from hacc_agent.datagrams import Datagrams
 from hacc_agent.engine.effects import Endpoint
 
 from ..namespaces import GUEST, own_network, run_in_network
+from . import standby
 from .device import Device
 from .forwarding import PORT, Forwarding, Port, forwarding
 from .home_agent import Registrations, redundancy, told
+from .speaking import Plug, Speaking
 
 GLANCE: Final = 0.2
 """Seconds between two looks: below the hold time of 700 ms that clusters are configured with."""
@@ -48,6 +50,7 @@ class Planes:
         self._clock = Clock()
         self._planes: dict[str, tuple[Forwarding, ExitStack]] = {}
         self._homes: dict[str, Registrations] = {}
+        self._speaking: dict[str, Speaking] = {}
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -64,23 +67,35 @@ class Planes:
         now = self._clock()
         for device in self._devices.values():
             device.home_agent = home = self._home(device)
-            wanted = forwarding(device, frozenset(self._bridges), now.wall)
+            wanted = forwarding(device, frozenset(self._bridges))
             before = self._planes.get(device.name)
-            if before is not None and before[0] == wanted:
-                continue
-            if before is not None:
-                before[1].close()
-                del self._planes[device.name]
-            if not wanted.ports:
-                continue
-            stack = ExitStack()
-            try:
-                self._build(device, wanted, home, stack)
-            except (OSError, subprocess.SubprocessError) as error:
-                self._log(f"{device.name}: its forwarding plane: {error}")
-            self._planes[device.name] = wanted, stack
+            if before is None or before[0] != wanted:
+                speaking = self._speaking.pop(device.name, None)
+                if speaking is not None:
+                    speaking.powered = device.powered
+                if before is not None:
+                    before[1].close()
+                    del self._planes[device.name]
+                device.live = None
+                if not wanted.ports:
+                    continue
+                stack = ExitStack()
+                try:
+                    self._build(device, wanted, home, stack)
+                except (OSError, subprocess.SubprocessError) as error:
+                    self._log(f"{device.name}: its forwarding plane: {error}")
+                self._planes[device.name] = wanted, stack
+            self._speak(device, wanted)
         for home in self._homes.values():
             home.handle_timer(now)
+
+    def _speak(self, device: Device, there: Forwarding) -> None:
+        """Have the router's speaker do what its `standby` lines say now."""
+        speaking = self._speaking.get(device.name)
+        if speaking is not None:
+            names = {port.interface: f"lan{n}" for n, port in enumerate(there.ports)}
+            speaking.settle(tuple(standby.groups(device, names)), standby.objects(device))
+            device.live = speaking.live()
 
     def _home(self, device: Device) -> Registrations | None:
         """The Home Agent that a router is, or is a half of."""
@@ -119,11 +134,20 @@ class Planes:
             *(f"net.ipv4.conf.{scope}.rp_filter=0" for scope in ("all", "default")),
             "net.ipv4.conf.all.arp_ignore=1",
             "net.ipv4.conf.all.arp_announce=2",
-            "net.ipv4.conf.default.arp_notify=1",  # the bridge learns where a MAC address went
         )
         failed = failed or run_in_network(path, "ip", "-batch", "-", text=lines(wanted))
         if failed:
             raise OSError(failed)
+        self._speaking[device.name] = Speaking(
+            [
+                Plug(f"lan{n}", IPv4Interface(port.address), int(_mac(name).replace(":", ""), 16))
+                for n, (name, port) in enumerate(cables)
+            ],
+            worker,
+            lambda: self._clock().steady,
+            lambda text: self._log(f"{device.name}: {text}"),
+            stack,
+        )
         if home is None or str(home.config.home_agent_address) not in wanted.loopbacks:
             return
         address = int(home.config.home_agent_address)
@@ -151,14 +175,6 @@ def lines(wanted: Forwarding) -> str:
     for number, port in enumerate(wanted.ports):
         name = f"lan{number}"
         found += [f"addr add {port.address} dev {name}", f"link set {name} up"]
-        for virtual in port.virtual:
-            mac = f"mac{number}.{virtual.group}"
-            found.append(
-                f"link add name {mac} link {name} address {virtual.hardware_address} "
-                "type macvlan mode bridge"
-            )
-            found += [f"addr add {address}/32 dev {mac}" for address in virtual.addresses]
-            found.append(f"link set {mac} up")
     if wanted.replies:
         found += [
             f"rule add ipproto udp sport {PORT} lookup {_TABLE}",

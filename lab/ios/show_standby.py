@@ -60,8 +60,8 @@ def _ago(seconds: float) -> str:
 
 def _virtual(read: Settings, role: Role, device: Device) -> str:
     """The virtual address: configured, or learned from the active router."""
-    if read.virtual or role.active is None:
-        return read.virtual or "unknown"
+    if read.virtual or role.virtual or role.active is None:
+        return read.virtual or role.virtual or "unknown"
     other = network_with(device).devices[role.active.device]
     section = other.interface(role.active.interface)
     if section is None:

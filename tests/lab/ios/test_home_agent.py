@@ -12,9 +12,8 @@ import pytest
 from hacc_agent.config import Algorithm
 from hacc_agent.engine.effects import Endpoint
 from lab.ios import Console, Device
-from lab.ios.forwarding import Forwarding, Port, Virtual, forwarding
+from lab.ios.forwarding import Forwarding, Port, forwarding
 from lab.ios.home_agent import Registrations, told
-from lab.ios.network import Network
 from lab.ios.plane import lines
 from lab.subscribers.mobile_node import Ending, MobileNode
 from tasks.verify.ios import table
@@ -165,36 +164,25 @@ def test_who_has_another_key_is_not_served() -> None:
 # Where it stands ---------------------------------------------------------------------------------
 
 
-def test_the_active_router_of_a_pair_has_the_groups_address() -> None:
-    first, second = router("ios1"), router("ios2")
-    Network([first, second])
-    active = forwarding(first, LANS, BEGIN)
-    assert active == Forwarding(
-        (Port("core", "198.18.1.31/24", (Virtual(20, 2, ("198.18.1.253",)),)),),
+def test_it_is_on_the_lans_of_its_interfaces_while_it_has_power() -> None:
+    device = router("ios1")
+    assert forwarding(device, LANS) == Forwarding(
+        (Port("GigabitEthernet0/1", "core", "198.18.1.31/24"),),
         ("198.19.255.31", "198.19.0.1"),
         "198.18.1.254",
     )
-    assert [port.virtual for port in forwarding(second, LANS, BEGIN).ports] == [()]
-    first.power_off()
-    assert forwarding(first, LANS, BEGIN + 1).ports == ()
-    assert forwarding(second, LANS, BEGIN + 1).ports[0].virtual == active.ports[0].virtual
-
-
-@pytest.mark.parametrize(
-    ("version", "address"), [(1, "00:00:0c:07:ac:14"), (2, "00:00:0c:9f:f0:14")]
-)
-def test_a_group_has_a_hardware_address_of_its_own(version: int, address: str) -> None:
-    assert Virtual(20, version, ()).hardware_address == address
+    device.power_off()
+    assert forwarding(device, LANS).ports == ()
 
 
 def test_replies_leave_by_the_local_policy_else_by_the_default_route() -> None:
     device = router()
     Console(device).configure("ip route 0.0.0.0 0.0.0.0 198.18.1.99")
-    assert forwarding(device, LANS, BEGIN).replies == "198.18.1.254"
+    assert forwarding(device, LANS).replies == "198.18.1.254"
     Console(device).configure("no ip local policy route-map hacc-replies")
-    assert forwarding(device, LANS, BEGIN).replies == "198.18.1.99"
+    assert forwarding(device, LANS).replies == "198.18.1.99"
     Console(device).configure("no ip route 0.0.0.0 0.0.0.0 198.18.1.99")
-    assert forwarding(device, LANS, BEGIN).replies == ""
+    assert forwarding(device, LANS).replies == ""
 
 
 def test_a_policy_for_other_packets_is_not_followed() -> None:
@@ -202,17 +190,17 @@ def test_a_policy_for_other_packets_is_not_followed() -> None:
     Console(device).configure(
         "ip access-list extended hacc-replies", "no 10", "permit udp any eq domain any"
     )
-    assert forwarding(device, LANS, BEGIN).replies == ""
+    assert forwarding(device, LANS).replies == ""
 
 
 def test_a_shut_interface_is_on_no_lan() -> None:
     device = router()
     Console(device).configure("interface GigabitEthernet0/1", "shutdown")
-    assert forwarding(device, LANS, BEGIN).ports == ()
+    assert forwarding(device, LANS).ports == ()
 
 
 def test_linux_is_told_to_be_that_router() -> None:
-    said = lines(forwarding(router(), LANS, BEGIN)).splitlines()
+    said = lines(forwarding(router(), LANS)).splitlines()
     assert "addr add 198.19.0.1/32 dev lo" in said
-    assert "addr add 198.18.1.253/32 dev mac0.20" in said
+    assert "addr add 198.18.1.31/24 dev lan0" in said
     assert said[-1] == "route add default via 198.18.1.254 table 434"
