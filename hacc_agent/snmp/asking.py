@@ -5,96 +5,28 @@
 
 END is the descriptor of the process's end, PORT that of the socket that notifications arrive at.
 
-Messages are JSON in a socket of type SOCK_SEQPACKET, so that each arrives whole. The process ends
-when the daemon's end is closed, in whatever way.
+The messages are those of `messages`. The process ends when the daemon's end is closed, in whatever
+way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import resource
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from ..config import MemberKind
-from ..engine.health import Figures, Source, Trap, TrapKind
+from ..engine.health import Figures, Trap
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
+from .messages import LARGEST, Asked, Odd, Silent, Told, encode
 from .reader import Access, SnmpReader, Unanswered
-
-LARGEST = 1 << 20
-"""Octets of a message: the list of 5,000 members is a quarter of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Whom to ask, how, and how often."""
-
-    access: Access
-    port: int
-    interval_s: float
-    members: tuple[tuple[MemberKind, tuple[str, ...]], ...]
-    """Kind and addresses of each, in the configuration's order: it is asked at the first of them,
-    and notifies from any."""
-
-    def encode(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def decode(cls, message: bytes) -> Asked:
-        told = json.loads(message)
-        members = tuple((MemberKind(kind), tuple(at)) for kind, at in told["members"])
-        return cls(Access(**told["access"]), told["port"], told["interval_s"], members)
-
-
-# What the process tells. Times are the daemon's to add: its clock is not ours.
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """A member that did not answer."""
-
-    member: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Odd:
-    """A member that said what nobody can believe; None: a stranger."""
-
-    member: int | None
-    what: str
-
-
-Told = Figures | Silent | Odd | Trap
-
-
-def encode(told: Told) -> bytes:
-    return json.dumps([type(told).__name__, asdict(told)]).encode()
-
-
-def decode(message: bytes, at: float) -> Told:
-    """`at`: s of the steady clock."""
-    kind, fields = json.loads(message)
-    match kind:
-        case "Figures":
-            fields["source"] = Source(fields["source"])
-            return Figures(**{**fields, "at": at})
-        case "Silent":
-            return Silent(**fields)
-        case "Trap":
-            fields["kind"] = TrapKind(fields["kind"])
-            return Trap(**{**fields, "at": at})
-        case _:
-            return Odd(**fields)
 
 
 class Sweep:

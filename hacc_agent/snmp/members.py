@@ -8,7 +8,7 @@ from ..config import AgentConfig
 from ..engine.effects import Moment
 from ..engine.health import Figures, Health, Trap
 from ..logs import Logs
-from .asking import Odd, Silent
+from .messages import Odd, Silent
 from .poller import Poller, bind_notifications, what_to_ask
 
 

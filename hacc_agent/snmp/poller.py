@@ -12,7 +12,7 @@ from typing import Final
 from ..config import AgentConfig
 from ..engine.effects import Moment
 from ..engine.health import Figures, Trap
-from .asking import LARGEST, Asked, Odd, Silent, Told, decode
+from .messages import LARGEST, Asked, Odd, Silent, Told, decode
 from .reader import Access
 
 ROUND: Final = 64

@@ -19,7 +19,7 @@ from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.objects import dotted
 from hacc_agent.engine.snmp.traps import AT_ONCE
 from hacc_agent.snmp import poller
-from hacc_agent.snmp.asking import Asked, Odd, Silent
+from hacc_agent.snmp.messages import Asked, Odd, Silent
 from hacc_agent.snmp.poller import Poller
 from hacc_agent.snmp.reader import Access
 from tests.hacc_agent.snmpd import AUTH, COMMUNITY, ENVIRONMENT, PRIV, USER, Snmpd

@@ -13,7 +13,8 @@ import pytest
 from hacc_agent.config import MemberKind
 from hacc_agent.engine.health import Figures
 from hacc_agent.engine.snmp import objects
-from hacc_agent.snmp.asking import Asked, Sweep
+from hacc_agent.snmp.asking import Sweep
+from hacc_agent.snmp.messages import Asked
 from hacc_agent.snmp.reader import Access, SnmpReader, Unanswered
 from hacc_agent.snmp.with_gufo import GufoReader
 from hacc_agent.snmp.with_pysnmp import PysnmpReader

@@ -1,0 +1,80 @@
+"""What the daemon and the process that asks members tell one another.
+
+Messages are JSON in a socket of type SOCK_SEQPACKET, so that each arrives whole. Apart from
+`asking`, since the daemon has no use for what that needs to ask.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from ..config import MemberKind
+from ..engine.health import Figures, Source, Trap, TrapKind
+from .reader import Access
+
+LARGEST = 1 << 20
+"""Octets of a message: the list of 5,000 members is a quarter of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom to ask, how, and how often."""
+
+    access: Access
+    port: int
+    interval_s: float
+    members: tuple[tuple[MemberKind, tuple[str, ...]], ...]
+    """Kind and addresses of each, in the configuration's order: it is asked at the first of them,
+    and notifies from any."""
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, message: bytes) -> Asked:
+        told = json.loads(message)
+        members = tuple((MemberKind(kind), tuple(at)) for kind, at in told["members"])
+        return cls(Access(**told["access"]), told["port"], told["interval_s"], members)
+
+
+# What the process tells. Times are the daemon's to add: its clock is not ours.
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A member that did not answer."""
+
+    member: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A member that said what nobody can believe; None: a stranger."""
+
+    member: int | None
+    what: str
+
+
+Told = Figures | Silent | Odd | Trap
+
+
+def encode(told: Told) -> bytes:
+    return json.dumps([type(told).__name__, asdict(told)]).encode()
+
+
+def decode(message: bytes, at: float) -> Told:
+    """`at`: s of the steady clock."""
+    kind, fields = json.loads(message)
+    match kind:
+        case "Figures":
+            fields["source"] = Source(fields["source"])
+            return Figures(**{**fields, "at": at})
+        case "Silent":
+            return Silent(**fields)
+        case "Trap":
+            fields["kind"] = TrapKind(fields["kind"])
+            return Trap(**{**fields, "at": at})
+        case _:
+            return Odd(**fields)
