@@ -205,6 +205,8 @@ class Ward:
             if self._outvoted or not served.issuperset(self._slots.home_slots(number)):
                 continue
             for each in member.slices:
+                if any(each.overlaps(lan.address.network) for lan in self._config.lans):
+                    continue  # a home network that is a LAN: its mobile nodes are found by ARP
                 # A single address has no halves: there nothing longer can win.
                 whole = number == self._number or each.prefixlen == each.max_prefixlen
                 prefixes.update((each,) if whole else each.subnets())

@@ -42,8 +42,8 @@ ADDRESSES = {
 }
 MEMBERS = ("ha1", "ha9")
 NODES = 5
-HALVES = {"blackhole 198.19.64.0/23", "blackhole 198.19.66.0/23"}
-SLICE = {"blackhole 198.19.64.0/22"}
+HALVES = {"198.19.64.0/23", "198.19.66.0/23"}
+SLICE = {"198.19.64.0/22"}
 
 
 class Site:
@@ -137,7 +137,7 @@ class Site:
 
     def announced(self, host: str) -> set[str]:
         shown = self.routers[host].ip("route", "show", "proto", str(PROTOCOL))
-        return {line.strip() for line in shown.splitlines()}
+        return set(re.findall(r"[\d.]+/\d+", shown))
 
     # ------------------------------------------------------------------ what mobile nodes see
 
