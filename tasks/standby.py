@@ -61,6 +61,8 @@ def _group(device: DeviceModel, group: StandbyGroup, all_groups: list[StandbyGro
         text=secret.key.token if secret is not None and secret.method == "text" else None,
         md5=secret.key.token if secret is not None and secret.method == "md5" else None,
         tracks=tuple(tracks),
+        # Its relay takes frames from the interface itself (hacc_agent/hsrp/kernel.py).
+        own_mac=device.role is Role.CONTROLLER,
         follows=tuple(address.ip for address in group.follows),
         announces=home_routes(device, group) if group.follows else (),
     )

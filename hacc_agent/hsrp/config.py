@@ -80,6 +80,7 @@ class Group:
     md5: Annotated[str, WORD] | None = None  # the key, as `key-string` has it on IOS
     md5_key_id: Annotated[int, Range(0, 2**32 - 1)] = 0
     tracks: tuple[Track, ...] = ()
+    own_mac: bool = False  # the interface's own MAC address, not the virtual one: `use-bia` on IOS
     follows: tuple[IPv4Address, ...] = ()  # on lo for as long as it is active
     announces: tuple[IPv4Network, ...] = ()  # blackhole routes for as long: FRR redistributes them
 
@@ -133,6 +134,11 @@ def _disagreements(config: HsrpConfig, tables: Tables) -> Iterator[ConfigProblem
             yield tables.problem(
                 (*at, "group"), f"{group.group} is no group of version {group.version}",
                 f"0 to {_LAST_GROUP[group.version]}",
+            )  # fmt: skip
+        if group.own_mac and group.address is None:
+            yield tables.problem(
+                (*at, "own_mac"), "an address that is learned needs the virtual MAC",
+                "configure the address",
             )  # fmt: skip
         if (group.hello_ms is None) != (group.hold_ms is None):
             yield tables.problem(

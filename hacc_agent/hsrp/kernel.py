@@ -4,6 +4,11 @@ The virtual MAC is that of a macvlan on the group's interface, in bridge mode. I
 kernel would take hellos of another router that claims the same MAC for our own, sent back by the
 switch, and nobody would ever see two active routers (drivers/net/macvlan.c, macvlan_handle_frame).
 
+A group may do without, with the interface's own MAC address (RFC 2281, 6.1: where it must be): the
+addresses are then on that interface, and neighbours learn by gratuitous ARP who has them. So it is
+on a controller, whose relay takes frames from the interface itself: those to a macvlan's address
+are the macvlan's, and never seen there.
+
 What goes with the group (a virtual Home Agent address on lo, routes to announce) comes after the
 addresses, and leaves before them. All of it can be taken away by who knows the file alone: the
 guard, and a service manager after all has died.
@@ -89,6 +94,18 @@ class Kernel:
 
     def own(self, group: Group, parent: int, addresses: Iterable[IPv4Address]) -> None:
         """Take the virtual MAC and all that goes with it."""
+        if group.own_mac:
+            for address in addresses:
+                self._add_address(parent, address)
+        else:
+            self._own_virtual(group, parent, addresses)
+        for address in group.follows:
+            self._add_address(self._lo, address)
+        for network in group.announces:
+            body = _route(network)
+            self._requests.change(_RTM_NEWROUTE, body, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE)
+
+    def _own_virtual(self, group: Group, parent: int, addresses: Iterable[IPv4Address]) -> None:
         name = group.virtual_interface
         mac = virtual_mac(group.version, group.group).to_bytes(6, "big")
         mode = netlink.number(_IFLA_MACVLAN_MODE, _MACVLAN_BRIDGE)
@@ -115,11 +132,6 @@ class Kernel:
         self._requests.change(
             _RTM_NEWLINK, _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP)
         )
-        for address in group.follows:
-            self._add_address(self._lo, address)
-        for network in group.announces:
-            body = _route(network)
-            self._requests.change(_RTM_NEWROUTE, body, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE)
 
     def release(self, group: Group) -> None:
         """Give all of it up, whatever of it is there."""
@@ -129,7 +141,14 @@ class Kernel:
         for address in group.follows:
             with _nothing_there():
                 self._requests.change(_RTM_DELADDR, _address(self._lo, address))
-        self._delete_link(group.virtual_interface)
+        if not group.own_mac:
+            self._delete_link(group.virtual_interface)
+        elif group.address is not None:
+            with _nothing_there():
+                parent = socket.if_nametoindex(group.interface)
+                for address in (group.address, *group.secondaries):
+                    with _nothing_there():
+                        self._requests.change(_RTM_DELADDR, _address(parent, address))
 
     def sweep(self, config: HsrpConfig) -> list[str]:
         """Take away what any speaker has left here, whichever groups it had; what was there."""

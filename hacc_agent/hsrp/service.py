@@ -42,7 +42,7 @@ from .file import Unusable, load
 from .guard import Guard
 from .kernel import Kernel
 from .lan import Lan
-from .links import Links
+from .links import Link, Links
 from .objects import AgentLife
 from .show import row
 
@@ -200,8 +200,9 @@ class Service:
                     self._send(place, payload, virtual=virtual)
                 case GratuitousArp(place, addresses):
                     lan = self._lans.get(place.interface)
-                    if lan is not None:
-                        lan.announce(addresses, virtual_mac(place.version, place.group))
+                    link = self._links.found.get(place.interface)
+                    if lan is not None and link is not None:
+                        lan.announce(addresses, self._mac(place, link))
                 case Changed(place, before, after, why):
                     self._logs.info(
                         "state", interface=place.interface, group=place.group,
@@ -239,8 +240,14 @@ class Service:
         lan, link = self._lans.get(place.interface), self._links.found.get(place.interface)
         if lan is None or link is None or link.address is None:
             return
-        mac = virtual_mac(place.version, place.group) if virtual else link.mac
+        mac = self._mac(place, link) if virtual else link.mac
         lan.send(payload, place.version, mac, link.address.ip)
+
+    def _mac(self, place: Place, link: Link) -> int:
+        """What an active group speaks from."""
+        if self._settings(place).own_mac:
+            return link.mac
+        return virtual_mac(place.version, place.group)
 
     def _settings(self, place: Place) -> Group:
         """As they were when the group took its addresses: those are what it gives up."""

@@ -8,7 +8,7 @@ import re
 import tarfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from hacc_agent.hsrp.config import virtual_interface
 
@@ -95,8 +95,7 @@ def active_groups(keepalived: str, hsrp: str, addresses: str) -> tuple[str, ...]
     active = [
         group["name"]
         for group in (tomllib.loads(hsrp).get("groups", ()) if hsrp else ())
-        if group.get("address")
-        in held.get(virtual_interface(group["interface"], group["group"]), ())
+        if group.get("address") in held.get(_holder(group), ())
     ]
     starts = [*_INSTANCE.finditer(keepalived)]
     ends = [*(start.start() for start in starts[1:]), len(keepalived)][: len(starts)]
@@ -111,3 +110,9 @@ def active_groups(keepalived: str, hsrp: str, addresses: str) -> tuple[str, ...]
             if words[0].partition("/")[0] in held.get(device, ()):
                 active.append(start[1])
     return tuple(sorted(active))
+
+
+def _holder(group: Mapping[str, Any]) -> str:
+    """The interface on which an active group has its address."""
+    interface: str = group["interface"]
+    return interface if group.get("own_mac") else virtual_interface(interface, group["group"])

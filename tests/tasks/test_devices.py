@@ -95,6 +95,12 @@ name = "west-edge"
 interface = "an-edge-of-the-lan"
 group = 4095
 address = "198.18.2.254"
+[[groups]]
+name = "west-own"
+interface = "own"
+group = 12
+address = "198.18.3.254"
+own_mac = true
 """
 
 
@@ -104,8 +110,9 @@ address = "198.18.2.254"
         ({"lan": ["198.18.1.254"]}, ()),
         ({"lan.h10": ["198.18.1.254"]}, ("west-core",)),
         ({"an-edge-o.h4095": ["198.18.2.254"]}, ("west-edge",)),
+        ({"own": ["198.18.3.254"]}, ("west-own",)),
     ],
-    ids=["on-the-interface-below", "short", "long"],
+    ids=["on-the-interface-below", "short", "long", "own-mac"],
 )
 def test_active_groups_of_our_speaker_have_an_interface_of_their_own(
     held: dict[str, list[str]], active: tuple[str, ...]

@@ -25,6 +25,7 @@ CONFIG = HsrpConfig(
             "west-lan", "eth1", 2, 10, IPv4Address("198.18.1.254"), (IPv4Address("198.18.1.253"),),
             200, True, 65, 90, 60, 200, 700, None, "0b" * 16, 1,
             (Track("agent", Effect.HAND_OVER, 150), Track("up", Effect.SHUTDOWN)),
+            True,
             (IPv4Address("198.19.0.1"),),
             (IPv4Network("198.19.0.1"), IPv4Network("198.19.64.0/18")),
         ),
