@@ -13,7 +13,7 @@ help:
 	@echo "make bench-relay registrations a second, beside a relay in C and nginx"
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
-	@echo "make fuzz        damaged and random octets into every parser for 5 minutes"
+	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
 	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
 	@echo "make format      let ruff rewrite the layout of the code"
 	@echo "make lock        resolve the Python dependencies again into requirements.lock"
@@ -48,6 +48,7 @@ simulate: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.hacc_agent.wire.fuzz
+	$(BIN)/python -m tests.hacc_agent.fuzz
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""`make fuzz`: damaged and random octets into every reader of the wire, for minutes on end.
+"""`make fuzz`: damaged and random octets into every reader of Mobile IP, for minutes on end.
 
     python -m tests.hacc_agent.wire.fuzz [--seconds 300] [--seed N]
 
