@@ -41,7 +41,6 @@ from hacc_agent.engine.log import (
     Position,
     encode,
 )
-from hacc_agent.memberlink import Duty, Watch
 from hacc_agent.recovery import JournalError
 from hacc_agent.standby import LinkBroken
 from hacc_agent.wire import WireError, agentx, hsrp
@@ -51,7 +50,7 @@ from tests.hacc_agent.crashing import File, Platter, frame
 from tests.hacc_agent.engine import test_aaa as aaa
 from tests.hacc_agent.engine.cluster import world as controller
 from tests.hacc_agent.test_journal import restart
-from tests.hacc_agent.test_memberlink import BEAT, PATIENCE, Member, records
+from tests.hacc_agent.test_memberlink import Line, Member, records
 from tests.hacc_agent.test_standby import Active, Standby
 from tests.hacc_agent.wire import fuzz as wire
 from tests.loopback import opened_config
@@ -184,8 +183,8 @@ def streams(seed: int) -> list[bytes]:
 def orders(_seed: int) -> list[bytes]:
     """What a controller says to a member, and the other way round."""
     held: list[bytes] = []
-    watch = Watch(BEAT, PATIENCE, lambda *_: None, lambda _: iter([records(3)]), 0.0)
-    duty = Duty("hacc1", BEAT, PATIENCE, Member(), 0.0)
+    line = Line(Member(), [records(3)])
+    watch, duty = line.watch, line.duty
     watch.serve(5, frozenset({0, 1}))
     for now in (0.1, 0.2, 0.3):
         down = watch.take(now)
@@ -224,11 +223,11 @@ def a_leader() -> Check:
 
 
 def a_watch() -> Check:
-    return talk(Watch(BEAT, PATIENCE, lambda *_: None, lambda _: iter([records(3)]), 0.0).receive)
+    return talk(Line(Member(), [records(3)]).watch.receive)
 
 
 def a_duty() -> Check:
-    return talk(Duty("hacc1", BEAT, PATIENCE, Member(), 0.0).receive)
+    return talk(Line(Member()).duty.receive)
 
 
 # ------------------------------------------------------------------ others' protocols
