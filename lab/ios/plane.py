@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import subprocess
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -51,6 +52,7 @@ class Planes:
         self._planes: dict[str, tuple[Forwarding, ExitStack]] = {}
         self._homes: dict[str, Registrations] = {}
         self._speaking: dict[str, Speaking] = {}
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -66,28 +68,42 @@ class Planes:
         """Make every router what it is."""
         now = self._clock()
         for device in self._devices.values():
-            device.home_agent = home = self._home(device)
-            wanted = forwarding(device, frozenset(self._bridges))
-            before = self._planes.get(device.name)
-            if before is None or before[0] != wanted:
-                speaking = self._speaking.pop(device.name, None)
-                if speaking is not None:
-                    speaking.powered = device.powered
-                if before is not None:
-                    before[1].close()
-                    del self._planes[device.name]
-                device.live = None
-                if not wanted.ports:
-                    continue
-                stack = ExitStack()
-                try:
-                    self._build(device, wanted, home, stack)
-                except (OSError, subprocess.SubprocessError) as error:
-                    self._log(f"{device.name}: its forwarding plane: {error}")
-                self._planes[device.name] = wanted, stack
-            self._speak(device, wanted)
+            try:
+                self._settle(device)
+            except Exception:
+                # A fault of ours in what one router does with packets, perhaps at a line half-way
+                # through a change: its console, and the other routers, are there all the same.
+                self._tell(f"{device.name}: its forwarding plane: {traceback.format_exc()}")
         for home in self._homes.values():
             home.handle_timer(now)
+
+    def _tell(self, text: str) -> None:
+        """Once, though it is found again at each glance."""
+        if text not in self._told:
+            self._told.add(text)
+            self._log(text)
+
+    def _settle(self, device: Device) -> None:
+        device.home_agent = home = self._home(device)
+        wanted = forwarding(device, frozenset(self._bridges))
+        before = self._planes.get(device.name)
+        if before is None or before[0] != wanted:
+            speaking = self._speaking.pop(device.name, None)
+            if speaking is not None:
+                speaking.powered = device.powered
+            if before is not None:
+                del self._planes[device.name]
+                before[1].close()
+            device.live = None
+            if not wanted.ports:
+                return
+            stack = ExitStack()
+            self._planes[device.name] = wanted, stack
+            try:
+                self._build(device, wanted, home, stack)
+            except (OSError, subprocess.SubprocessError) as error:
+                self._log(f"{device.name}: its forwarding plane: {error}")
+        self._speak(device, wanted)
 
     def _speak(self, device: Device, there: Forwarding) -> None:
         """Have the router's speaker do what its `standby` lines say now."""
