@@ -28,6 +28,9 @@ from .logs import Logs
 BUSY: Final = 4_000
 """Datagrams a second: a third of what one core does without compiled code."""
 
+MANY: Final = 50_000
+"""Bindings that may have to be taken over at once, which without it takes most of a second."""
+
 PRIORITY: Final = 10
 """nice: a tenth of a core that is busy with packets, and all of one that is not."""
 
@@ -59,11 +62,12 @@ class Quickening:
         self._loaded: ModuleType | Exception | None = None
         self.state = "reference"  # path; then compiling, loading, compiled; or failed
 
-    def look(self) -> None:
+    def look(self, burden: int = 0) -> None:
+        """`burden`: bindings that may have to be taken over, as controllers tell (`ward`)."""
         match self.state:
             case "reference":
                 received = self._received()
-                if received - self._before > BUSY:
+                if received - self._before > BUSY or burden > MANY:
                     self._compile()
                 self._before = received
             case "compiling":
@@ -107,6 +111,7 @@ class Quickening:
         try:
             module = importlib.import_module(f"{__package__}.engine.kernels.{self._kernels}")
             module.warm()
+            importlib.import_module(f"{__package__}.engine.kernels.replaying").load()
             with contextlib.suppress(OSError):
                 tidy(module.CACHE, time.time())
             self._loaded = module

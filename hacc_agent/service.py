@@ -288,7 +288,7 @@ class Service:
                 answer = self.resync.answer(self.resync.sources())
                 self.daemon.add(Errand(answer, lambda told: self.logs.info("resync", **told)))
         if self._quickening is not None:
-            self._quickening.look()
+            self._quickening.look(self.side.burden if isinstance(self.side, Ward) else 0)
         self.notifier.alive(self._status_line())
         self.logs.tick()
 

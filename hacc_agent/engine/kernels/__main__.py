@@ -5,4 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from . import replaying
+
+replaying.load()
 importlib.import_module(f"{__package__}.{sys.argv[1]}").warm()
