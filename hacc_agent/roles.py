@@ -171,20 +171,27 @@ class Controller:
 class Member:
     """A Home Agent of the cluster, or a backup."""
 
-    kernels: str | None = None
+    kernels: str | None = "serving"
 
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
+        self._kernels: ModuleType | None = None
         self.clear()
 
     def quicken(self, kernels: ModuleType) -> None:
-        """None are for members."""
+        self._kernels = kernels
+        self.home_agent.quicken(kernels.fit, kernels.digest_key)
+
+    def _make(self, config: AgentConfig) -> HomeAgent:
+        home_agent = HomeAgent(config, self.tables[0], os.urandom)
+        if self._kernels is not None:
+            home_agent.quicken(self._kernels.fit, self._kernels.digest_key)
+        return home_agent
 
     def clear(self) -> None:
         config = self._config
-        table = Table(rows_for(config), seed(config))
-        self.tables: tuple[Table, ...] = (table,)
-        self.home_agent = HomeAgent(config, table, os.urandom)
+        self.tables: tuple[Table, ...] = (Table(rows_for(config), seed(config)),)
+        self.home_agent = self._make(config)
         number = [member.name for member in config.members].index(config.name)
         slots = Slots(len(config.members))
         self.holdings = Holdings(number, slots.home_slots(number))
@@ -192,7 +199,7 @@ class Member:
     def reconfigure(self, config: AgentConfig, now: Moment) -> None:  # noqa: ARG002  time is no matter
         self._config = config
         counters = self.home_agent.counters
-        self.home_agent = HomeAgent(config, self.tables[0], os.urandom)
+        self.home_agent = self._make(config)
         self.home_agent.counters = counters
         if any(realm.assigns for realm in config.realms):
             for block in self.tables[0].snapshot():

@@ -119,9 +119,14 @@ class HomeAgent:
 
     def quicken(self, fit: Fit, digest_key: DigestKey) -> None:
         """From now on batches go through compiled code: `kernels.serving`."""
-        self._quick = Quick(
-            self._service, self._table, self.counters, self.receive, fit, digest_key
-        )
+        self._quick = Quick(self._service, self._table, self.receive, self._count, fit, digest_key)
+
+    def _count(self, code: int, accepted: int) -> None:
+        """Registrations that were granted."""
+        counters = self.counters
+        counters.requests[0] += accepted
+        counters.replies[0] += accepted
+        counters.codes[code] += accepted
 
     def _came_by(self, link: int) -> None:
         self._revocations.link = link

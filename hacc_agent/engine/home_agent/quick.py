@@ -27,7 +27,6 @@ from ..memory import zeros
 from ..record import RECORD
 from ..table import Table
 from .associations import Association, Directory, Subscriber
-from .counters import Counters
 from .replay import timestamp
 from .service import Service
 
@@ -50,6 +49,8 @@ REPLIES: Final = 1
 LATEST_LINK: Final = 2  # where the last request to the virtual address came from
 NUMBERS: Final = 3
 
+RINGS: Final = 64  # whose memory is known; there is one for each socket
+_NO_TIME: Final = np.uint64(0)
 _OUT_OF_ONE: Final = 2  # records that one registration makes at most: it moved
 _BLOCK: Final = 64  # octets of a key (RFC 2104)
 _LONGEST: Final = 64  # octets of a realm; one with a longer name is the reference's
@@ -153,12 +154,13 @@ class Quick:
         self,
         service: Service,
         table: Table,
-        counters: Counters,
         alone: Receive,
+        count: Callable[[int, int], None],
         fit: Fit,
         digest_key: DigestKey,
     ) -> None:
-        self._service, self._counters, self._alone = service, counters, alone
+        """`count` is told a code and how many requests were answered with it."""
+        self._service, self._alone, self._count = service, alone, count
         self._fit = fit
         self._table, self._names = table.arrays, table.names.arrays
         self._known = _known(service.directory, service, table, digest_key)
@@ -214,19 +216,13 @@ class Quick:
             row += 1
         records.append(out.records[: numbers[RECORDS]].tobytes())
         replies = int(numbers[REPLIES])
-        self._count(replies)
+        self._count(int(self._numbers[CODE]), replies)
         written = (out.replies, out.address, out.port, out.source)
         return replace(
             outcome_of(effects, tuple(faults)),
             records=b"".join(records),
             replies=Replies(*[column[:replies] for column in written]),
         )
-
-    def _count(self, accepted: int) -> None:
-        counters = self._counters
-        counters.requests[0] += accepted
-        counters.replies[0] += accepted
-        counters.codes[int(self._numbers[CODE])] += accepted
 
     def _follow(self, neighbours: frozenset[int] | None) -> None:
         self._followed = neighbours
@@ -235,26 +231,66 @@ class Quick:
         self._rules = self._rules._replace(followed=followed)
 
     def _attend(self, batch: Batch, destination: NDArray[Any]) -> _Ring:
-        """A ring that was not seen before: its columns, and room for what it may bring."""
-        rows = len(batch.length)
-        stride, width = batch.octets.strides[0], batch.octets.shape[1]
-        # Rows may stand apart, with the headers of frames between them.
-        octets = as_strided(batch.octets, ((rows - 1) * stride + width,), (1,))
-        columns = batch.length, batch.address, batch.port, batch.link
-        mail = MailArrays(octets, stride, *columns, destination)
-        out = OutArrays(
-            zeros(rows * _OUT_OF_ONE, RECORD),
-            np.zeros(rows, np.int64),
-            np.zeros(rows, np.uint32),
-            np.zeros(rows, np.uint16),
-            np.zeros(rows, np.uint32),
-            np.zeros(NUMBERS, np.int64),
-            np.zeros(16, np.uint32),
-        )
-        none, tables = np.uint64(0), (self._table, self._names, self._known)
-        serve = self._fit(mail, 0, 0, *tables, self._rules, out, 0, none, none)
+        """A ring that was not seen before."""
+        mail, out = _columns(batch, destination), _room(len(batch.length))
+        tables = self._table, self._names, self._known
+        serve = self._fit(mail, 0, 0, *tables, self._rules, out, 0, _NO_TIME, _NO_TIME)
+        if len(self._rings) == RINGS:
+            self._rings.clear()
         ring = self._rings[id(batch)] = _Ring(batch, mail, out, serve)
         return ring
+
+
+def _columns(batch: Batch, destination: NDArray[Any]) -> MailArrays:
+    rows, width = batch.octets.shape
+    stride = batch.octets.strides[0]
+    # Rows may stand apart, with the headers of frames between them, which no kernel touches.
+    octets = as_strided(batch.octets, ((rows - 1) * stride + width,), (1,))
+    columns = batch.length, batch.address, batch.port, batch.link
+    return MailArrays(octets, stride, *columns, destination)
+
+
+def _room(rows: int) -> OutArrays:
+    """For what a batch of so many rows may bring."""
+    return OutArrays(
+        zeros(rows * _OUT_OF_ONE, RECORD),
+        np.zeros(rows, np.int64),
+        np.zeros(rows, np.uint32),
+        np.zeros(rows, np.uint16),
+        np.zeros(rows, np.uint32),
+        np.zeros(NUMBERS, np.int64),
+        np.zeros(16, np.uint32),
+    )
+
+
+def sample() -> Arguments:
+    """Arguments of the types of all others, for who compiles before there is anything to do."""
+    table, index, none = Table(1, 0), Index(1).arrays, np.zeros(1, np.int64)
+    batch = Batch(
+        np.zeros((1, 8), np.uint8),
+        none,
+        np.zeros(1, np.uint32),
+        np.zeros(1, np.uint16),
+        np.zeros(1, np.uint64),
+    )
+    known = KnownArrays(
+        index,
+        index,
+        np.zeros(1, np.bool_),
+        np.zeros((1, 8), np.uint32),
+        none,
+        np.zeros(1, np.uint64),
+        none,
+        np.zeros((1, _LONGEST), np.uint8),
+        none,
+        none,
+        np.zeros((1, 2), np.int64),
+        none,
+    )
+    rules = RuleArrays(np.zeros(RULES, np.int64), none, none, np.zeros(1, np.uint64))
+    mail = _columns(batch, np.zeros(1, np.uint32))
+    tables = table.arrays, table.names.arrays
+    return mail, 0, 0, *tables, known, rules, _room(1), 0, _NO_TIME, _NO_TIME
 
 
 def _rules(service: Service, table: Table) -> NDArray[Any]:

@@ -40,16 +40,19 @@ from ..home_agent.quick import (
     OutArrays,
     RuleArrays,
     Serving,
+    sample,
 )
 from ..home_agent.service import LAN, LAN_BITS
 from ..record import Kind, Trait
-from .compile import direct, kernel, part
+from .compile import CACHE, direct, kernel, part
 from .indexes import find_key
-from .md5 import hmac, is_written, write
+from .md5 import BLOCK, digest_key, hmac, is_written, write
 from .names import NOT_PLAIN, find_name, hash_nai
 from .numbers import i8, u4, u8
 from .tables import hash_address, look_up, put, remove
 from .walking import word16, word32, word64
+
+__all__ = ["CACHE", "digest_key", "fit", "serve", "warm"]
 
 _REQUEST: Final = int(MessageType.REGISTRATION_REQUEST)
 _REPLY: Final = int(MessageType.REGISTRATION_REPLY)
@@ -109,6 +112,12 @@ def serve(
 def fit(*arguments: *Arguments) -> Serving:
     """`serve` for arguments of these types."""
     return direct(serve, *arguments)
+
+
+def warm() -> None:
+    """Compiles or loads all that a member calls."""
+    fit(*sample())
+    digest_key(np.zeros((1, 8), np.uint32), 0, np.zeros(BLOCK, np.uint8), np.zeros(16, np.uint32))
 
 
 @kernel

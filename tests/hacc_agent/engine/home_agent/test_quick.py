@@ -33,6 +33,7 @@ from hacc_agent.engine.effects import Endpoint, Log, Moment, Send
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.kernels import md5, serving
 from hacc_agent.engine.table import Table
+from hacc_agent.roles import Member
 from hacc_agent.wire import (
     MobileNetworkRequest,
     NetworkAccessIdentifier,
@@ -255,6 +256,11 @@ class Both:
         self.compare()
 
     def receive_together(self, mail: list[Letter], payloads: list[bytes]) -> Outcome:
+        self.put(mail, payloads)
+        return self.whole.receive_batch(self.batch, self.destination, self.now)
+
+    def put(self, mail: list[Letter], payloads: list[bytes]) -> None:
+        """Into the ring, as a shell does."""
         batch = self.batch
         batch.octets[:] = 0xEE
         for row, (letter, payload) in enumerate(zip(mail, payloads, strict=True)):
@@ -263,7 +269,6 @@ class Both:
             batch.address[row], batch.port[row] = int(letter.agent.address), 434
             batch.link[row], self.destination[row] = letter.link, int(letter.destination)
         batch.count = len(mail)
-        return self.whole.receive_batch(batch, self.destination, self.now)
 
     def written(self, outcome: Outcome) -> list[tuple[bytes, Endpoint, int]]:
         """As the shell sends them: by the neighbour that the request came from."""
@@ -380,3 +385,26 @@ def test_a_mistake_about_one_datagram_is_no_other_ones(monkeypatch: pytest.Monke
     outcome = both.receive_together(mail, payloads)
     assert len(outcome.faults) == 1
     assert outcome.replies.rows.tolist() == [0, 2]
+
+
+def test_what_is_compiled_beforehand_is_what_is_called() -> None:
+    """Else the first batch under load would wait for a compiler."""
+    serving.warm()
+    both = Both()
+    both.receive([Letter(), Letter(ALICE)])
+    compiled: Any = serving.serve  # numba's
+    assert len(compiled.signatures) == 1
+
+
+def test_a_reload_goes_on_counting_with_compiled_code() -> None:
+    config = dataclasses.replace(CONFIG, radius=None)
+    member = Member(config)
+    member.quicken(serving)
+    both = Both()
+    letter = Letter()
+    for number in (1, 2):
+        both.put([letter], [both.post.write(letter, both.now.wall)])
+        outcome = member.home_agent.receive_batch(both.batch, both.destination, both.now)
+        assert len(outcome.replies.rows) == 1
+        assert member.home_agent.counters.codes[0] == number
+        member.reconfigure(config, both.now)
