@@ -120,16 +120,32 @@ def replayed(made: Supervised) -> None:
         made.later(made.random.uniform(0, 20), made.replay)
 
 
+def leaves_and_comes_back(made: Supervised) -> None:
+    """A mobile node leaves, its member dies, and somebody repeats what the mobile node said."""
+    subscriber = made.random.choice(made.subscribers)
+    if not subscriber.wants:
+        return
+    made.leave(subscriber)
+    for member in made.members:
+        made.later(0.6, functools.partial(made.strike, member))
+        if made.random.random() < 0.5:
+            break
+    for _ in range(40):
+        made.later(made.random.uniform(1, 12), functools.partial(made.replay, 20))
+    made.later(15, functools.partial(made.appear, subscriber, subscriber.at))
+
+
 FAULTS: tuple[Callable[[Supervised], None], ...] = (
     *(killed, two_at_once, controller_dies, isolated, partition, one_way, slow, mute),
     *(snmp_silent, flapping, transfers_fail, clock_steps, ordered, replayed, something),
+    leaves_and_comes_back,
 )
 
 
 def play(seed: int, story: list[str]) -> None:
     """The whole scenario, told as it happens. Raises `Broken` where a law does not hold.
 
-    Every fault is the first of one scenario in fifteen; more of them follow by chance.
+    Every fault is the first of one scenario in sixteen; more of them follow by chance.
     """
     made = world(seed, Supervised)
     made.story = story

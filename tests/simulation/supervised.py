@@ -26,7 +26,7 @@ from hacc_agent.engine.cluster.supervision import Supervision
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Retract, Transfer
 from hacc_agent.engine.health import Figures, Health, Source
 from hacc_agent.engine.home_agent import HomeAgent
-from hacc_agent.engine.record import OCTETS, Kind, Row, rows
+from hacc_agent.engine.record import OCTETS, Kind, Row, Trait, rows
 from lab.subscribers.foreign_agent import ToHomeAgent
 from tests.simulation.world import EPOCH, GRACE_S, Broken, Memory, Router, World
 
@@ -56,8 +56,10 @@ class Supervised(World):
         self.slow: dict[str, float] = {}  # s that everything takes longer
         self.mute: set[str] = set()  # members that send no heartbeats, and do all else
         self.requests: list[tuple[int, bytes]] = []  # that a Foreign Agent sent
-        self.told: set[tuple[int, int]] = set()  # home address, low 32 bits: told to be accepted
-        self.granted: dict[tuple[int, int], int] = {}  # until when, first of all
+        # By home address and Identification: what was told to be accepted; until when, at first.
+        self.told: set[tuple[int, int]] = set()
+        self.granted: dict[tuple[int, int], int] = {}
+        self.latest: dict[tuple[int, int], int] = {}  # by the half of it that replies repeat
         self.fragile = 0.0  # chance that a transfer meets a fault
         self.offset: dict[str, float] = {}  # s that a wall clock is ahead
         seed, controllers, *others = arguments
@@ -262,7 +264,9 @@ class Supervised(World):
                 names += record
             else:
                 pieces.append(names + record)
-        self.piece(controller, member, number, slots, pieces)
+        assert controller.memory is not None
+        had = [row for row in bindings(controller.memory) if row.slot in slots]
+        self.piece(controller, member, number, slots, pieces, had)
 
     def piece(
         self,
@@ -271,6 +275,7 @@ class Supervised(World):
         number: int,
         slots: frozenset[int],
         pieces: list[bytes],
+        had: list[Row],
     ) -> None:
         ward = self.wards[member.name]
 
@@ -282,9 +287,10 @@ class Supervised(World):
                 assert isinstance(member.memory.engine, HomeAgent)
                 self.keep(member, member.memory.engine.take_over(pieces[0], 0.0, self.moment))
                 ward.until = self.now + PATIENCE_S
-                self.piece(controller, member, number, slots, pieces[1:])
+                self.piece(controller, member, number, slots, pieces[1:], had)
                 return
             self.tell(f"{member.name} has the bindings of {len(slots)} slots")
+            self.judge_transfer(controller, member, had)
             ward.slots |= slots
             ward.until = 0.0
             self.link(member, controller, partial(self.confirm, controller, member, ward.epoch))
@@ -309,10 +315,21 @@ class Supervised(World):
         super().to_cluster(number, effect)
         self.requests.append((number, effect.payload))
 
-    def replay(self) -> None:
-        """Somebody repeats a request that he has heard."""
-        if self.requests and self.active is not None:
-            number, payload = self.random.choice(self.requests)
+    def replay(self, newest: int = 10_000) -> None:
+        """Somebody repeats one of the newest requests that he has heard.
+
+        Under nonces not the one that its mobile node is bound by: its answer may come after that to
+        a newer one, and nothing tells a controller which of two nonces came first.
+        """
+        if self.requests and self.active is not None and self.active.memory is not None:
+            number, payload = self.random.choice(self.requests[-newest:])
+            current = {
+                row.identification
+                for row in bindings(self.active.memory)
+                if row.traits & Trait.NONCE
+            }
+            if int.from_bytes(payload[16:24], "big") in current:
+                return
             origin = Endpoint(int(self.agents[number].address), 434, 0x02AA << 32 | number << 16)
             self.tell_datagram("somebody", self.active.name, payload)
             self.to_controller(self.active, payload, origin)
@@ -321,27 +338,44 @@ class Supervised(World):
         super().judge_reply(number, payload, to)
         if payload[0] == 3 and payload[1] in (0, 1) and payload[2:4] != b"\0\0":
             home, low = payload[4:8], payload[16:20]
-            self.told.add((int.from_bytes(home, "big"), int.from_bytes(low, "big")))
+            said = int.from_bytes(home, "big"), int.from_bytes(low, "big")
+            if said in self.latest:
+                self.told.add((said[0], self.latest[said]))
+
+    def judge_transfer(self, controller: Router, member: Router, had: list[Row]) -> None:
+        """Whatever did not change meanwhile is there, or something newer of its mobile node."""
+        assert controller.memory is not None
+        assert member.memory is not None
+        here = {row.home_address for row in known_to(member.memory)}
+        still = {(row.home_address, row.identification) for row in bindings(controller.memory)}
+        for row in had:
+            lives = row.expires - EPOCH > self.now + GRACE_S
+            known = (row.home_address, row.identification) in still
+            if lives and known and row.home_address not in here:
+                home = IPv4Address(row.home_address)
+                raise Broken(f"{member.name} did not get the binding of {home}")
 
     def judge_acceptance(self, member: Router, records: bytes) -> None:
         super().judge_acceptance(member, records)
         for values in rows(records):
             if isinstance(values, Row) and values.kind == Kind.BINDING:
-                key = (values.home_address, values.identification & 0xFFFF_FFFF)
+                key = values.home_address, values.identification
+                self.latest[key[0], key[1] & 0xFFFF_FFFF] = key[1]
                 first = self.granted.setdefault(key, values.expires)
                 again = key in self.told and values.expires > first + GRACE_S
-                if again and self.serves(member, values.home_address):
+                if again and self.serves(member, values):
                     raise Broken(f"{member.name} accepts a replay: {values.identification:016x}")
 
-    def serves(self, member: Router, home_address: int) -> bool:
+    def serves(self, member: Router, values: Row) -> bool:
         """By the controller. One that was passed over and has not heard of it harms nobody."""
         if self.active is None or self.active.memory is None:
             return False
         member_of = self.active.memory.slots.member_of
         number = self.members.index(member)
         return any(
-            bound.home_address == home_address and int(member_of[bound.slot]) == number
-            for bound in bindings(self.active.memory)
+            (known.home_address == values.home_address or 0 != known.nai == values.nai)
+            and int(member_of[known.slot]) == number
+            for known in known_to(self.active.memory)
         )
 
     # ------------------------------------------------------------------ the end
@@ -371,7 +405,10 @@ class Supervised(World):
                 raise Broken(f"{member.name} does not have the binding of {home} that it serves")
 
 
+def known_to(memory: Memory) -> list[Row]:
+    """Bindings and requests."""
+    return [row for row in rows(memory.snapshot()) if isinstance(row, Row)]
+
+
 def bindings(memory: Memory) -> list[Row]:
-    return [
-        row for row in rows(memory.snapshot()) if isinstance(row, Row) and row.kind == Kind.BINDING
-    ]
+    return [row for row in known_to(memory) if row.kind == Kind.BINDING]

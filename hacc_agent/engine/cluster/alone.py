@@ -302,6 +302,9 @@ class Alone:
         for row in ledger.bindings(home, ledger.name(asked)):
             other = ledger.table.get(row)
             if other.care_of_address == bound.care_of_address:
+                if other.identification == bound.identification:
+                    # The same request, answered with what is left of its lifetime, rounded down.
+                    bound = bound._replace(expires=max(bound.expires, other.expires))
                 continue
             if alone:
                 records += self._unbind(other, now).records

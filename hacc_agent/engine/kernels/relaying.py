@@ -423,6 +423,8 @@ def _reply(
         bound = look_up(table, home, cell) if home else NOT_PLAIN
         if bound == NOT_PLAIN:
             return False
+        if bound and table.rows[bound].identification == request.identification:
+            return False  # the same request, answered once more
         if request.lifetime and word16(octets, at + _LIFETIME):
             place = _accept(octets, at, found, table, names, request, bound, cell, out, second)
             if place == NOT_PLAIN:

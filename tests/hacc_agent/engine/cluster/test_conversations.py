@@ -464,3 +464,14 @@ def test_a_member_at_its_capacity_gets_no_more() -> None:
     chosen = [number for n in range(1, 7) for number in asked(world.receive(request(n, n)))]
     assert chosen == [0, 1, 0, 1, 2, 2]
     assert not asked(world.receive(request(7, 7)))
+
+
+def test_the_answer_once_more_takes_no_lifetime_away() -> None:
+    """It says what is left of it in whole seconds, a second less each time."""
+    world = World()
+    bound = registered(world)
+    for seconds in (100.3, 100.6, 100.9):
+        world.at(1000 + seconds)
+        (number,) = asked(world.receive(request(1)))
+        world.answer(reply(1, lifetime=int(bound.expires - world.seconds)), number)
+        assert world.bindings()[0].expires == bound.expires
