@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-failover bench-table fuzz simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table fuzz simulate format lock clean system
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -11,6 +11,7 @@ help:
 	@echo "make check       ruff and mypy --strict"
 	@echo "make bench       measurements, each beside its limit or a peer in the same run"
 	@echo "make bench-relay registrations a second, beside a relay in C and nginx"
+	@echo "make bench-dataplane  packets a second, beside the kernel's own forwarding"
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
@@ -36,6 +37,10 @@ bench: $(READY) system
 bench-relay: $(READY)
 	@sh .ci/system-packages gcc libc6-dev nginx libnginx-mod-stream util-linux
 	$(BIN)/python -m bench relay
+
+bench-dataplane: $(READY)
+	@sh .ci/system-packages gcc libc6-dev iproute2 nftables util-linux
+	$(BIN)/python -m bench dataplane
 
 bench-failover: $(READY) system
 	$(BIN)/python -m bench failover

@@ -61,18 +61,13 @@ class TcxRelay:
             )
             self._members: Final = make(MapKind.PER_CPU_ARRAY, 4, COUNTER.size, members, "members")
             self._slots: Final = slot_map.view().view(np.uint32)[:, 0]
-            code = program(
-                Relay(home_agent_address, port, unknown, len(slots)),
-                Maps(
-                    self._homes.homes,
-                    *(
-                        one.descriptor
-                        for one in (
-                            slot_map, self._entries, fragments, self._reasons, self._members,
-                        )
-                    ),
-                ),
-            )  # fmt: skip
+            self._relay: Final = Relay(home_agent_address, port, unknown, len(slots))
+            self._maps: Final = Maps(
+                self._homes.homes,
+                *(slot_map.descriptor, self._entries.descriptor, fragments.descriptor),
+                *(self._reasons.descriptor, self._members.descriptor),
+            )
+            code = program(self._relay, self._maps)
             loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "hacc_relay")
             self._attachment: Final = Attachment(loaded, Attach.TCX_INGRESS, self._folder.path)
             self.missing = self._attachment.attach(interfaces)
@@ -118,6 +113,11 @@ class TcxRelay:
             self.missing = self._attachment.attach(interfaces)
         except OSError as why:
             raise PlaneFailed(refused("tcx", why)) from None
+
+    def for_driver(self, mac: int) -> Program:
+        """The same for XDP, on the interface with this MAC address. Raises `KernelRefused`."""
+        code = program(self._relay, self._maps, mac)
+        return Program.load(ProgramKind.XDP, Attach.XDP, code, "hacc_relay")
 
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])

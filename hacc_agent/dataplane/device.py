@@ -10,9 +10,11 @@ packets with a MAC header alone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
+from pathlib import Path
 from struct import Struct
 from typing import Final
 
@@ -48,6 +50,11 @@ class Device:
             os.close(self.descriptor)
             raise
         self.interface: Final = socket.if_nametoindex(name)
+        # A packet that is too long for its tunnel's way comes back in here, from our own address,
+        # to be cut. Where these are not ours to set, somebody has.
+        for setting, value in (("accept_local", "1"), ("rp_filter", "0"), ("forwarding", "1")):
+            with contextlib.suppress(OSError):
+                Path(f"/proc/sys/net/ipv4/conf/{name}/{setting}").write_text(value)
 
     def _set(self, any_socket: socket.socket, mtu: int) -> None:
         name = self.name.encode()

@@ -47,6 +47,7 @@ _LINK: Final = Struct("=IIII")
 
 _LOG: Final = 1 << 20  # octets for what the verifier says
 _MMAPABLE: Final = 1 << 10  # BPF_F_MMAPABLE
+_IN_DRIVER: Final = 1 << 2  # XDP_FLAGS_DRV_MODE: linux/if_link.h
 _NO_PREALLOC: Final = 1 << 0  # BPF_F_NO_PREALLOC
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -252,8 +253,13 @@ class Program:
         return Ran(verdict, left.raw[:size], took)
 
     def attach(self, interface: int, where: Attach) -> int:
-        """A link, which lasts as long as its descriptor or its pin. Raises `OSError`."""
-        link, _ = _bpf(_LINK_CREATE, _LINK.pack(self.descriptor, interface, where, 0))
+        """A link, which lasts as long as its descriptor or its pin. Raises `OSError`.
+
+        XDP is the driver's own or none: what the kernel does for other drivers comes later than tcx
+        and costs more.
+        """
+        flags = _IN_DRIVER if where is Attach.XDP else 0
+        link, _ = _bpf(_LINK_CREATE, _LINK.pack(self.descriptor, interface, where, flags))
         return link
 
     def replace(self, link: int) -> None:

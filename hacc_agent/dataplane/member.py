@@ -16,7 +16,7 @@ from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
 from .maps import Folder, HomeMaps, counted, refused
 from .packet import COUNTER
 from .plane import Counted, PlaneFailed, RowsOf
-from .tunnels import OVERHEAD, TUNNEL, Maps, Member, Reason, into_tunnel, out_of_tunnel
+from .tunnels import OVERHEAD, TUNNEL, Maps, Member, Reason, arriving, departing
 from .tunnels import Kind as Tunnel
 
 _SEVERAL: Final = int.from_bytes(TUNNEL.pack(bytes(4), 0, Tunnel.SEVERAL), "little")
@@ -42,11 +42,12 @@ class TcxTunnels:
         self._rows_of = rows_of
         shape = (home_agent_address, networks, port)
         self._folder = folder or Folder("member", shape)
-        made = Member(home_agent_address, port)
+        inside = mtu - max(OVERHEAD.values())
         try:
-            self.device: Final = Device(mtu - max(OVERHEAD.values()))
+            self.device: Final = Device(inside)
         except OSError as why:
             raise PlaneFailed(refused("device of tunnels", why)) from None
+        made = Member(home_agent_address, port, self.device.interface, inside)
         try:
             self._homes: Final = HomeMaps(self._folder, networks, 8)
             self._reasons: Final = self._folder.map(
@@ -54,10 +55,10 @@ class TcxTunnels:
             )
             maps = Maps(self._homes.homes, self._reasons.descriptor)
             made_of = ProgramKind.SCHED_CLS
-            into = Program.load(made_of, Attach.TCX_EGRESS, into_tunnel(made, maps), "hacc_into")
+            into = Program.load(made_of, Attach.TCX_EGRESS, departing(made, maps), "hacc_into")
             self._into: Final = Attachment(into, Attach.TCX_EGRESS, self._folder.path)
             self._into.attach((self.device.name,))
-            out = Program.load(made_of, Attach.TCX_INGRESS, out_of_tunnel(made, maps), "hacc_out")
+            out = Program.load(made_of, Attach.TCX_INGRESS, arriving(made, maps), "hacc_arriving")
             self._out: Final = Attachment(out, Attach.TCX_INGRESS, self._folder.path)
             self.missing = self._out.attach(interfaces)
         except (KernelRefused, OSError) as why:

@@ -17,7 +17,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from struct import Struct
 from typing import Any, Final
@@ -50,10 +50,13 @@ _RESULT: Final = 2  # NLMSG_ERROR
 _BUFFER: Final = 64 << 20
 _BUFFER_FORCE: Final = (32, 33)  # SO_SNDBUFFORCE, SO_RCVBUFFORCE
 
-_KEY: Final = Struct("=HHHHHH4s")  # element > key > value
-_VALUES: Final = {
-    4: Struct("=HHHHHH4sHHHH4s"),  # element > key > value, data > value
-    6: Struct("=HHHHHH4sHHHH6s2x"),
+# element > key > value, data > value: the same for all elements of a map, but for both values.
+_HEAD: Final = [(name, "=u2") for name in ("s1", "t1", "s2", "t2", "s3", "t3")]
+_KEY: Final = np.dtype([*_HEAD, ("key", "V4")])
+_DATA: Final = [(name, "=u2") for name in ("s4", "t4", "s5", "t5")]
+_ELEMENT: Final = {
+    4: np.dtype([*_HEAD, ("key", "V4"), *_DATA, ("value", "V4")]),
+    6: np.dtype([*_HEAD, ("key", "V4"), *_DATA, ("value", "V6"), ("pad", "V2")]),
 }
 
 
@@ -118,30 +121,26 @@ class Elements:
         self._socket.bind((0, 0))
 
     def change(
-        self,
-        name: str,
-        removed: Sequence[bytes],
-        added: Sequence[tuple[bytes, bytes]],
-        octets: int,
+        self, name: str, removed: NDArray[Any], added: NDArray[Any], values: NDArray[Any]
     ) -> None:
-        """In one transaction: all of it or nothing. Raises `OSError`."""
-        if not removed and not added:
+        """In one transaction: all of it or nothing. Keys are 4 octets each. Raises `OSError`."""
+        if not len(removed) and not len(added):
             return
         messages = [
-            *self._messages(name, _REMOVE, 0, [_removal(key) for key in removed]),
-            *self._messages(
-                name, _NEW, _CREATE, [_addition(key, value, octets) for key, value in added]
-            ),
+            *self._messages(name, _REMOVE, 0, _removals(removed)),
+            *self._messages(name, _NEW, _CREATE, _additions(added, values)),
         ]
         self._commit(messages)
 
     def close(self) -> None:
         self._socket.close()
 
-    def _messages(self, name: str, kind: int, flags: int, elements: list[bytes]) -> Iterator[bytes]:
+    def _messages(
+        self, name: str, kind: int, flags: int, elements: NDArray[Any]
+    ) -> Iterator[bytes]:
         head = _attribute(1, TABLE.encode() + b"\0") + _attribute(2, name.encode() + b"\0")
         for at in range(0, len(elements), CHUNK):
-            listed = _attribute(3 | _NESTED, b"".join(elements[at : at + CHUNK]))
+            listed = _attribute(3 | _NESTED, elements[at : at + CHUNK].tobytes())
             yield self._message(kind, _REQUEST | flags, head + listed, _NETDEV, 0)
 
     def _message(self, kind: int, flags: int, body: bytes, family: int, resource: int) -> bytes:
@@ -279,20 +278,20 @@ class NftRelay:
 
     def _lead(self, slots: NDArray[Any]) -> None:
         """Where packets of these slots go, in one transaction for each of the three maps."""
-        marks = [_mark(slot) for slot in slots.tolist()]
-        before = [mark for mark, was in zip(marks, self._reached[slots], strict=True) if was]
+        marks = slots.astype(np.uint32) + np.uint32(1)
         places = [self._where[member] for member in self._served[slots].tolist()]
-        now = [(mark, one) for mark, one in zip(marks, places, strict=True) if one is not None]
-        self._elements.change(
-            "interfaces", before, [(mark, _native(one.interface)) for mark, one in now], 4
-        )
-        self._elements.change(
-            "own", before, [(mark, one.own_mac.to_bytes(6, "big")) for mark, one in now], 6
-        )
-        self._elements.change(
-            "macs", before, [(mark, one.mac.to_bytes(6, "big")) for mark, one in now], 6
-        )
-        self._reached[slots] = [one is not None for one in places]
+        there = np.array([one is not None for one in places], np.bool_)
+        before, now = marks[self._reached[slots]], marks[there]
+        known = [one for one in places if one is not None]
+        interfaces = np.array([one.interface for one in known], np.uint32)
+        self._elements.change("interfaces", before, now, interfaces)
+        for name, macs in (
+            ("own", [one.own_mac for one in known]),
+            ("macs", [one.mac for one in known]),
+        ):
+            octets = b"".join(mac.to_bytes(6, "big") for mac in macs)
+            self._elements.change(name, before, now, np.frombuffer(octets, "V6"))
+        self._reached[slots] = there
 
     def _put(self, homes: NDArray[Any], marks: NDArray[Any] | int) -> None:
         """Each address once; mark 0 removes it."""
@@ -301,15 +300,9 @@ class NftRelay:
         changed = np.flatnonzero(had != wanted)
         for at in range(0, len(changed), TRANSACTION):
             part = changed[at : at + TRANSACTION]
-            keys = homes[part].astype(">u4").tobytes()
-            key = [keys[n : n + 4] for n in range(0, len(keys), 4)]
-            was, now = had[part].tolist(), wanted[part].tolist()
-            self._elements.change(
-                "homes",
-                [one for one, mark in zip(key, was, strict=True) if mark],
-                [(one, _native(mark)) for one, mark in zip(key, now, strict=True) if mark],
-                4,
-            )
+            keys = homes[part].astype(">u4")
+            was, now = had[part] > 0, wanted[part] > 0
+            self._elements.change("homes", keys[was], keys[now], wanted[part][now])
         self._remember(homes[changed], wanted[changed])
 
     def _had(self, homes: NDArray[Any]) -> NDArray[Any]:
@@ -344,26 +337,29 @@ def _held(records: Records) -> NDArray[Any]:
     return held & (records["home_address"] > 0)
 
 
-def _native(number: int) -> bytes:
-    return Struct("=I").pack(number)
-
-
-def _mark(slot: int) -> bytes:
-    return _native(slot + 1)
-
-
 def _attribute(kind: int, payload: bytes) -> bytes:
     size = _ATTRIBUTE.size + len(payload)
     return _ATTRIBUTE.pack(size, kind) + payload + bytes(-size & 3)
 
 
-def _removal(key: bytes) -> bytes:
-    return _KEY.pack(16, 1 | _NESTED, 12, 1 | _NESTED, 8, 1, key)
+def _removals(keys: NDArray[Any]) -> NDArray[Any]:
+    made = np.zeros(len(keys), _KEY)
+    head = (16, 1 | _NESTED, 12, 1 | _NESTED, 8, 1)
+    for (name, _), number in zip(_HEAD, head, strict=True):
+        made[name] = number
+    made["key"] = keys.view("V4")
+    return made
 
 
-def _addition(key: bytes, value: bytes, octets: int) -> bytes:
+def _additions(keys: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    octets = values.dtype.itemsize
+    kind = _ELEMENT[octets]
+    made = np.zeros(len(keys), kind)
     room = 4 + (octets + 3 & ~3)
-    return _VALUES[octets].pack(
-        *(4 + 12 + 4 + room, 1 | _NESTED, 12, 1 | _NESTED, 8, 1, key),
-        *(4 + room, 2 | _NESTED, 4 + octets, 1, value),
-    )
+    head = (4 + 12 + 4 + room, 1 | _NESTED, 12, 1 | _NESTED, 8, 1)
+    data = (4 + room, 2 | _NESTED, 4 + octets, 1)
+    for (name, _), number in zip((*_HEAD, *_DATA), (*head, *data), strict=True):
+        made[name] = number
+    made["key"] = keys.view("V4")
+    made["value"] = values.view(f"V{octets}")
+    return made

@@ -27,7 +27,7 @@ REDIRECT: Final = 7
 LENGTH: Final = 0
 PACKET_TYPE: Final = 4
 PROTOCOL: Final = 16
-INTERFACE: Final = 40
+SEGMENT: Final = 176  # octets of each, in a packet that the kernel has not cut yet; or 0
 HOST: Final = 0  # PACKET_HOST: the frame is addressed to this interface
 
 # struct xdp_md: the first and the last octet's address.
@@ -215,6 +215,24 @@ class PacketProgram:
         asm.add(R2, R3)
         asm.store(Width.DOUBLE, R0, 8, R2)
         asm.name(done)
+
+    def older(self, at: int) -> None:
+        """A hop, in the IPv4 header on the stack and in the packet; R0 to R5 are lost.
+
+        The checksum gains what the header loses: 1 in the high half of a word (RFC 1624).
+        """
+        asm = self.asm
+        asm.load(Width.BYTE, R2, STACK, at + 8)
+        asm.add(R2, -1)
+        asm.store(Width.BYTE, STACK, at + 8, R2)
+        asm.load(Width.HALF, R2, STACK, at + 10)
+        asm.add(R2, network_order(0x0100, 2))
+        asm.move(R3, R2)
+        asm.add(R3, 1)
+        asm.calculate(Operation.SHIFT_RIGHT, R3, 16)  # 0xFFFF or more: the carry comes around
+        asm.add(R2, R3)
+        asm.store(Width.HALF, STACK, at + 10, R2)
+        self.write(ETHERNET + 8, 4, at + 8)
 
     def checksum(self, at: int, octets: int, to: Register, skip: Sequence[int] = ()) -> None:
         """RFC 1071, of octets on the stack but for the halves at `skip`; R2 is lost.

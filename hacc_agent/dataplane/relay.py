@@ -29,7 +29,6 @@ from ..wire import Encapsulation, MessageType
 from .assembler import Condition, Helper, Operation, Width
 from .packet import (
     DESTINATION,
-    ETHERNET,
     GRE,
     HEADER,
     ICMP,
@@ -347,18 +346,8 @@ class _Program(PacketProgram):
         asm.jump_if(R8, Condition.EQUAL, 0, "kernel")
         asm.load(Width.BYTE, R2, STACK, OUTER + 8)
         asm.jump_if(R2, Condition.AT_MOST, 1, "kernel")  # which tells the sender
-        # A loop between us and a member ends, since each turn costs one of its time to live. The
-        # checksum gains what the header loses: 1 in the high half of a word (RFC 1624).
-        asm.add(R2, -1)
-        asm.store(Width.BYTE, STACK, OUTER + 8, R2)
-        asm.load(Width.HALF, R2, STACK, OUTER + 10)
-        asm.add(R2, network_order(0x0100, 2))
-        asm.move(R3, R2)
-        asm.add(R3, 1)
-        asm.calculate(Operation.SHIFT_RIGHT, R3, 16)  # 0xFFFF or more: the carry comes around
-        asm.add(R2, R3)
-        asm.store(Width.HALF, STACK, OUTER + 10, R2)
-        self.write(ETHERNET + 8, 4, OUTER + 8)
+        # A loop between us and a member ends, since each turn costs one of its time to live.
+        self.older(OUTER)
         self.count(self._maps.reasons, Reason.BY_DESTINATION)
         asm.jump("to slot")
 

@@ -1,7 +1,7 @@
-"""The member's two programs: into the tunnel, and out of it.
+"""The member's two programs: where packets arrive, and where the kernel sends them into tunnels.
 
-**Into it.** The kernel routes packets for home addresses to a device of ours, so that time to live,
-errors, fragments and the tunnel's MTU are its business, as for every router. What leaves there is
+**Into a tunnel.** The kernel routes packets for home addresses to a device of ours, so that errors,
+fragments, options and the tunnel's MTU are its business, as for every router. What leaves there is
 put into the tunnel of its binding and sent by the route to the care-of address:
 
     binding                  what stands before the packet            source and destination
@@ -14,9 +14,12 @@ put into the tunnel of its binding and sent by the route to the care-of address:
 A fragment, or a header with options, has no place in a minimal header and goes IP in IP
 (RFC 2004, 2). Without a binding it goes to the device's other end, which tells the sender.
 
-**Out of it.** A packet to our address is taken out of its tunnel if its inner source is bound and
-its outer source is that binding's care-of address, with the binding's kind of tunnel: else anybody
-could speak for a mobile node, or through us to anywhere. Then the kernel routes it like any other.
+Most packets need nothing of what the kernel does on that way. These, short enough, with a bound
+destination, enough time to live and no options, are put into their tunnel where they arrive.
+
+**Out of a tunnel.** A packet to our address is taken out if its inner source is bound and its outer
+source is that binding's care-of address, with the binding's kind of tunnel: else anybody could
+speak for a mobile node, or through us to anywhere. Then the kernel routes it like any other.
 """
 
 from __future__ import annotations
@@ -35,10 +38,10 @@ from .packet import (
     GRE,
     HEADER,
     INNER,
-    INTERFACE,
     IPIP,
     IPV4,
     LATER,
+    LENGTH,
     MINIMAL,
     MORE,
     NEXT_HEADER,
@@ -54,6 +57,7 @@ from .packet import (
     R7,
     R8,
     R9,
+    SEGMENT,
     SOURCE,
     STACK,
     UDP,
@@ -82,6 +86,7 @@ _FIB_LENGTH: Final = _FIB + 6
 _FIB_INTERFACE: Final = _FIB + 8
 _FIB_SOURCE: Final = _FIB + 16
 _FIB_DESTINATION: Final = _FIB + 32
+_FIB_MACS: Final = _FIB + 52  # ours, then the neighbour's
 _FOUND: Final = 0  # BPF_FIB_LKUP_RET_SUCCESS
 _NO_NEIGHBOUR: Final = 7  # it is asked for by who sends
 _TOO_LONG: Final = 8  # for the route's MTU
@@ -133,39 +138,43 @@ class Member:
 
     home_agent_address: IPv4Address
     port: int
+    device: int  # index of the interface that home addresses are routed to
+    mtu: int  # of that interface: what fits into every kind of tunnel
 
 
-def into_tunnel(member: Member, maps: Maps) -> bytes:
+def departing(member: Member, maps: Maps) -> bytes:
     """Of kind SCHED_CLS, for tcx egress of the device that home addresses are routed to."""
-    return _Into(member, maps).assemble()
+    return _Departing(member, maps).assemble()
 
 
-def out_of_tunnel(member: Member, maps: Maps) -> bytes:
+def arriving(member: Member, maps: Maps) -> bytes:
     """Of kind SCHED_CLS, for tcx ingress of each interface of a member."""
-    return _OutOf(member, maps).assemble()
+    return _Arriving(member, maps).assemble()
 
 
 class _Into(PacketProgram):
+    """From a packet at R6, its header at INNER and its binding's tunnel, to the wire."""
+
     def __init__(self, member: Member, maps: Maps) -> None:
         super().__init__()
         self._member, self._maps = member, maps
         self._ours = network_order(int(member.home_agent_address), 4)
 
-    def assemble(self) -> bytes:
+    def _find_tunnel(self, unbound: str) -> None:
+        """Of the destination: its kind is in R9 then."""
         asm = self.asm
-        asm.move(R6, R1)
-        asm.load(Width.WORD, R2, R6, PROTOCOL)
-        asm.jump_if(R2, Condition.UNEQUAL, network_order(IPV4, 2), "other end")
-        self.copy(ETHERNET, HEADER, INNER, "other end")
         asm.load(Width.WORD, R2, STACK, INNER + DESTINATION)
-        self.look_up(self._maps.homes, "unbound")
+        self.look_up(self._maps.homes, unbound)
         asm.load(Width.DOUBLE, R9, R0)
         asm.store(Width.DOUBLE, STACK, _TUNNEL, R9)
         asm.load(Width.BYTE, R9, STACK, _TUNNEL + 6)
+
+    def _encapsulate(self) -> None:
+        """By the kind in R9; leaves the program. Needs the name "no tunnel"."""
+        asm = self.asm
         for kind in (Kind.IP, Kind.GRE, Kind.UDP, Kind.MINIMAL):
             asm.jump_if(R9, Condition.EQUAL, kind, kind.name)
-        asm.jump_if(R9, Condition.EQUAL, Kind.SEVERAL, "other end")
-        asm.jump("unbound")
+        asm.jump("no tunnel")
         self._minimal()
         asm.name(Kind.IP.name)
         self._wrap(IPIP, 0, 0)
@@ -176,11 +185,6 @@ class _Into(PacketProgram):
         self._udp()
         self._wrap(UDP, 12, _WITH_UDP)
         self._send()
-        asm.name("unbound")
-        self.count(self._maps.reasons, Reason.UNBOUND)
-        asm.name("other end")
-        asm.leave(self.next)
-        return asm.assemble()
 
     def _udp(self) -> None:
         """Without a checksum, as RFC 3519, 3.3 allows it: what is inside has its own."""
@@ -241,6 +245,8 @@ class _Into(PacketProgram):
         asm.name(Kind.MINIMAL.name)
         asm.load(Width.BYTE, R2, STACK, INNER)
         asm.jump_if(R2, Condition.UNEQUAL, 0x45, Kind.IP.name)
+        asm.load(Width.WORD, R2, R6, SEGMENT)  # the kernel cuts long ones itself, but not these
+        asm.jump_if(R2, Condition.UNEQUAL, 0, Kind.IP.name)
         asm.load(Width.HALF, R2, STACK, INNER + 6)
         asm.jump_if(R2, Condition.ANY_BIT, network_order(LATER | MORE, 2), Kind.IP.name)
         forwarding = _NEW + HEADER
@@ -276,11 +282,13 @@ class _Into(PacketProgram):
         for at in range(0, _FIB_OCTETS, 8):
             asm.store(Width.DOUBLE, STACK, _FIB + at, 0)
         asm.store(Width.BYTE, STACK, _FIB, _AF_INET)
+        asm.load(Width.WORD, R2, R6, SEGMENT)
+        asm.jump_if(R2, Condition.UNEQUAL, 0, "any length")
         asm.load(Width.HALF, R2, STACK, _NEW + 2)
         asm.swap(R2, 16)
         asm.store(Width.HALF, STACK, _FIB_LENGTH, R2)
-        asm.load(Width.WORD, R2, R6, INTERFACE)
-        asm.store(Width.WORD, STACK, _FIB_INTERFACE, R2)
+        asm.name("any length")
+        asm.store(Width.WORD, STACK, _FIB_INTERFACE, self._member.device)
         asm.store(Width.WORD, STACK, _FIB_SOURCE, self._ours)
         asm.load(Width.WORD, R2, STACK, _NEW + DESTINATION)
         asm.store(Width.WORD, STACK, _FIB_DESTINATION, R2)
@@ -293,12 +301,22 @@ class _Into(PacketProgram):
         asm.move(R7, R0)
         self.count(self._maps.reasons, Reason.ENCAPSULATED)
         asm.jump_if(R7, Condition.EQUAL, _FOUND, "to neighbour")
-        asm.jump_if(R7, Condition.EQUAL, _NO_NEIGHBOUR, "to neighbour")
+        asm.jump_if(R7, Condition.EQUAL, _NO_NEIGHBOUR, "to somebody")
         asm.jump_if(R7, Condition.EQUAL, _TOO_LONG, "to stack")
         asm.name("no route")
         self.count(self._maps.reasons, Reason.NO_ROUTE)
         asm.leave(self.drop)
         asm.name("to neighbour")
+        for to, where in ((_NEW, _FIB_MACS + 6), (_NEW + 6, _FIB_MACS)):
+            for half in (0, 2, 4):
+                asm.load(Width.HALF, R2, STACK, where + half)
+                asm.store(Width.HALF, STACK, to + half, R2)
+        self.write(0, 12, _NEW)
+        asm.load(Width.WORD, R1, STACK, _FIB_INTERFACE)
+        asm.move(R2, 0)
+        asm.call(Helper.REDIRECT)
+        asm.exit()
+        asm.name("to somebody")
         asm.load(Width.WORD, R1, STACK, _FIB_INTERFACE)
         asm.move(R2, 0)
         asm.move(R3, 0)
@@ -306,25 +324,40 @@ class _Into(PacketProgram):
         asm.call(Helper.REDIRECT_NEIGHBOUR)
         asm.exit()
         asm.name("to stack")
-        asm.load(Width.WORD, R1, R6, INTERFACE)
+        asm.move(R1, self._member.device)
         asm.move(R2, _INTO_STACK)
         asm.call(Helper.REDIRECT)
         asm.exit()
 
 
-class _OutOf(PacketProgram):
-    """R7: octets that go, counted from the frame's begin; R8: the kind of tunnel."""
+class _Departing(_Into):
+    """The kernel has routed it, made it a hop older, and cut it if need be."""
 
-    def __init__(self, member: Member, maps: Maps) -> None:
-        super().__init__()
-        self._member, self._maps = member, maps
-        self._ours = network_order(int(member.home_agent_address), 4)
+    def assemble(self) -> bytes:
+        asm = self.asm
+        asm.move(R6, R1)
+        asm.load(Width.WORD, R2, R6, PROTOCOL)
+        asm.jump_if(R2, Condition.UNEQUAL, network_order(IPV4, 2), "other end")
+        self.copy(ETHERNET, HEADER, INNER, "other end")
+        self._find_tunnel("unbound")
+        asm.jump_if(R9, Condition.EQUAL, Kind.SEVERAL, "other end")
+        self._encapsulate()
+        asm.name("no tunnel")
+        asm.name("unbound")
+        self.count(self._maps.reasons, Reason.UNBOUND)
+        asm.name("other end")
+        asm.leave(self.next)
+        return asm.assemble()
+
+
+class _Arriving(_Into):
+    """R7: octets that go, counted from the frame's begin; R8: the kind of tunnel."""
 
     def assemble(self) -> bytes:
         asm = self.asm
         self.only_ours("kernel")
         asm.load(Width.WORD, R2, STACK, OUTER + DESTINATION)
-        asm.jump_if_32(R2, Condition.UNEQUAL, self._ours, "kernel")
+        asm.jump_if_32(R2, Condition.UNEQUAL, self._ours, "to others")
         asm.load(Width.HALF, R2, STACK, OUTER + 6)
         # In fragments it is the kernel's to put together; there is no tunnel in it afterwards.
         asm.jump_if(R2, Condition.ANY_BIT, network_order(LATER | MORE, 2), "kernel")
@@ -334,7 +367,7 @@ class _OutOf(PacketProgram):
         asm.jump_if(R8, Condition.EQUAL, UDP, "udp")
         asm.jump_if(R8, Condition.EQUAL, MINIMAL, "minimal")
         asm.jump("kernel")
-        self._udp()
+        self._from_udp()
         asm.name("gre")
         self.gre_length("unreadable")
         asm.name("inner header")
@@ -352,7 +385,7 @@ class _OutOf(PacketProgram):
         asm.move(R2, ETHERNET)
         asm.calculate(Operation.SUBTRACT, R2, R7)
         self._shrink(_BEFORE_IP)
-        self._minimal()
+        self._from_minimal()
         asm.name("done")
         self.count(self._maps.reasons, Reason.DECAPSULATED)
         asm.leave(self.next)
@@ -360,13 +393,36 @@ class _OutOf(PacketProgram):
             asm.name(reason.name)
             self.count(self._maps.reasons, reason)
             asm.leave(self.drop)
+        self._to_others()
         asm.name("unreadable")
         self.count(self._maps.reasons, Reason.UNREADABLE)
+        asm.name("no tunnel")
         asm.name("kernel")
         asm.leave(self.next)
         return asm.assemble()
 
-    def _udp(self) -> None:
+    def _to_others(self) -> None:
+        """To a bound mobile node, and an ordinary packet: it need not go through the kernel."""
+        asm = self.asm
+        asm.name("to others")
+        asm.load(Width.BYTE, R2, STACK, OUTER)
+        asm.jump_if(R2, Condition.UNEQUAL, 0x45, "kernel")
+        asm.load(Width.WORD, R2, R6, SEGMENT)
+        asm.jump_if(R2, Condition.UNEQUAL, 0, "kernel")
+        asm.load(Width.WORD, R2, R6, LENGTH)
+        asm.jump_if(R2, Condition.ABOVE, ETHERNET + self._member.mtu, "kernel")
+        asm.load(Width.BYTE, R2, STACK, OUTER + 8)
+        asm.jump_if(R2, Condition.AT_MOST, 1, "kernel")
+        for word in range(0, HEADER, 4):
+            asm.load(Width.WORD, R2, STACK, OUTER + word)
+            asm.store(Width.WORD, STACK, INNER + word, R2)
+        self._find_tunnel("kernel")
+        asm.jump_if(R9, Condition.EQUAL, 0, "kernel")
+        asm.jump_if(R9, Condition.EQUAL, Kind.SEVERAL, "kernel")
+        self.older(INNER)
+        self._encapsulate()
+
+    def _from_udp(self) -> None:
         asm = self.asm
         asm.name("udp")
         self.copy(R7, 12, NEXT_HEADER, "kernel")
@@ -382,13 +438,17 @@ class _OutOf(PacketProgram):
     def _check(self) -> None:
         """Whether the binding of the inner source, in R2, is of this tunnel."""
         asm = self.asm
-        right = asm.unique("right")
+        right, same = asm.unique("right"), asm.unique("same kind")
         self.look_up(self._maps.homes, Reason.UNKNOWN.name)
         asm.load(Width.DOUBLE, R9, R0)
         asm.store(Width.DOUBLE, STACK, _TUNNEL, R9)
         asm.load(Width.BYTE, R2, STACK, _TUNNEL + 6)
         asm.jump_if(R2, Condition.EQUAL, 0, Reason.UNKNOWN.name)
-        asm.jump_if(R2, Condition.UNEQUAL, R8, Reason.SPOOFED.name)
+        asm.jump_if(R2, Condition.EQUAL, R8, same)
+        # Whoever encapsulates minimally sends IP in IP what has no place there (RFC 2004, 2).
+        asm.jump_if(R2, Condition.UNEQUAL, Kind.MINIMAL, Reason.SPOOFED.name)
+        asm.jump_if(R8, Condition.UNEQUAL, IPIP, Reason.SPOOFED.name)
+        asm.name(same)
         asm.load(Width.WORD, R2, STACK, _TUNNEL)
         asm.load(Width.WORD, R3, STACK, OUTER + SOURCE)
         asm.jump_if(R2, Condition.UNEQUAL, R3, Reason.SPOOFED.name)
@@ -408,7 +468,7 @@ class _OutOf(PacketProgram):
         asm.jump_if(R0, Condition.UNEQUAL, 0, "unreadable")
         asm.jump("done")
 
-    def _minimal(self) -> None:
+    def _from_minimal(self) -> None:
         """The header gets back what stands behind it, which then goes."""
         asm = self.asm
         asm.name("minimal")

@@ -315,6 +315,70 @@ def test_who_sends_too_much_at_once_is_told(net: Net, ends: Ends) -> None:
     assert ends.plain.getsockopt(socket.IPPROTO_IP, 14) == 1468  # IP_MTU
 
 
+def test_what_is_too_long_for_its_way_is_cut(net: Net, ends: Ends) -> None:
+    """Without DF: the kernel makes fragments of the tunnel's packet."""
+    net.bind(binding())
+    net.member.ip("route", "add", f"{AGENT}/32", "dev", "lan", "mtu", "1300")
+    ends.plain.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
+    try:
+        ends.ask(payload=bytes(1400) + b"question")
+        packet = ends.raw[4].recv(2000)  # put together again
+        assert is_question(packet[20:])
+        assert len(packet) == 20 + 20 + 8 + 1400 + len(b"question")
+    finally:
+        net.member.ip("route", "del", f"{AGENT}/32", "dev", "lan", "mtu", "1300")
+
+
+@pytest.mark.parametrize("kind", [4, 47, 55], ids=["ip", "gre", "minimal"])
+def test_a_long_flow_of_tcp(net: Net, ends: Ends, kind: int) -> None:
+    """The mobile node sits behind a Foreign Agent that tunnels as our members do. The kernel hands
+    on packets of 64 KiB that it has not cut yet, and all octets arrive.
+    """
+    del ends  # which ends the binding
+    net.bind(binding(tunnel=kind))
+    correspondent, here = number(CORRESPONDENT), net.agent
+    back = Row(Kind.BINDING, home_address=correspondent, care_of_address=int(VIRTUAL), tunnel=kind)
+    with here.inside():
+        foreign = TcxTunnels(
+            *(IPv4Address(AGENT), (IPv4Network("10.9.0.0/24"),), ("lan",)),
+            lambda home: [back] if home == correspondent else [],
+            folder=Folder("member", "agent", NOWHERE),
+        )
+        foreign.load(records(back))
+    here.setting("net.ipv4.ip_forward", 1)
+    for where in ("all", "lan"):
+        here.setting(f"net.ipv4.conf.{where}.rp_filter", 0)
+    here.ip("addr", "add", f"{HOME}/32", "dev", "lo")
+    device = foreign.device.name
+    here.ip("route", "add", f"{CORRESPONDENT}/32", "dev", device, "src", HOME)
+    try:
+        with net.correspondent.inside():
+            server = socket.create_server((CORRESPONDENT, 7001))
+        with here.inside():
+            client = socket.create_connection((CORRESPONDENT, 7001), PATIENCE, (HOME, 0))
+        peer, _ = server.accept()
+        for sender, receiver in ((client, peer), (peer, client)):
+            assert passes(sender, receiver, os.urandom(4 << 20))
+        for one in (client, peer, server):
+            one.close()
+    finally:
+        foreign.close()
+        here.ip("addr", "del", f"{HOME}/32", "dev", "lo")
+        here.ip("link", "del", device)
+
+
+def passes(sender: socket.socket, receiver: socket.socket, octets: bytes) -> bool:
+    sender.settimeout(PATIENCE)
+    receiver.settimeout(PATIENCE)
+    thread = threading.Thread(target=sender.sendall, args=(octets,))
+    thread.start()
+    got = bytearray()
+    while len(got) < len(octets):
+        got += receiver.recv(1 << 20)
+    thread.join()
+    return bytes(got) == octets
+
+
 def test_the_last_resort_is_a_controller_that_knows_the_member(net: Net, ends: Ends) -> None:
     net.bind(binding())
     net.correspondent.ip("route", "replace", f"{HOME}/32", "via", CONTROLLER)
