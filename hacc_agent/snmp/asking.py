@@ -73,21 +73,34 @@ class Sweep:
     async def ask(self, member: int) -> Figures:
         """One member, once. Raises `Unanswered`."""
         reading, address = self._readings[member], self._asked.members[member][1][0]
-        for figure, source in reading.unknown():
-            if not reading.knows(figure):
-                found = [
-                    await self._instances(address, column.name, column.instances)
-                    for column in source.columns
-                ]
-                reading.learned(figure, source, found)
+        await self._look(reading, address)
         names = reading.names()
         if not names:
             raise Unanswered("it has none of the objects that tell its load")
         values = await self._reader.get(address, names)
         return reading.figures(values, time.monotonic())
 
-    async def _instances(self, address: str, column: Oid, most: int) -> Sequence[Oid]:
-        return [name for name, _ in await self._reader.walk(address, column, most)]
+    async def _look(self, reading: Reading, address: str) -> None:
+        """For what the router has, as far as that is not known."""
+        unknown = reading.unknown()
+        single = dict.fromkeys(
+            column.name
+            for _, source in unknown
+            for column in source.columns
+            if column.instances == 1
+        )
+        first = await self._reader.first(address, tuple(single)) if single else {}
+        for figure, source in unknown:
+            if reading.knows(figure):
+                continue
+            found: list[Sequence[Oid]] = []
+            for column in source.columns:
+                if column.instances == 1:
+                    found.append((first[column.name],) if column.name in first else ())
+                else:
+                    rows = await self._reader.walk(address, column.name, column.instances)
+                    found.append([name for name, _ in rows])
+            reading.learned(figure, source, found)
 
 
 def open_reader(access: Access, port: int) -> SnmpReader:

@@ -43,6 +43,10 @@ class SnmpReader(Protocol):
         """Values by name, None for those that the router does not have. Raises `Unanswered`."""
         ...
 
+    async def first(self, address: str, columns: Sequence[Oid]) -> dict[Oid, Oid]:
+        """The first object below each name, of those that have one. Raises `Unanswered`."""
+        ...
+
     async def walk(self, address: str, column: Oid, most: int) -> list[tuple[Oid, Value]]:
         """The first `most` objects below a name, in their order. Raises `Unanswered`."""
         ...

@@ -35,6 +35,13 @@ class GufoReader:
             await self._with_session(address, get)
         return {name: found.get(name) for name in names}
 
+    async def first(self, address: str, columns: Sequence[Oid]) -> dict[Oid, Oid]:
+        found = {}
+        for column in columns:  # it has no GETNEXT of several
+            for name, _ in await self.walk(address, column, 1):
+                found[column] = name
+        return found
+
     async def walk(self, address: str, column: Oid, most: int) -> list[tuple[Oid, Value]]:
         async def walk(session: SnmpSession) -> list[tuple[Oid, Value]]:
             found: list[tuple[Oid, Value]] = []

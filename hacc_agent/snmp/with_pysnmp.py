@@ -20,6 +20,7 @@ from pysnmp.hlapi.v3arch.asyncio import (
     UsmUserData,
     bulk_cmd,
     get_cmd,
+    next_cmd,
 )
 from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
 
@@ -64,6 +65,18 @@ class PysnmpReader:
             asked = [ObjectType(ObjectIdentity(name)) for name in names[at : at + AT_ONCE]]
             found.update(await self._ask(address, get_cmd, *asked))
         return {name: found.get(name) for name in names}
+
+    async def first(self, address: str, columns: Sequence[Oid]) -> dict[Oid, Oid]:
+        found: dict[Oid, Oid] = {}
+        for at in range(0, len(columns), AT_ONCE):
+            asked = columns[at : at + AT_ONCE]
+            rows = await self._ask(
+                address, next_cmd, *(ObjectType(ObjectIdentity(column)) for column in asked)
+            )
+            for column, (name, value) in zip(asked, rows, strict=False):
+                if value is not None and below(name, column):
+                    found[column] = name
+        return found
 
     async def walk(self, address: str, column: Oid, most: int) -> list[tuple[Oid, Value]]:
         found: list[tuple[Oid, Value]] = []
