@@ -144,6 +144,14 @@ CHECKS = (
         service.table,
     ),
     Check(
+        "members",
+        "The active controller hears every member: none is down, or held for coming and going.",
+        "Its mobile nodes are with others, and the next failure finds one less to go to.",
+        "the active controller",
+        True,
+        service.members,
+    ),
+    Check(
         "discovery",
         "Each IOS router sees the others of its LANs by CDP, on the ports of the inventory.",
         "Cabling that differs from the inventory is found before a failover needs it.",

@@ -187,6 +187,10 @@ def _units(text: str) -> tuple[Unit, ...]:
     )
 
 
+# The others are up, unknown, under load for a while, or as an operator ordered.
+_UNWELL = ("down", "held")
+
+
 def _agent(text: str) -> AgentStatus:
     told = json.loads(text)
     return AgentStatus(
@@ -197,6 +201,11 @@ def _agent(text: str) -> AgentStatus:
         pending=int(told["pending"]),
         members=tuple((str(each["name"]), int(each["bindings"])) for each in told["members"]),
         trouble=str(told["log"]["trouble"] or ""),
+        unwell=tuple(
+            (str(each["name"]), f"{each['state']}: {each['why']}")
+            for each in told["members"]
+            if each["state"] in _UNWELL
+        ),
     )
 
 

@@ -165,6 +165,9 @@ class AgentStatus:
     pending: int  # registrations that were passed on and not answered yet
     members: tuple[tuple[str, int], ...]  # on a controller: each member's bindings
     trouble: str  # with its journal; empty: none
+    unwell: tuple[
+        tuple[str, str], ...
+    ] = ()  # on a controller: members that are down or held, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..model import DeviceModel, HomeAgentService
 from ..platforms.ios_names import canonical
 from ..rendered import Platform
-from .observation import AgentStatus, HomeAgentGlobals, Part
+from .observation import AgentStatus, HomeAgentGlobals, Observation, Part
 from .verdict import Claim, Result
 from .view import View, listed
 
@@ -44,15 +44,34 @@ def _agent(claim: Claim, device: DeviceModel, told: AgentStatus | None) -> Resul
 
 def table(view: View) -> Iterator[Result]:
     """The active controller knows as many bindings of each member as the member itself."""
-    for device, seen in view.devices(Platform.LINUX):
-        # The virtual Home Agent address is on the active one alone, and no member is a controller.
-        if device.service is not None or not seen.holds(device.home_agent_address):
-            continue
+    for device, seen in _active(view):
         claim = Claim("table", device.host, "its bindings", "its members'", device.place)
         if gap := view.gap(claim, Part.HOME_AGENT):
             yield gap
         elif seen.agent is not None:
             yield _compared(view, claim, seen.agent)
+
+
+def members(view: View) -> Iterator[Result]:
+    """The active controller judges them; who is down has lost its mobile nodes to others."""
+    for device, seen in _active(view):
+        claim = Claim("members", device.host, "its members", "well", device.place)
+        if gap := view.gap(claim, Part.HOME_AGENT):
+            yield gap
+        elif seen.agent is None:
+            continue
+        elif seen.agent.unwell:
+            told = listed(f"{name} is {why}" for name, why in seen.agent.unwell)
+            yield claim.failed(told, f"on {device.host}: hacc-agent status; hacc-agent events")
+        else:
+            yield claim.passed("well")
+
+
+def _active(view: View) -> Iterator[tuple[DeviceModel, Observation]]:
+    """The virtual Home Agent address is on the active one alone, and no member is a controller."""
+    for device, seen in view.devices(Platform.LINUX):
+        if device.service is None and seen.holds(device.home_agent_address):
+            yield device, seen
 
 
 def _compared(view: View, claim: Claim, told: AgentStatus) -> Result:

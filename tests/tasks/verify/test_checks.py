@@ -362,6 +362,16 @@ FAULTS: dict[str, tuple[Callable[[Seen], Seen], str, str, str]] = {
         "hacc1",
         "0 of ha1, which has 700",
     ),
+    "a-member-that-is-down": (
+        edit(
+            "hacc1",
+            "agent",
+            lambda told: dataclasses.replace(told, unwell=(("ha1", "down: no heartbeat"),)),
+        ),
+        "members",
+        "hacc1",
+        "ha1 is down: no heartbeat",
+    ),
     "table-of-what-is-gone": (
         edit("ha2", "agent", lambda told: dataclasses.replace(told, bindings=689)),
         "table",

@@ -149,9 +149,14 @@ def test_everything_that_the_script_prints() -> None:
 
 
 def test_a_controller_tells_its_table_by_members() -> None:
-    told = OUTPUT.replace('"members":[]', '"members":[{"name":"ha1","kind":"linux","bindings":7}]')
+    members = (
+        '[{"name":"ha1","bindings":7,"state":"up","why":"heard"},'
+        '{"name":"ha2","bindings":0,"state":"down","why":"it closed the member link"}]'
+    )
+    told = OUTPUT.replace('"members":[]', f'"members":{members}')
     fields, _ = linux.parts(told)
-    assert fields["agent"].members == (("ha1", 7),)
+    assert fields["agent"].members == (("ha1", 7), ("ha2", 0))
+    assert fields["agent"].unwell == (("ha2", "down: it closed the member link"),)
 
 
 def test_a_terminal_in_between_changes_nothing() -> None:
