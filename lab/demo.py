@@ -112,6 +112,9 @@ STEPS = (
 )
 
 
+_STATUS = Step("What runs", ("lab", "status"), inside=False)
+
+
 def command_of(step: Step) -> list[str]:
     hacc = [sys.executable, "-m", "hacc_agent.orchestrator"]
     inventory = ["--inventory", str(INVENTORY)]
@@ -142,6 +145,7 @@ def main() -> int:
                 (step.title, "ok" if code == 0 else f"exit {code}", time.monotonic() - began)
             )
             if code:
+                subprocess.run(command_of(_STATUS), env=environment, check=False)
                 break
     except KeyboardInterrupt:
         code = 130

@@ -319,8 +319,11 @@ class Lab:
         state, detail = "absent", ""
         if any(f.kind is FaultKind.POWER and one.name in f.routers for f in self.faults()):
             state = "off"
-        elif pid and one.kind is Kind.IOS:
-            state = "running"
+        elif one.kind is Kind.IOS:
+            if pid:
+                state = "running"
+            elif words := simulator.last_words(self.directory):
+                detail = f"the simulator has ended: {words}"
         elif pid:
             try:
                 answer = router.ask(pid, {"verb": "is-system-running"}, 2.0)

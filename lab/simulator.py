@@ -76,6 +76,15 @@ def configuration(
     }
 
 
+def _log(directory: Path) -> Path:
+    return directory / "ios.log"
+
+
+def last_words(directory: Path) -> str:
+    """What one that no longer runs said at its end; nothing when there never was one."""
+    return tail(_log(directory), 1) if _log(directory).exists() else ""
+
+
 def running(lab: str) -> int | None:
     return next((m.pid for m in members(lab) if m.role == ROLE), None)
 
@@ -98,7 +107,7 @@ def up(topology: Topology, directory: Path, fabric: int, secrets: Mapping[str, s
     config.touch(mode=0o600)  # it holds the lab's passwords
     config.write_text(wanted)
     control_socket(directory).unlink(missing_ok=True)
-    log = directory / "ios.log"
+    log = _log(directory)
     code = f"import sys; sys.path.insert(0, {str(CODE)!r}); sys.argv[0] = {_MODULE!r}; "
     code += f"import runpy; runpy.run_module({_MODULE!r}, run_name='__main__')"
     program = [sys.executable, "-c", code, "--config", str(config)]

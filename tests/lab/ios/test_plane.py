@@ -14,6 +14,7 @@ from hacc_agent.daemon import Clock
 from lab import simulator
 from lab.ios.home_agent import told
 from lab.lab import Lab
+from lab.namespaces import kill_until_gone
 from lab.subscribers.contract import Contract
 from lab.subscribers.network import Stand, sockets
 from lab.subscribers.population import Population, Schedule
@@ -85,3 +86,13 @@ def test_a_simulator_that_ends_leaves_no_cable(pair: Lab) -> None:
     other = Lab(dataclasses.replace(pair.topology, routers=()), keep_host_keys=False)
     other.up()  # the inventory has no IOS routers any more
     until(lambda: cables(pair) == 0)
+
+
+def test_a_simulator_that_ended_is_told(pair: Lab) -> None:
+    """Its routers refuse connections; why, nobody would guess."""
+    pair.up()
+    assert {(row.state, row.detail) for row in pair.status().routers} == {("running", "")}
+    kill_until_gone(pair.topology.name, simulator.ROLE)
+    rows = pair.status().routers
+    assert {row.state for row in rows} == {"absent"}
+    assert all(row.detail.startswith("the simulator has ended: ") for row in rows)
