@@ -20,6 +20,7 @@ from hacc_agent.engine.hsrp.table import PREEMPTING, TABLE, WITHOUT_ADDRESS, Act
 from hacc_agent.hsrp.config import Group as Settings
 from hacc_agent.wire import hsrp
 from hacc_agent.wire.hsrp import GroupMessage, Operation, State
+from tests.hacc_agent.engine.hsrp import document
 
 PRINTED = """
 |  a  |  AB/2|3+ |          |          |          |          |          |
@@ -238,3 +239,7 @@ def test_a_timer_is_set_to_what_the_hello_said(event: Event) -> None:
     scene.happens(event)
     timer = Event.C if event is Event.G else Event.D
     assert scene.group._timers[timer] == scene.now + HEARD_HOLD / 1000
+
+
+def test_the_page_in_docs_is_drawn_from_the_code() -> None:
+    assert document.PATH.read_text() == document.text(), f"python -m {document.__name__}"
