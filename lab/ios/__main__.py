@@ -15,6 +15,9 @@ from .control import Control
 from .definition import BadDefinition, Definition, read_definition
 from .plane import Planes
 from .server import Server
+from .snmp_agent import bind
+
+SSH = 22
 
 
 async def _run(definition: Definition) -> None:
@@ -27,7 +30,11 @@ async def _run(definition: Definition) -> None:
         if control is not None:
             await control.start()
         devices = {name: host.device for name, host in server.hosts.items()}
-        planes = asyncio.create_task(Planes(devices, definition.bridges, _complain).run())
+        there = Planes(devices, definition.bridges, _complain)
+        for name, host in server.hosts.items():
+            if host.port == SSH:  # it has an address of its own, and all of its ports
+                there.agents[name].listen(bind(host.endpoint.address))
+        planes = asyncio.create_task(there.run())
         planes.add_done_callback(lambda _: stop.set())
         ready = {name: [host.endpoint.address, host.port] for name, host in server.hosts.items()}
         print(json.dumps({"ready": ready}), flush=True)

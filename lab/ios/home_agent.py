@@ -30,6 +30,7 @@ from hacc_agent.config import (
 )
 from hacc_agent.engine.effects import Endpoint, Moment, Send
 from hacc_agent.engine.home_agent import HomeAgent
+from hacc_agent.engine.home_agent.counters import Counters
 from hacc_agent.engine.record import Kind, Row
 from hacc_agent.engine.table import Table
 
@@ -166,6 +167,15 @@ class Registrations:
         self._token = token
         self._table = Table(_ROWS, 1)
         self._agent = HomeAgent(config, self._table, token)
+
+    @property
+    def table(self) -> Table:
+        return self._table
+
+    @property
+    def counters(self) -> Counters:
+        """Since it was configured last."""
+        return self._agent.counters
 
     def configure(self, config: AgentConfig) -> None:
         """Another configuration for the same bindings."""

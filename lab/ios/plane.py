@@ -2,7 +2,8 @@
 
 Level-driven like the rest of the lab: what a router is on its LANs is asked a few times a second,
 and when it is something else than before, it gets a new namespace. Linux does what IOS would do
-there, ARP, addresses, routes. Its `standby` lines run the HSRP speaker of our own routers there.
+there, ARP, addresses, routes. Its `standby` lines run the HSRP speaker of our own routers there,
+and its `snmp-server` lines an agent.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from . import standby
 from .device import Device
 from .forwarding import PORT, Forwarding, Port, forwarding
 from .home_agent import Registrations, redundancy, told
+from .snmp_agent import Agent, bind
 from .speaking import Plug, Speaking
 
 GLANCE: Final = 0.2
@@ -52,6 +54,7 @@ class Planes:
         self._planes: dict[str, tuple[Forwarding, ExitStack]] = {}
         self._homes: dict[str, Registrations] = {}
         self._speaking: dict[str, Speaking] = {}
+        self.agents = {name: Agent(device, self._clock) for name, device in devices.items()}
         self._told: set[str] = set()
 
     async def run(self) -> None:
@@ -63,6 +66,8 @@ class Planes:
         finally:
             for _, stack in self._planes.values():
                 stack.close()
+            for agent in self.agents.values():
+                agent.close()
 
     def settle(self) -> None:
         """Make every router what it is."""
@@ -70,6 +75,7 @@ class Planes:
         for device in self._devices.values():
             try:
                 self._settle(device)
+                self.agents[device.name].settle()
             except Exception:
                 # A fault of ours in what one router does with packets, perhaps at a line half-way
                 # through a change: its console, and the other routers, are there all the same.
@@ -164,14 +170,17 @@ class Planes:
             lambda text: self._log(f"{device.name}: {text}"),
             stack,
         )
+        agent, opened = self.agents[device.name], worker.submit(bind, "").result()
+        agent.listen(opened)
+        stack.callback(agent.leave, opened)
         if home is None or str(home.config.home_agent_address) not in wanted.loopbacks:
             return
         address = int(home.config.home_agent_address)
-        opened = worker.submit(Datagrams, address, PORT).result()
-        stack.callback(opened.close)
+        requests = worker.submit(Datagrams, address, PORT).result()
+        stack.callback(requests.close)
         loop = asyncio.get_running_loop()
-        loop.add_reader(opened.fileno(), self._answer, opened, home)
-        stack.callback(loop.remove_reader, opened.fileno())
+        loop.add_reader(requests.fileno(), self._answer, requests, home)
+        stack.callback(loop.remove_reader, requests.fileno())
 
     def _answer(self, opened: Datagrams, home: Registrations) -> None:
         if not opened.receive():
