@@ -46,6 +46,12 @@ def events(config: Path, as_json: bool, limit: int) -> int:
     return _asked(_ask(config, "events", limit=limit), as_json, _print_events)
 
 
+def dataplane(config: Path, as_json: bool, *, home: str | None, programs: bool) -> int:
+    """`home` is a home address."""
+    lines = _ask(config, "dataplane", home=home, programs=programs)
+    return _asked(lines, as_json, _print_dataplane)
+
+
 def why(config: Path, as_json: bool, mobile: str) -> int:
     return _asked(_ask(config, "why", mobile=mobile), as_json, _print_why)
 
@@ -182,6 +188,28 @@ def _print_events(lines: Iterable[Line]) -> None:
         at = datetime.fromtimestamp(told["at"], UTC).isoformat(timespec="milliseconds")
         more = (f"{name}={value}" for name, value in told.items() if name not in ("at", "event"))
         print(" ".join((at, told["event"], *more)))
+
+
+def _print_dataplane(lines: Iterable[Line]) -> None:
+    rows = []
+    programs = []
+    for told in lines:
+        if "how" in told:
+            print(f"packets are moved by {told['how']}")
+            for name in told["missing"]:
+                print(f"there is no interface {name}")
+        elif "home" in told:
+            print(f"{told['home']}: {told['leads'] or 'nowhere'}")
+        elif "program" in told:
+            programs.append(told)
+        else:
+            name = told["packets"] if "packets" in told else f"to {told['member']}"
+            rows.append((name, f"{told['count']:,}", f"{told['octets']:,}"))
+    print()
+    _table(("PACKETS", "COUNT", "OCTETS"), rows)
+    for told in programs:
+        print(f"\n{told['program']}")
+        print("\n".join(told["lines"]))
 
 
 def _print_why(lines: Iterable[Line]) -> None:

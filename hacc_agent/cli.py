@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     bindings.add_argument("mobile", nargs="?", metavar="NAI|ADDRESS")
     bindings.add_argument("--member", metavar="NAME", help="those that this member serves")
     bindings.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
+    dataplane = commands.add_parser(
+        "dataplane", parents=[asking], help="who moves packets, and how many went where"
+    )
+    dataplane.add_argument("home", nargs="?", metavar="ADDRESS", help="where one's packets go")
+    dataplane.add_argument(
+        "--programs", action="store_true", help="the programs or rules that see each packet, too"
+    )
     resync = commands.add_parser(
         "resync", parents=[asking], help="take bindings from the routers that have them"
     )
@@ -132,6 +139,9 @@ def _ask(options: argparse.Namespace) -> int:
     if options.command == "bindings":
         wanted = {"mobile": options.mobile, "member": options.member, "limit": options.limit}
         return asking.bindings(options.config, options.json, **wanted)
+    if options.command == "dataplane":
+        wanted = {"home": options.home, "programs": options.programs}
+        return asking.dataplane(options.config, options.json, **wanted)
     if options.command == "events":
         return asking.events(options.config, options.json, options.limit)
     if options.command == "why":

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from ipaddress import IPv4Network
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from struct import Struct
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from .config import AgentConfig
+from .control import Answer, Refused
 from .dataplane import leftover
 from .dataplane.controller import TcxRelay
 from .dataplane.device import NAME
@@ -28,7 +30,6 @@ from .engine.record import OCTETS, RECORD, SLOT, Kind, Row, SlotChange
 from .engine.table import Table
 from .link import Say
 from .neighbours import Neighbours
-from .replica import State
 from .roles import Controller, Engine, Member
 
 LOOK_S: Final = 1.0  # s between looks at what interfaces there are
@@ -39,32 +40,6 @@ _NUMBER: Final = Struct("16si20x")
 _SIOCGIFHWADDR: Final = 0x8927  # linux/sockios.h
 _SIOCGIFMTU: Final = 0x8921
 _ETHERNET: Final = 1  # ARPHRD_ETHER
-
-
-class Packets(Protocol):
-    """The daemon's part that moves packets."""
-
-    plane: Plane
-    state: State
-    """The engine, with the plane behind it: for who applies another router's records."""
-
-    def fileno(self) -> int | None: ...
-
-    def handle(self, now: Moment) -> None: ...
-
-    def next_deadline(self) -> float | None: ...
-
-    def load(self) -> None:
-        """What the engine's tables hold now."""
-        ...
-
-    def follow(self, records: bytes) -> None:
-        """What this router has decided."""
-        ...
-
-    def counted(self) -> tuple[Counted, ...]: ...
-
-    def close(self) -> None: ...
 
 
 class Followed:
@@ -134,8 +109,9 @@ class RelayPackets:
         changes = [SlotChange._make(SLOT.unpack_from(records, at * OCTETS)) for at in moved]
         self._repoint((change.slot, change.member) for change in changes)
 
-    def counted(self) -> tuple[Counted, ...]:
-        return self.plane.counted()
+    def members(self) -> tuple[Counted, ...]:
+        names = [member.name for member in self._config.members]
+        return tuple(replace(one, reason=names[int(one.reason)]) for one in self.plane.carried())
 
     def close(self) -> None:
         self._neighbours.close()
@@ -223,8 +199,8 @@ class TunnelPackets:
     def follow(self, records: bytes) -> None:
         self.plane.follow(np.frombuffer(records, RECORD))
 
-    def counted(self) -> tuple[Counted, ...]:
-        return self.plane.counted()
+    def members(self) -> tuple[Counted, ...]:
+        return ()
 
     def close(self) -> None:
         self._raw.close()
@@ -249,6 +225,24 @@ class TunnelPackets:
                 self._raw.sendto(one.packet, (socket.inet_ntoa(one.destination.to_bytes(4)), 0))
             except OSError as error:
                 self._say("a packet could not be sent", why=error.strerror or str(error))
+
+
+def describe(moved: RelayPackets | TunnelPackets, asked: Mapping[str, Any]) -> Answer:
+    """`hacc-agent dataplane`: how, what was counted, where a home address leads, the programs."""
+    plane = moved.plane
+    yield {"how": plane.kind, "missing": list(plane.missing)}
+    for subject, found in (("packets", plane.counted()), ("member", moved.members())):
+        for one in found:
+            yield {subject: one.reason, "count": one.packets, "octets": one.octets}
+    home = asked.get("home")
+    if home is not None:
+        try:
+            yield {"home": home, "leads": plane.lead(int(IPv4Address(home)))}
+        except AddressValueError:
+            raise Refused(f"{home!r} is no IPv4 address") from None
+    if asked.get("programs"):
+        for name, lines in plane.programs().items():
+            yield {"program": name, "lines": list(lines)}
 
 
 def packets(config: AgentConfig, engine: Engine, say: Say) -> RelayPackets | TunnelPackets:

@@ -38,7 +38,7 @@ from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
 from .orders import Orders
-from .packets import RelayPackets, TunnelPackets, packets
+from .packets import RelayPackets, TunnelPackets, describe, packets
 from .quickening import Quickening
 from .radius import RadiusSocket
 from .recovery import JournalError
@@ -187,6 +187,7 @@ class Service:
             orders = Orders(self.side, self.engine, self.clock)
             commands |= {order.value: partial(orders.give, order) for order in Order}
             commands["why"] = orders.why
+        commands["dataplane"] = self._describe_packets
         folder = Path(self.config.runtime_directory)
         try:
             server = ControlServer(folder, commands, self.daemon, partial(self._fault, "control"))
@@ -196,6 +197,11 @@ class Service:
                 " [hint: runtime_directory in agent.toml]"
             ) from error
         stack.callback(server.close)
+
+    def _describe_packets(self, asked: Mapping[str, Any]) -> Answer:
+        if self.packets is None:
+            raise Refused('nobody moves packets here: transport = "udp" or data_plane = "none"')
+        return describe(self.packets, asked)
 
     def _resync(self, asked: Mapping[str, Any]) -> Answer:
         sources = self.resync.sources()
@@ -264,6 +270,11 @@ class Service:
     def bindings(self) -> int:
         return len(self.engine.tables[0])
 
+    def _received(self) -> int:
+        """What there was to do: datagrams, and records of the router that this one follows."""
+        datagrams = sum(found.received for _, found in self.transport.traffic())
+        return datagrams + self.replica.followed
+
     def _prepare(self, stack: ExitStack) -> Quickening | None:
         """For the time when there is load."""
         if self.engine.kernels is None:
@@ -271,7 +282,7 @@ class Service:
         quickening = Quickening(
             self.engine.kernels,
             self.engine.quicken,
-            lambda: sum(found.received for _, found in self.transport.traffic()),
+            self._received,
             self.logs,
         )
         stack.callback(quickening.close)

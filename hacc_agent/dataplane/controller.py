@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..engine.record import Kind, Records
 from .attachment import Attachment
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
+from .listing import listing
 from .maps import Folder, HomeMaps, counted, refused
 from .packet import COUNTER
 from .plane import Counted, Neighbour, PlaneFailed, SlotOf
@@ -68,6 +69,7 @@ class TcxRelay:
                 *(self._reasons.descriptor, self._members.descriptor),
             )
             code = program(self._relay, self._maps)
+            self._code = code
             loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "hacc_relay")
             self._attachment: Final = Attachment(loaded, Attach.TCX_INGRESS, self._folder.path)
             self.missing = self._attachment.attach(interfaces)
@@ -125,6 +127,15 @@ class TcxRelay:
     def carried(self) -> tuple[Counted, ...]:
         """By member, under its number."""
         return counted(self._members, map(str, range(len(self._known))))
+
+    def lead(self, home: int) -> str | None:
+        slot = self._homes.get(home) - 1
+        if slot < 0:
+            return None
+        return f"slot {slot}, " + ("to its member" if self._slots[slot] else "nobody is reached")
+
+    def programs(self) -> dict[str, tuple[str, ...]]:
+        return {"tcx ingress": tuple(listing(self._code))}
 
     def close(self) -> None:
         self._attachment.close()

@@ -13,6 +13,7 @@ from ..engine.record import Kind, Records, Row, Trait
 from .attachment import Attachment
 from .device import Device
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
+from .listing import listing
 from .maps import Folder, HomeMaps, counted, refused
 from .packet import COUNTER
 from .plane import Counted, PlaneFailed, RowsOf
@@ -54,11 +55,16 @@ class TcxTunnels:
                 MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
             )
             maps = Maps(self._homes.homes, self._reasons.descriptor)
+            self._code: Final = {
+                f"tcx egress of {self.device.name}": departing(made, maps),
+                "tcx ingress": arriving(made, maps),
+            }
+            leaving, coming = self._code.values()
             made_of = ProgramKind.SCHED_CLS
-            into = Program.load(made_of, Attach.TCX_EGRESS, departing(made, maps), "hacc_into")
+            into = Program.load(made_of, Attach.TCX_EGRESS, leaving, "hacc_departing")
             self._into: Final = Attachment(into, Attach.TCX_EGRESS, self._folder.path)
             self._into.attach((self.device.name,))
-            out = Program.load(made_of, Attach.TCX_INGRESS, arriving(made, maps), "hacc_arriving")
+            out = Program.load(made_of, Attach.TCX_INGRESS, coming, "hacc_arriving")
             self._out: Final = Attachment(out, Attach.TCX_INGRESS, self._folder.path)
             self.missing = self._out.attach(interfaces)
         except (KernelRefused, OSError) as why:
@@ -94,6 +100,18 @@ class TcxTunnels:
 
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
+
+    def lead(self, home: int) -> str | None:
+        address, port, kind = TUNNEL.unpack(self._homes.get(home).to_bytes(8, "little"))
+        if not kind:
+            return None
+        if kind == Tunnel.SEVERAL:
+            return "a copy to each of its care-of addresses"
+        to = f"{IPv4Address(address)}:{_swapped(port)}" if port else f"{IPv4Address(address)}"
+        return f"{Tunnel(kind).name} to {to}"
+
+    def programs(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(listing(code)) for name, code in self._code.items()}
 
     def close(self) -> None:
         self._into.close()

@@ -191,6 +191,7 @@ class NftRelay:
         """`slots`: who serves each now. Raises `PlaneFailed`."""
         self._slot_of = slot_of
         self._address: Final = home_agent_address
+        self._port: Final = port
         self._served: Final = slots.astype(np.int64)
         self._where: Final[list[Neighbour | None]] = [None] * members
         self._reached: Final = np.zeros(len(slots), np.bool_)  # slots that lead somewhere
@@ -263,6 +264,21 @@ class NftRelay:
                 name = words[at + 1].replace("-", " ")
                 found.append(Counted(name, int(words[at + 4]), int(words[at + 6])))
         return tuple(found)
+
+    def carried(self) -> tuple[Counted, ...]:
+        """Not counted here."""
+        return ()
+
+    def lead(self, home: int) -> str | None:
+        slot = int(self._had(np.array([home], np.uint32))[0]) - 1
+        if slot < 0:
+            return None
+        return f"slot {slot}, " + ("to its member" if self._reached[slot] else "nobody is reached")
+
+    def programs(self) -> dict[str, tuple[str, ...]]:
+        chains = (chain(self._address, name) for name in self._chains)
+        text = rules(self._port, "drop") + "".join(chains)
+        return {f"nftables, table netdev {TABLE}": tuple(text.splitlines())}
 
     def close(self) -> None:
         """The table stays, and packets pass by it."""

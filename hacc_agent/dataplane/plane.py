@@ -55,6 +55,14 @@ class Plane(Protocol):
 
     def counted(self) -> tuple[Counted, ...]: ...
 
+    def lead(self, home: int) -> str | None:
+        """Where packets of a home address go, in words; None: nowhere."""
+        ...
+
+    def programs(self) -> dict[str, tuple[str, ...]]:
+        """What sees the packets, line by line, by its name."""
+        ...
+
     def close(self) -> None:
         """Packets go on passing where that is pinned."""
         ...
@@ -69,6 +77,10 @@ class RelayPlane(Plane, Protocol):
 
     def reach(self, member: int, neighbour: Neighbour | None) -> None:
         """Where it is now; None: nowhere."""
+        ...
+
+    def carried(self) -> tuple[Counted, ...]:
+        """By each member, under its number."""
         ...
 
 

@@ -38,6 +38,7 @@ ADDRESSES = {
 class Site:
     """Routers of a LAN, the daemons in some of them, and a Foreign Agent's host."""
 
+    segment: Segment
     routers: dict[str, Namespace]
     agents: dict[str, Agent]
 
@@ -83,7 +84,7 @@ def site_of(folder: Path, member: str, stack: ExitStack, *hosts: str) -> Site:
         )
         agents[host] = Agent(config, folder / host, routers[host].enter_for_good)
     stack.enter_context(running(agents))
-    return Site(routers, agents)
+    return Site(segment, routers, agents)
 
 
 @pytest.fixture
