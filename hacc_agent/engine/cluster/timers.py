@@ -115,13 +115,16 @@ class Timers:
         return [Log(records), Relay(request.octets, source, member)]
 
     def _outdated(self, values: Row) -> bool:
-        """Whether a later request of the mobile node was accepted, by its timestamp.
+        """Whether this very request was accepted, or by its timestamp a later one.
 
-        Under nonces it does not matter: who has not told a nonce accepts none.
+        Who does not know that would accept it again. Under nonces only the very request matters:
+        who has not told a nonce accepts none.
         """
         ledger = self._ledger
         for row in ledger.bindings(values.home_address, ledger.name(values)):
             bound = ledger.table.get(row)
+            if bound.identification == values.identification:
+                return True
             if not bound.traits & Trait.NONCE and later(
                 bound.identification, values.identification
             ):

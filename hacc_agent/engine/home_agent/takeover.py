@@ -10,10 +10,12 @@ nothing older takes the place of something newer, or a request of before could b
     the very same request                                  ours stays: it may know a tunnel's port
     a newer row with S            with S, elsewhere        it is put beside ours
     a newer row                                            ours stays
+    no binding, but a nonce                                it is put, and our nonce is the next one
 
 Which is newer: under timestamps the Identification says it (RFC 5944, 5.7.1). Nonces are in no
 order, so there it is the time of the grant, in whole seconds, and of equals ours: a nonce that was
-used must not come back.
+used must not come back. A nonce that we told somebody who was denied says nothing about bindings:
+it may have been a stranger who repeats an old request.
 
 Of mobile nodes that left before the failover nothing comes, since a controller keeps no memory of
 them; their last requests could be replayed to whoever took over. Therefore a Home Agent that knows
@@ -95,7 +97,10 @@ def _merged(table: Table, values: Row) -> Iterator[bytes]:
     holder = table.find(values.home_address)
     if holder and table.get(holder).nai not in (0, values.nai):
         return  # the address is somebody else's here
-    newer = [row for row in rows if not _newer(values, row)]
+    told = [row for row in rows if row.kind == Kind.CLOSED and row.traits & values.traits & _NONCE]
+    if told:
+        values = values._replace(nonce=told[0].nonce)
+    newer = [row for row in rows if row not in told and not _newer(values, row)]
     beside = values.flags & _SIMULTANEOUS
     if newer:
         elsewhere = all(

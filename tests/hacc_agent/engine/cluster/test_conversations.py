@@ -475,3 +475,14 @@ def test_the_answer_once_more_takes_no_lifetime_away() -> None:
         (number,) = asked(world.receive(request(1)))
         world.answer(reply(1, lifetime=int(bound.expires - world.seconds)), number)
         assert world.bindings()[0].expires == bound.expires
+
+
+def test_a_request_that_was_accepted_goes_to_no_other_member() -> None:
+    """It comes once more, and its member is silent: who knows nothing of it would accept it."""
+    world = World()
+    registered(world)
+    assert asked(world.receive(request(1))) == [0]
+    effects = world.at(world.seconds + 30)
+    assert set(asked(effects)) <= {0}
+    assert world.waiting() == []
+    assert len(world.bindings()) == 1

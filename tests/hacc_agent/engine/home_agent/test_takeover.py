@@ -242,6 +242,21 @@ def test_what_is_stale_here_gives_way() -> None:
     assert (row.care_of_address, row.identification) == (int(FOREIGN_AGENT), stamp(-10))
 
 
+def test_a_stranger_cannot_keep_a_binding_out_by_a_denial() -> None:
+    """He repeats an old request before the transfer comes; the answer is a nonce."""
+    heir = Router("ha2", Replay.NONCE)
+    heir.engine.begin_anew(NOW)
+    assert heir.asked(request(0x55 << 32 | 1), NOW) == STALE
+    (told,) = heir.rows
+    assert told.kind == Kind.CLOSED
+    heir.takes(known(identification=0x77 << 32, nonce=0x99, traits=int(Trait.NONCE)), later(1))
+    (row,) = heir.bindings
+    assert (row.identification, row.nonce) == (0x77 << 32, told.nonce)
+    assert len(heir.rows) == 1
+    assert heir.asked(request(0x99 << 32 | 2), later(2)) == STALE
+    assert heir.asked(request(told.nonce << 32 | 3), later(2)) == ACCEPTED
+
+
 def test_simultaneous_bindings_are_put_beside_newer_ones() -> None:
     heir = Router("ha2")
     flags = int(RequestFlags.SIMULTANEOUS)
