@@ -63,7 +63,7 @@ def with_snmp(
     targets = {
         host: (devices[host].management, Access.of(devices[host].snmp, opened))
         for host, observation in seen.items()
-        if not observation.simulator and not _runs_no_snmpd(observation)
+        if not _runs_no_snmpd(observation)
     }
     answers = ask(targets)
     return {host: _answered(observation, answers.get(host)) for host, observation in seen.items()}
@@ -118,18 +118,15 @@ def _runs_no_snmpd(seen: Observation) -> bool:
 def _answered(seen: Observation, answer: SnmpAnswer | Silent | None) -> Observation:
     if isinstance(answer, SnmpAnswer):
         return dataclasses.replace(seen, snmp=answer)
-    if seen.simulator:
-        gap = Unread(Part.SNMP, "it is the simulator, which has no SNMP agent yet", expected=True)
-    else:
-        gap = Unread(Part.SNMP, answer.reason if answer else "snmpd does not run")
+    gap = Unread(Part.SNMP, answer.reason if answer else "snmpd does not run")
     return dataclasses.replace(seen, unread=(*seen.unread, gap))
 
 
 def observer(
-    fleet: Fleet, opened: Mapping[str, str]
+    fleet: Fleet, opened: Mapping[str, str], ask: Ask = ask
 ) -> Callable[[Sequence[ClusterModel]], Mapping[str, Observation]]:
     """Observes many routers at once over the fleet's sessions; what fails is an observation too."""
-    snmp = SnmpRounds(opened)
+    snmp = SnmpRounds(opened, ask)
 
     def observe_all(clusters: Sequence[ClusterModel]) -> Mapping[str, Observation]:
         of = {device.host: cluster for cluster in clusters for device in cluster.devices}

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,9 @@ from tasks.render import render
 from tasks.rendered import Platform
 from tasks.secrets import resolve
 from tasks.verify import Status, verify
+from tasks.verify.observation import SnmpAnswer
 from tasks.verify.observe import observer
+from tasks.verify.snmp import Access, Silent
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 OPENED = {"env:VERIFY_KEY": "0" * 32, "env:VERIFY_OSPF": "ospf", "env:VERIFY_SNMP": "snmp-pass-1"}
@@ -81,11 +83,16 @@ def targets(ports: dict[str, int], **passwords: str) -> list[Target]:
     ]
 
 
+def ask(targets: Mapping[str, tuple[str, Access]]) -> dict[str, SnmpAnswer | Silent]:
+    """Simulators that share an address cannot share its port 161."""
+    return {host: SnmpAnswer(host, 1.0) for host in targets}
+
+
 def test_ios_routers_are_verified_over_ssh(
     pair: ClusterModel, ports: dict[str, int], tmp_path: Path
 ) -> None:
     with Fleet(targets(ports), HostKeys(tmp_path / "known_hosts")) as fleet:
-        look = observer(fleet, OPENED)
+        look = observer(fleet, OPENED, ask)
         [verdict] = verify([pair], look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
     assert verdict.ok, "\n".join(verdict.lines())
     assert {result.check for result in verdict.of(Status.PASSED)} >= {
@@ -102,7 +109,7 @@ def test_a_router_that_refuses_us_is_named_with_the_reason(
     pair: ClusterModel, ports: dict[str, int], tmp_path: Path
 ) -> None:
     with Fleet(targets(ports, ios2="wrong"), HostKeys(tmp_path / "known_hosts")) as fleet:
-        look = observer(fleet, OPENED)
+        look = observer(fleet, OPENED, ask)
         [verdict] = verify([pair], look, clock=time.monotonic, sleep=time.sleep, deadline_s=20)
     (refused,) = verdict.of(Status.FAILED)
     assert (refused.check, refused.host) == ("reachable", "ios2")

@@ -8,18 +8,22 @@ is found here.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 import pytest
 
 from lab.ios import Device, Session
 from lab.ios.network import Network
+from lab.ios.snmp import access
 from tasks.model import ClusterModel
 from tasks.render import render
 from tasks.rendered import Platform
 from tasks.secrets import resolve
 from tasks.verify import Observation, Result, Status, View, judge
+from tasks.verify.observation import SnmpAnswer
 from tasks.verify.observe import observe, with_snmp
+from tasks.verify.snmp import Access, Silent
 
 OPENED = {"env:VERIFY_KEY": "0" * 32, "env:VERIFY_OSPF": "ospf", "env:VERIFY_SNMP": "snmp-pass-1"}
 NOW = 1_800_000_000.0
@@ -54,7 +58,20 @@ class Pair:
             session.feed("terminal length 0", now=now)
             seen[device.host] = observe(device, self.cluster, Line(session, now))
         devices = {device.host: device for device in self.cluster.devices}
-        return with_snmp(devices, seen, OPENED)
+        return with_snmp(devices, seen, OPENED, self.ask)
+
+    def ask(self, targets: Mapping[str, tuple[str, Access]]) -> dict[str, SnmpAnswer | Silent]:
+        """What the simulated agents say, without the network between."""
+
+        def answer(host: str, wanted: Access) -> SnmpAnswer | Silent:
+            known = access(self.devices[host])
+            if wanted.version == 2:
+                good = wanted.community in known.communities
+            else:
+                good = (wanted.user, wanted.auth, wanted.priv) in known.users
+            return SnmpAnswer(self.devices[host].hostname, 1.0) if good else Silent("no answer")
+
+        return {host: answer(host, wanted) for host, (_, wanted) in targets.items()}
 
     def judge(self, now: float = NOW + 600) -> list[Result]:
         return [result for _, result in judge(View(self.cluster, self.look(now)))]
@@ -98,11 +115,19 @@ def test_the_pair_as_rendered_passes(pair: Pair) -> None:
 
 def test_what_the_simulator_cannot_do_is_skipped_aloud(pair: Pair) -> None:
     skipped = {(one.check, one.observed) for one in pair.judge() if one.status is Status.SKIPPED}
-    assert {
-        ("adjacencies", "it is the simulator, which speaks no OSPF"),
-        ("snmp", "it is the simulator, which has no SNMP agent yet"),
-    } <= skipped
+    assert ("adjacencies", "it is the simulator, which speaks no OSPF") in skipped
     assert all("simulator" in reason for _, reason in skipped)
+
+
+def test_its_snmp_answers_only_to_the_keys_of_the_intent(pair: Pair) -> None:
+    def snmp(status: Status) -> set[str]:
+        return {one.host for one in pair.judge() if (one.check, one.status) == ("snmp", status)}
+
+    assert snmp(Status.PASSED) == {"ios1", "ios2"}
+    (line,) = pair.devices["ios1"].configuration.starting("snmp-server user")
+    pair.configure("ios1", f"no {line.text}")
+    assert snmp(Status.PASSED) == {"ios2"}
+    assert snmp(Status.FAILED) == {"ios1"}
 
 
 def test_its_home_agent_is_read(pair: Pair) -> None:
