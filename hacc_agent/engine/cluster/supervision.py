@@ -123,9 +123,9 @@ class Supervision:
         if self._leads:
             effects += self._fail_over(now)
             effects += self._portion(now)
-            for member in self._members:
-                if not len(self._cluster.slots.served_by(member)):
-                    self._health.emptied(member, now)
+            served = np.bincount(self._cluster.slots.member_of, minlength=len(self._members))
+            for member in np.flatnonzero(served == 0).tolist():
+                self._health.emptied(member, now)
         return Acts(tuple(changes), tuple(effects))
 
     # ------------------------------------------------------------------ what operators ask
@@ -188,18 +188,18 @@ class Supervision:
             return []
         slots = self._cluster.slots
         for member in self._members:
-            leaves = self._state(member) is State.DRAINING or self._drained(member)
-            served = slots.served_by(member)
-            heirs = [heir for heir in self._heirs() if heir != member]
-            if leaves and len(served) and heirs:
-                return self._move(self._some(served), heirs, now)
-        for member in self._members:
+            if self._state(member) is State.DRAINING or self._drained(member):
+                served = slots.served_by(member)
+                heirs = [heir for heir in self._heirs() if heir != member]
+                if len(served) and heirs:
+                    return self._move(self._some(served), heirs, now)
+        homes = np.arange(len(slots)) // slots.per_member
+        away = slots.member_of != homes
+        for member in np.unique(homes[away]).tolist():
             standing = self._health.standing(member, now)
-            own = np.array(slots.home_slots(member))
-            away = own[slots.member_of[own] != member]
-            steady = standing.state is State.UP and now.steady - standing.since >= STEADY_S
-            if steady and len(away):
-                return self._move(self._some(away), [member], now)
+            if standing.state is State.UP and now.steady - standing.since >= STEADY_S:
+                own = np.flatnonzero(away & (homes == member))
+                return self._move(self._some(own), [member], now)
         return []
 
     def _drained(self, member: int) -> bool:
