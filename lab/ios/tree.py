@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING
 
 from .names import KINDS, kind_of, place_of
@@ -21,16 +21,12 @@ class _Missing(dict[str, str]):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One row of the tables of commands: everything that the engine knows about one line."""
+class Row:
+    """What a table says of a line, beside its place there."""
 
     syntax: str  # see grammar.py
-    mode: str  # the section in which it stands, a key of modes.MODES
-    block: int  # blocks of the running configuration are set apart by `!`
-    rank: int  # the place of its lines in their section, before `sort` is looked at
-    place: int  # and after
-    implied: tuple[tuple[int, str, str], ...]  # see grammar.implied_of
-    key: str  # a template: lines with the same key overwrite each other
+    _: KW_ONLY
+    key: str = ""  # a template: lines of one key overwrite each other; "": as `syntax` implies
     enters: str = ""  # the mode that it opens
     default: str = ""  # the line that says nothing new, and is not shown
     on: bool = False  # in force unless it is negated: `no cdp run` is what is shown
@@ -42,6 +38,18 @@ class Command:
     only_no: bool = False  # exists in its `no` form alone: `no standby 1`
     flat: str = ""  # a section that is printed as lines with this prefix: numbered access lists
 
+
+@dataclass(frozen=True, slots=True)
+class Command(Row):
+    """Everything that the engine knows about one line."""
+
+    _: KW_ONLY
+    mode: str  # the section in which it stands, a key of modes.MODES
+    block: int  # blocks of the running configuration are set apart by `!`
+    rank: int  # the place of its lines in their section, before `sort` is looked at
+    place: int  # and after
+    implied: tuple[tuple[int, str, str], ...]  # see grammar.implied_of
+
     def key_of(self, args: Mapping[str, str]) -> str:
         key = self.key
         if "{" in key:
@@ -51,47 +59,13 @@ class Command:
         return key
 
 
-def command(
-    syntax: str,
-    *,
-    mode: str,
-    block: int,
-    rank: int,
-    place: int = 0,
-    key: str = "",
-    enters: str = "",
-    default: str = "",
-    on: bool = False,
-    both: bool = False,
-    sort: tuple[str, ...] = (),
-    set: Hook | None = None,  # noqa: A002 -- the word of the table, and never the builtin here
-    unset: Hook | None = None,
-    shown: bool = True,
-    only_no: bool = False,
-    flat: str = "",
-) -> Command:
-    """A row, with the key that its syntax implies unless one is given."""
-    if not key:
-        key = " ".join(template_of(parse_syntax(syntax)[0]).split())
-    return Command(
-        syntax=syntax,
-        mode=mode,
-        block=block,
-        rank=rank,
-        place=place,
-        implied=implied_of(syntax),
-        key=key,
-        enters=enters,
-        default=default,
-        on=on,
-        both=both,
-        sort=sort,
-        set=set,
-        unset=unset,
-        shown=shown,
-        only_no=only_no,
-        flat=flat,
-    )
+def command(row: Row, *, mode: str, block: int, rank: int, place: int) -> Command:
+    """A row in its place."""
+    said = {field.name: getattr(row, field.name) for field in fields(Row)}
+    if not row.key:
+        said["key"] = " ".join(template_of(parse_syntax(row.syntax)[0]).split())
+    implied = implied_of(row.syntax)
+    return Command(**said, mode=mode, block=block, rank=rank, place=place, implied=implied)
 
 
 class Line:

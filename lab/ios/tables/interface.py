@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..rules import interface, standby, system
-from .rows import Row, block
+from ..tree import Row
+from .rows import block
 
 _G = "standby <group:0-4095=0>"  # a group that is not named is group 0
 

@@ -7,7 +7,8 @@ Where only the name of a command is documented, its operands are carried as they
 from __future__ import annotations
 
 from ..rules import mobile
-from .rows import Row, block
+from ..tree import Row
+from .rows import block
 
 _GATE = mobile.require_router
 _OPTIONS = (

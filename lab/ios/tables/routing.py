@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..rules import access, routing, system
-from ..tree import Command
-from .rows import Row, block
+from ..tree import Command, Row
+from .rows import block
 
 _SEQUENCE = "[<sequence:1-2147483647>]"
 _REMARK = "remark <what:line>"

@@ -7,7 +7,8 @@ without being understood, so that a base configuration from the field loads and 
 from __future__ import annotations
 
 from ..rules import system
-from .rows import Row, block
+from ..tree import Row
+from .rows import block
 
 COMMANDS = (
     *block(
