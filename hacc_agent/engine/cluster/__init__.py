@@ -11,7 +11,7 @@
     timers      what time does
     failover    what a decision about slots does; planning: the decision; summons: where nothing
                 can be transferred; supervision, weighing: what is decided of health and load
-    selection, admission, answers, revocation, members, counters
+    selection, admission, answers, revocation, nonces, members, counters
 
 The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
 it answers itself, when the cluster is full or when it sends a mobile node elsewhere, it answers as
@@ -39,6 +39,7 @@ from .counters import Counters
 from .failover import Failover
 from .ledger import Ledger
 from .members import Members
+from .nonces import Nonces
 from .planning import Moves
 from .quick import Fit, Quick
 from .revocation import Revocations
@@ -69,6 +70,7 @@ class Cluster:
             selection,
             Answers(config),
             Revocations(),
+            Nonces(config),
             self.counters,
         )
         self._alone = Alone(self._state)

@@ -47,6 +47,7 @@ class Alone:
         self._selection = state.selection
         self._answers = state.answers
         self._revocations = state.revocations
+        self._nonces = state.nonces
         self._counters = state.counters
         self._home_agent = int(state.config.home_agent_address)
         self._rules = {
@@ -78,6 +79,7 @@ class Alone:
             return []
         ledger, counters = self._ledger, self._counters
         self._admission.refill(now.steady)
+        self._nonces.expire(now.steady)
         found = ledger.find_request(home, nai, request.identification, request.care_of_address)
         if found:
             return self._duplicate(data, source, found)
@@ -124,6 +126,9 @@ class Alone:
         if known is not None and loads.available[members.of_slot(known)]:
             return known, members.of_slot(known), False
         key = home or ledger.table.hash_nai(nai or b"")
+        told = self._nonces.slot_of(home, nai) if known is None else None
+        if told is not None and loads.available[members.of_slot(told)]:
+            return told, members.of_slot(told), True
         member = self._selection.choose(key, members.weigh())
         if member is not None:
             return ledger.slots.slot_for(member, key), member, True
@@ -261,6 +266,9 @@ class Alone:
         home = reply.home_address or asked.home_address
         if reply.code not in ACCEPTING or not home:
             counters.denied += 1
+            nai = ledger.name(asked)
+            if reply.code == ReplyCode.IDENTIFICATION_MISMATCH and not ledger.bindings(home, nai):
+                self._nonces.told(asked.home_address, nai, asked.slot, now.steady)
             return self._do(asked._replace(kind=Kind.SETTLED)).records
         if not asked.lifetime or not reply.lifetime:
             counters.deregistered += 1
@@ -276,6 +284,8 @@ class Alone:
             )
             return records + self._do(ended).records
         counters.accepted += 1
+        if self._nonces:
+            self._nonces.forget(asked.home_address, ledger.name(asked))
         flags = asked.flags
         if reply.code == ReplyCode.ACCEPTED_ONE_BINDING:
             flags &= ~int(RequestFlags.SIMULTANEOUS)

@@ -143,7 +143,7 @@ class Quick:
             state.admission.tokens,
         )
         redirects = state.config.assignment is Assignment.REDIRECT
-        # Whether new mobile nodes are placed by `Loads` alone.
+        # Whether new mobile nodes are placed by `Loads` alone, when none was told a nonce.
         self._places = type(state.selection) is LeastLoaded and not redirects
         self._rings: dict[int, _Ring] = {}
 
@@ -151,13 +151,15 @@ class Quick:
         _, mail, out, relay = self._rings.get(id(batch)) or self._attend(batch)
         numbers = out.numbers
         numbers[:] = 0
-        self._state.admission.refill(now.steady)
+        state = self._state
+        state.admission.refill(now.steady)
         row, count, second = 0, batch.count, int(now.steady)
         records: list[bytes] = []
         effects: list[Effect] = []
         faults: list[Exception] = []
         while True:
-            row = relay(mail, row, count, *self._tables, self._members, out, second, self._places)
+            places = self._places and not state.nonces
+            row = relay(mail, row, count, *self._tables, self._members, out, second, places)
             if row == count:
                 break
             if numbers[RECORDS]:

@@ -11,6 +11,7 @@ from .answers import Answers
 from .counters import Counters
 from .ledger import Ledger
 from .members import Members
+from .nonces import Nonces
 from .revocation import Revocations
 from .selection import Selection
 
@@ -31,4 +32,5 @@ class State:
     selection: Selection
     answers: Answers
     revocations: Revocations
+    nonces: Nonces
     counters: Counters

@@ -58,6 +58,7 @@ _REPLY: Final = int(MessageType.REGISTRATION_REPLY)
 _REQUEST_OCTETS: Final = REQUEST.size
 _REPLY_OCTETS: Final = REPLY.size
 _ONE_BINDING: Final = int(ReplyCode.ACCEPTED_ONE_BINDING)  # 0 and 1 accept, all others deny
+_TELLS_NONCE: Final = int(ReplyCode.IDENTIFICATION_MISMATCH)  # which the reference remembers
 _SIMULTANEOUS: Final = int(RequestFlags.SIMULTANEOUS)
 _INFORMS: Final = int(RevocationSupportFlags.INFORM)
 _CONSENT: Final = 64  # of the UDP Tunnel Reply Extension: assent is below (RFC 3519, 3.2.1)
@@ -414,6 +415,8 @@ def _reply(
         return False
     place = out.numbers[RECORDS]
     records = out.records
+    if octets[at + _FLAGS] == _TELLS_NONCE:
+        return False
     if octets[at + _FLAGS] > _ONE_BINDING:
         records[place] = request
         records[place].kind = _SETTLED

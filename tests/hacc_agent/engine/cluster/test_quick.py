@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hacc_agent.config import Admission, AgentConfig
+from hacc_agent.config import Admission, AgentConfig, Replay
 from hacc_agent.engine.batch import Batch, Outcome
 from hacc_agent.engine.cluster import LeastLoaded, Loads, Selection
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Relay, Send
@@ -267,9 +267,12 @@ datagrams = st.one_of(
 
 
 @settings(max_examples=150, deadline=None, phases=PHASES)
-@given(st.lists(st.tuples(st.lists(datagrams, max_size=20), st.sampled_from([0, 0, 1, 3]))))
-def test_a_batch_is_its_datagrams_one_by_one(days: list[tuple[Mail, int]]) -> None:
-    twins = Twins()
+@given(
+    st.lists(st.tuples(st.lists(datagrams, max_size=20), st.sampled_from([0, 0, 1, 3]))),
+    st.sampled_from(Replay),
+)
+def test_a_batch_is_its_datagrams_one_by_one(days: list[tuple[Mail, int]], replay: Replay) -> None:
+    twins = Twins(replay=replay)
     seconds = 1000.0
     for mail, pause in days:
         twins.receive([datagram for datagram in mail if len(datagram[0]) <= WIDTH])
