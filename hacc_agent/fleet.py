@@ -27,6 +27,7 @@ from .link import Language, Link
 from .memberlink import Pulse, Watch
 from .replica import Replica
 from .roles import Controller
+from .standby import LinkBroken
 
 SOONEST: Final = 0.2  # s between attempts to reach a member
 LATEST: Final = 1.0  # a member that is back is seen after this
@@ -56,7 +57,7 @@ class Fleet:
         self._controller = controller
         self._orders: dict[str, Order] = {}
         self._watches: dict[int, Watch] = {}
-        self._names: dict[Watch, int] = {}
+        self._generation = 0  # of configurations: what was dialled under one is nothing to the next
         self._told: dict[int, frozenset[int]] = {}
         self._pulses: dict[int, Pulse] = {}
         self._confirmed: dict[int, int] = {}
@@ -85,8 +86,9 @@ class Fleet:
     def reconfigure(self, config: AgentConfig) -> None:
         """Under another configuration: what was ordered still is."""
         if self._link is not None:
-            for watch in list(self._names):
+            for watch in list(self._watches.values()):
                 self._link.end(watch, "")
+        self._generation += 1
         self._begin(config)
 
     # ------------------------------------------------------------------ the daemon's part
@@ -193,13 +195,15 @@ class Fleet:
         self._link.dial(
             told.name,
             address.address,
-            partial(self._start, member),
-            partial(self._closed, member),
+            partial(self._start, member, self._generation),
+            partial(self._closed, member, self._generation),
             now.steady,
             Language.MEMBER,
         )
 
-    def _start(self, member: int, _name: str, now: float) -> Watch:
+    def _start(self, member: int, generation: int, _name: str, now: float) -> Watch:
+        if generation != self._generation:
+            raise LinkBroken("another configuration is in force by now")
         watch = Watch(
             self._beat,
             self._patience,
@@ -209,7 +213,6 @@ class Fleet:
             now,
         )
         self._watches[member] = watch
-        self._names[watch] = member
         self._attempts[member] = 0
         if self.supervision.leads:
             slots = self._controller.cluster.slots
@@ -217,14 +220,15 @@ class Fleet:
             watch.serve(slots.epoch, self._told[member])
         return watch
 
-    def _closed(self, member: int, _why: str) -> None:
+    def _closed(self, member: int, generation: int, _why: str) -> None:
+        if generation != self._generation:
+            return
         now = self._clock()
         delay = min(LATEST, SOONEST * 2 ** min(self._attempts[member], 8))
         self._dial_at[member] = now.steady + delay
         watch = self._watches.pop(member, None)
         if watch is not None:
             # Who was never reached is unknown, and not down.
-            del self._names[watch]
             self._told.pop(member, None)
             self._pulses.pop(member, None)
             self._confirmed.pop(member, None)

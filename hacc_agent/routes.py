@@ -53,14 +53,13 @@ class Routes:
         self._announced = prefixes
 
     def elsewhere(self, prefix: IPv4Network) -> bool:
-        """Whether a longer prefix within it leads to another router."""
-        return any(
-            route == RTN_UNICAST
-            and protocol != PROTOCOL
-            and found != prefix
-            and found.subnet_of(prefix)
+        """Whether both its halves lead to other routers. (A single address in it may as well.)"""
+        away = {
+            found
             for found, protocol, route in self._routes()
-        )
+            if route == RTN_UNICAST and protocol != PROTOCOL
+        }
+        return prefix.prefixlen < prefix.max_prefixlen and away.issuperset(prefix.subnets())
 
     def close(self) -> None:
         """Nothing leads here any more."""

@@ -45,7 +45,7 @@ class Announcer(Protocol):
     def announce(self, prefixes: frozenset[IPv4Network]) -> None: ...
 
     def elsewhere(self, prefix: IPv4Network) -> bool:
-        """Whether the routing table has part of it, or all, from another router."""
+        """Whether the routing table has both its halves from other routers."""
         ...
 
 
@@ -117,7 +117,8 @@ class Ward:
         self._follow()
         alone = all(now.steady - at > self._patience for at in self._heard.values())
         own = self._config.members[self._number].slices
-        outvoted = alone and any(self._announcer.elsewhere(each) for each in own)
+        linked = self._replica.link is not None  # else nobody takes anything over
+        outvoted = linked and alone and any(self._announcer.elsewhere(each) for each in own)
         if outvoted != self._outvoted:
             self._outvoted = outvoted
             if outvoted:

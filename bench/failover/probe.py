@@ -30,7 +30,7 @@ from .site import ADDRESSES, KEY, POOL, SPI, VIRTUAL, nai
 
 SUBSCRIBERS = 100
 EVERY_S = 0.1
-STEP = 4999  # of them one is probed: they are spread over all slots
+STEP = 499  # of them one is probed: they are spread over all slots
 UNIX = 2_208_988_800  # s from 1900 to 1970
 ACCEPTED = 0
 

@@ -107,6 +107,16 @@ class Site:
     def told(self) -> dict[str, Any]:
         return {host: agent.said for host, agent in self.agents.items()}
 
+    def happened(self, controller: str, event: str, member: str) -> bool:
+        """It stands among the latest events, after the last failure of a member."""
+        folder = Path(self.agents[controller].config.runtime_directory)
+        events = list(ask(folder, "events", limit=100))
+        downs = [n for n, each in enumerate(events) if each["event"] == "member down"]
+        return any(
+            (each["event"], each.get("member")) == (event, member)
+            for each in events[downs[-1] if downs else len(events) :]
+        )
+
     def states(self) -> dict[str, str]:
         return {each["name"]: each["state"] for each in self.status(self.active)["members"]}
 
@@ -315,6 +325,22 @@ def test_a_controller_and_a_member_that_die_at_once(site: Site) -> None:
     site.unharmed(heir)
 
 
+@pytest.mark.parametrize("dies", ["heir", "controller"])
+def test_who_dies_at_the_time_of_a_transfer_is_not_missed(site: Site, dies: str) -> None:
+    """Before its first record, between two, or after the last: `test_memberlink` has them all."""
+    failing, heir, active = site.serving, site.other, site.active
+    killed(site, failing)
+    site.until(lambda: site.happened(active, "slots move", heir))
+    if dies == "heir":
+        killed(site, heir)
+        site.agents[heir].start()
+    else:
+        killed(site, active)
+        site.take_over(site.standby)
+        site.nodes[0].send(site.nodes[0].request())  # it is asked, and so it leads
+    site.unharmed(heir)
+
+
 def test_a_controller_that_was_overtaken_is_not_obeyed(site: Site) -> None:
     """The controllers do not hear each other, and each thinks itself the active one."""
     first, second = site.active, site.standby
@@ -353,12 +379,23 @@ def test_who_hears_no_controller_and_sees_its_slice_elsewhere_withdraws(site: Si
         killed(site, member)
         site.unharmed(site.other)
         return
-    router.ip(
-        "route", "add", "198.19.64.0/23", "via", ADDRESSES["ha9"], "proto", "ospf", "metric", "20"
-    )
+    for half in sorted(HALVES):
+        router.ip("route", "add", half, "via", ADDRESSES["ha9"], "proto", "ospf")
     site.until(lambda: site.announced(member) == set())
-    router.ip("route", "del", "198.19.64.0/23", "proto", "ospf")
+    for half in sorted(HALVES):
+        router.ip("route", "del", half, "proto", "ospf")
     site.until(lambda: site.announced(member) == SLICE)
+
+
+def test_a_reload_of_everything_moves_nothing(site: Site) -> None:
+    member = site.serving
+    for agent in site.agents.values():
+        assert agent.process is not None
+        before = len(agent.said)
+        agent.process.send_signal(signal.SIGHUP)
+        agent.wait_for("reloaded", before)
+    site.until(lambda: site.states()[member] in ("up", "failing"))
+    site.unharmed(member)
 
 
 def test_why_says_who_serves_a_mobile_node_and_who_would_get_a_new_one(site: Site) -> None:
