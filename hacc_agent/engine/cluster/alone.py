@@ -36,6 +36,12 @@ ANY_HOME_AGENT: Final = (0, 0xFFFF_FFFF)
 """Home Agent fields of who wants one assigned (RFC 4433, 3.1)."""
 
 
+# An operation of an enumeration's members takes as long as reading half a datagram.
+_NAT, _REVOCABLE, _INFORM = int(Trait.NAT), int(Trait.REVOCABLE), int(Trait.INFORM)
+_DYNAMIC, _NONCE = int(Trait.DYNAMIC), int(Trait.NONCE)
+_SIMULTANEOUS: Final = int(RequestFlags.SIMULTANEOUS)
+
+
 class Alone:
     """Decides on datagrams one by one."""
 
@@ -89,7 +95,7 @@ class Alone:
         if new and self._redirects(request):
             return self._answer(data, request, source, ReplyCode.REDIRECT_HOME_AGENT, member)
         number, names = (0, b"") if nai is None else ledger.table.names.introduce(nai)
-        traits = request.traits | (Trait.NAT if source.address != request.care_of_address else 0)
+        traits = request.traits | (_NAT if source.address != request.care_of_address else 0)
         values = Row(
             Kind.PENDING,
             request.flags,
@@ -105,7 +111,7 @@ class Alone:
             request.spi,
             request.revocation,
             encapsulation(request.flags),
-            int(traits),
+            traits,
             nonce=ledger.arrive(),
             home_agent=request.home_agent,
         )
@@ -168,9 +174,8 @@ class Alone:
         return effects
 
     def _pend(self, names: bytes, request: ledgers.Request) -> Log:
-        log = self._do(request.values, names)
-        self._ledger.keep(self._ledger.newest(request.values), request)
-        return log
+        self._ledger.keep(self._ledger.do(request.values), request)
+        return Log(names + STRUCT.pack(*request.values))
 
     def _redirects(self, request: Request) -> bool:
         """Who can be told so, and comes to us as to a Home Agent, is told a member's address."""
@@ -288,26 +293,26 @@ class Alone:
             self._nonces.forget(asked.home_address, ledger.name(asked))
         flags = asked.flags
         if reply.code == ReplyCode.ACCEPTED_ONE_BINDING:
-            flags &= ~int(RequestFlags.SIMULTANEOUS)
+            flags &= ~_SIMULTANEOUS
         lifetime = min(asked.lifetime, reply.lifetime)
-        traits = asked.traits & Trait.NAT | reply.traits & ~Trait.INFORM
-        traits |= asked.traits & reply.traits & Trait.INFORM
+        traits = asked.traits & _NAT | reply.traits & ~_INFORM
+        traits |= asked.traits & reply.traits & _INFORM
         if reply.identification != asked.identification:
-            traits |= Trait.NONCE
+            traits |= _NONCE
         if not asked.home_address:
-            traits |= Trait.DYNAMIC
+            traits |= _DYNAMIC
         bound = asked._replace(
             kind=Kind.BINDING,
             flags=flags,
             home_address=home,
             lifetime=lifetime,
             expires=FOREVER if lifetime == INFINITE_LIFETIME else int(now.steady) + lifetime,
-            traits=int(traits),
+            traits=traits,
             keepalive=reply.keepalive,
-            nonce=reply.identification >> 32 if traits & Trait.NONCE else 0,
+            nonce=reply.identification >> 32 if traits & _NONCE else 0,
             home_agent=reply.home_agent,
         )
-        alone = not flags & RequestFlags.SIMULTANEOUS
+        alone = not flags & _SIMULTANEOUS
         records = self._supersede(asked, home, everything=alone)
         for row in ledger.bindings(home, ledger.name(asked)):
             other = ledger.table.get(row)
@@ -339,7 +344,7 @@ class Alone:
 
     def _unbind(self, bound: Row, now: Moment) -> Log:
         """Ends one binding. Its member may still send the revocation that goes with it."""
-        if bound.traits & Trait.REVOCABLE:
+        if bound.traits & _REVOCABLE:
             self._remember(bound, now)
         return self._do(bound._replace(kind=Kind.UNBOUND, lifetime=0, expires=0, identification=0))
 
@@ -347,10 +352,9 @@ class Alone:
         member = self._members.of_slot(bound.slot)
         self._revocations.remember(bound, member, self._ledger.name(bound), now.steady)
 
-    def _do(self, values: Row, names: bytes = b"") -> Log:
-        records = names + STRUCT.pack(*values)
-        self._ledger.apply(records)
-        return Log(records)
+    def _do(self, values: Row) -> Log:
+        self._ledger.do(values)
+        return Log(STRUCT.pack(*values))
 
     # -------------------------------------------------------------- revocations
 

@@ -140,11 +140,6 @@ class Ledger:
                 return int(table.rows["slot"][row])
         return None
 
-    def newest(self, values: Row) -> int:
-        """The pending row that says this."""
-        rows = self.requests(values.home_address, self.name(values))
-        return next(row for row in rows if self.pending.get(row) == values)
-
     def awaited(self, home_address: int, nai: bytes | None, low: int) -> Iterator[Request]:
         """Requests of a mobile node that a reply may answer (RFC 5944, 3.7.3.1).
 
@@ -190,15 +185,25 @@ class Ledger:
                     self.table.names.learn(record)
                 case Kind.SLOT:
                     self.slots.apply(record)
-                case Kind.PENDING:
-                    self._pend(Row._make(STRUCT.unpack(record)))
-                case Kind.SETTLED:
-                    self._settle(Row._make(STRUCT.unpack(record)))
-                case Kind.BINDING | Kind.UNBOUND:
-                    self.table.apply(record)
-                    self._settle(Row._make(STRUCT.unpack(record)))
                 case _:
-                    pass  # of members
+                    self.do(Row._make(STRUCT.unpack(record)))
+
+    def do(self, values: Row) -> int:
+        """What this record says becomes so; the pending row of a PENDING one, else 0."""
+        match values.kind:
+            case Kind.PENDING:
+                return self._pend(values)
+            case Kind.SETTLED:
+                self._settle(values)
+            case Kind.BINDING:
+                self.table.put(values)
+                self._settle(values)
+            case Kind.UNBOUND:
+                self.table.end(values)
+                self._settle(values)
+            case _:
+                pass  # of members
+        return 0
 
     def snapshot(self) -> Iterator[bytes]:
         """Records that make the same state, in blocks: `Table.snapshot` tells what that means.
@@ -224,11 +229,11 @@ class Ledger:
         others = int(mix(records).sum()) + int(mix(moved).sum())
         return (self.table.digest() + self.pending.digest() + others) % 2**64
 
-    def _pend(self, values: Row) -> None:
+    def _pend(self, values: Row) -> int:
         self._arrived(values.nonce)
-        nai = self.name(values)
+        rows = self.requests(values.home_address, self.name(values))
         known = False
-        for row in self.requests(values.home_address, nai):
+        for row in rows:
             newest = self.pending.get(row)
             if _whose(newest) != _whose(values):
                 continue
@@ -242,12 +247,13 @@ class Ledger:
         row = self.pending.put(values)
         if not known:
             self.keep(row, Request(values))
-        self._mark(self.requests(values.home_address, nai))
+        self._mark(rows if row in rows else [*rows, row])
+        return row
 
     def _settle(self, values: Row) -> None:
         """The request with this Identification waits no more, if one does."""
-        nai = self.name(values)
-        for row in self.requests(values.home_address, nai):
+        rows = self.requests(values.home_address, self.name(values))
+        for row in tuple(rows):
             held = self.earlier.get(row, [])
             if int(self.pending.rows["identification"][row]) != values.identification:
                 held[:] = [h for h in held if h.values.identification != values.identification]
@@ -258,9 +264,10 @@ class Ledger:
             else:
                 self.keep(row, Request(values, attempts=0))
                 self.pending.remove(row)
+                rows.remove(row)
             if not held:
                 self.earlier.pop(row, None)
-        self._mark(self.requests(values.home_address, nai))
+        self._mark(rows)
 
     def _arrived(self, number: int) -> None:
         if before(self.arrivals, number):

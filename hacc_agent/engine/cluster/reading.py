@@ -46,6 +46,19 @@ MOBILE_NETWORK: Final = int(ExtensionType.MOBILE_NETWORK)
 DYNAMIC_HOME_AGENT: Final = int(ExtensionType.DYNAMIC_HOME_AGENT)
 
 
+def _tunnel(flags: int) -> Encapsulation:
+    if flags & RequestFlags.GRE:
+        return Encapsulation.GRE
+    return Encapsulation.MINIMAL if flags & RequestFlags.MINIMAL else Encapsulation.IP
+
+
+_TUNNELS: Final = bytes(_tunnel(flags) for flags in range(256))
+# An operation of an enumeration's members takes as long as reading half a datagram.
+_INFORM, _REVOCABLE = int(Trait.INFORM), int(Trait.REVOCABLE)
+_UDP_TUNNEL, _NETWORKS = int(Trait.UDP_TUNNEL), int(Trait.NETWORKS)
+_INFORMS: Final = int(RevocationSupportFlags.INFORM)
+
+
 class Request(NamedTuple):
     """A Registration Request, as far as a controller reads it."""
 
@@ -98,7 +111,7 @@ def read_request(data: bytes) -> Request:
             supports = end - body >= _REVOCATION_SUPPORT.size
             if supports:
                 bits, revocation = _REVOCATION_SUPPORT.unpack_from(data, body)
-                traits = Trait.INFORM if bits & RevocationSupportFlags.INFORM else 0
+                traits = _INFORM if bits & _INFORMS else 0
         elif kind == DYNAMIC_HOME_AGENT and not requested:
             requested = _requested_home_agent(data, at, body, end)
     return Request(
@@ -113,7 +126,7 @@ def read_request(data: bytes) -> Request:
         tuple(foreign_home),
         spi,
         revocation,
-        int(traits),
+        traits,
         requested,
     )
 
@@ -138,28 +151,26 @@ def read_reply(data: bytes) -> Reply:
             nai = data[body:end]
         elif kind == REVOCATION_SUPPORT and end - body >= _REVOCATION_SUPPORT.size:
             bits, _ = _REVOCATION_SUPPORT.unpack_from(data, body)
-            traits |= Trait.REVOCABLE
-            if bits & RevocationSupportFlags.INFORM:
-                traits |= Trait.INFORM
+            traits |= _REVOCABLE
+            if bits & _INFORMS:
+                traits |= _INFORM
         elif kind == TUNNEL_REPLY and end - body == _TUNNEL_REPLY.size:
             _, consent, _, seconds = _TUNNEL_REPLY.unpack_from(data, body)
             if consent < _DECLINED:
-                traits, keepalive = traits | Trait.UDP_TUNNEL, seconds
+                traits, keepalive = traits | _UDP_TUNNEL, seconds
         elif (
             kind == MOBILE_NETWORK
             and end - body >= 2
             and data[body] in _NETWORK_ACKNOWLEDGED
             and data[body + 1] == MobileNetworkCode.SUCCESS
         ):
-            traits |= Trait.NETWORKS
-    return Reply(code, lifetime, home, agent, identification, nai or None, int(traits), keepalive)
+            traits |= _NETWORKS
+    return Reply(code, lifetime, home, agent, identification, nai or None, traits, keepalive)
 
 
 def encapsulation(flags: int) -> int:
     """The tunnel that a request asks for (RFC 5944, 3.3)."""
-    if flags & RequestFlags.GRE:
-        return Encapsulation.GRE
-    return Encapsulation.MINIMAL if flags & RequestFlags.MINIMAL else Encapsulation.IP
+    return _TUNNELS[flags]
 
 
 def read_nai(data: bytes) -> bytes | None:
