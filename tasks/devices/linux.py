@@ -197,5 +197,6 @@ def _said(output: bytes) -> str:
     return "; ".join((ours + (loud or theirs[-8:]))[:12]) or "no reason was given"
 
 
-# frr-reload.py logs a hundred lines around the one that tells; vtysh marks refusals with a %.
-_LOUD: Final = re.compile(r"\berror\b|\bfail|^%|\binvalid\b|\bunknown\b", re.IGNORECASE)
+# frr-reload.py logs a hundred lines around the one that tells; vtysh marks refusals with a %; a
+# traceback of Python, should our daemon end with one, has its reason after the name of an error.
+_LOUD: Final = re.compile(r"error\b|\bfail|^%|\binvalid\b|\bunknown\b", re.IGNORECASE)

@@ -215,6 +215,17 @@ def test_the_line_that_tells_is_said_among_the_many_that_do_not() -> None:
     )
 
 
+def test_a_daemon_that_ends_with_a_traceback_tells_its_last_line() -> None:
+    output = (
+        "hacc: failed: systemctl start x\n"
+        'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n'
+        "AttributeError: 'X' object has no attribute 'y'\nmain process exited, status=1\n"
+    )
+    assert linux._said(output.encode()) == (
+        "failed: systemctl start x; AttributeError: 'X' object has no attribute 'y'"
+    )
+
+
 def test_without_a_loud_line_the_last_ones_are_said() -> None:
     output = "hacc: failed: systemctl start x\n" + "".join(f"line {n}\n" for n in range(20))
     assert linux._said(output.encode()).startswith("failed: systemctl start x; line 12; line 13;")
