@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hacc_agent.config import Algorithm
+from hacc_agent.control import Refused, ask
 from hacc_agent.wire import (
     ExtensionType,
     Key,
@@ -19,7 +23,7 @@ from hacc_agent.wire import (
     parse,
 )
 from hacc_agent.wire.messages import REQUEST
-from tests.loopback import PORT, Loopback, MobileNode, bindings, cluster
+from tests.loopback import PORT, Loopback, MobileNode, bindings, cluster, status
 
 AUTHENTICATION = 22  # octets of the extension
 ATTACKS = ("bare", "forged", "stolen", "of-another-key", "truncated", "replayed", "wrong-role")
@@ -94,3 +98,30 @@ def test_who_cannot_prove_to_be_the_mobile_node_changes_nothing(
         assert all(answer.code not in (0, 1) for answer in received(stranger))
         assert bindings(besieged, name) == before
         assert node.register().code == 0
+
+
+ARGUMENTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"mobile": 5},
+    {"mobile": ["a"], "member": None, "limit": -1},
+    {"mobile": "\ud800", "member": None, "limit": None},
+    {"mobile": "a" * 3000, "member": None, "limit": 3},
+    {"mobile": None, "member": 3, "limit": "x"},
+    {"mobile": None, "member": {"a": 1}, "limit": 1e99},
+    {"router": 7},
+    {"router": "nobody", "member": "nobody"},
+)
+
+
+@pytest.mark.parametrize("command", ["status", "bindings", "resync", "drain", "failover", "why"])
+def test_odd_arguments_of_a_command_are_no_fault_of_the_daemon(
+    besieged: Loopback, command: str
+) -> None:
+    """They are refused, or passed over where the command has none."""
+    for agent in besieged.agents.values():
+        folder = Path(agent.config.runtime_directory)
+        for arguments in ARGUMENTS:
+            with contextlib.suppress(Refused):
+                list(ask(folder, command, **arguments))
+        assert [line for line in agent.said if line["level"] == "error"] == []
+        assert status(agent)["name"] == agent.config.name
