@@ -72,7 +72,7 @@ class Fleet:
         self._config = config
         self._number = [each.name for each in config.controllers].index(config.name)
         self.health = Health(config, now)
-        self.supervision = Supervision(config, self._controller.cluster, self.health)
+        self.supervision = Supervision(config, lambda: self._controller.cluster, self.health)
         self._beat = config.health.heartbeat_ms / 1000
         self._patience = max(LEAST, SILENCES * config.health.misses * self._beat)
         linux = [n for n, each in enumerate(config.members) if each.kind is MemberKind.LINUX]

@@ -86,7 +86,7 @@ class Supervised(World):
         if isinstance(engine, Cluster):
             health = Health(router.config, self.moment)
             self.health[router.name] = health
-            self.supervision[router.name] = Supervision(router.config, engine, health)
+            self.supervision[router.name] = Supervision(router.config, lambda: engine, health)
         else:
             self.wards[router.name] = Ward()
 

@@ -20,7 +20,7 @@ stopped anywhere between two effects, looks at them and goes on.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,8 +56,10 @@ class Acts:
 
 
 class Supervision:
-    def __init__(self, config: AgentConfig, cluster: Cluster, health: Health) -> None:
-        self._cluster = cluster
+    def __init__(self, config: AgentConfig, cluster: Callable[[], Cluster], health: Health) -> None:
+        """`cluster` is asked each time: one that follows another controller is made anew."""
+        self._find = cluster
+        self._known = cluster()
         self._health = health
         self._weighing = Weighing(config)
         self._members = range(len(config.members))
@@ -68,7 +70,7 @@ class Supervision:
         ]
         self._leads = False
         self._weighed: float | None = None
-        self._answered, self._silent = cluster.answered, cluster.silent
+        self._answered, self._silent = self._known.answered, self._known.silent
         self._moved = -PORTION_S
         self._unconfirmed: dict[int, int] = {}  # members -> the epoch of their last transfer
         self._former: dict[int, int] = {}  # slots -> who may still have what they hold
@@ -115,8 +117,9 @@ class Supervision:
         """What became of members since the last look, and what is done about it."""
         self._listen(now)
         changes = self._health.handle_timer(now)
-        for change in changes:
-            self._cluster.set_available(change.member, change.after in SERVES, now)
+        changed: Iterable[int] = [change.member for change in changes]
+        for member in changed if self._weighed is not None else self._members:
+            self._cluster.set_available(member, self._state(member) in SERVES, now)
         if changes or self._weighed is None or now.steady - self._weighed >= WEIGH_S:
             self._weigh(now)
         effects: list[Effect] = []
@@ -136,6 +139,17 @@ class Supervision:
         return self._weighing.candidates(self._cluster.weigh(), self._standings(now))
 
     # ------------------------------------------------------------------ decisions
+
+    @property
+    def _cluster(self) -> Cluster:
+        found = self._find()
+        if found is not self._known:
+            self._known = found
+            self._answered, self._silent = found.answered, found.silent
+            self._unconfirmed.clear()
+            self._former.clear()
+            self._weighed = None
+        return found
 
     def _listen(self, now: Moment) -> None:
         """What the relay saw of the members."""

@@ -31,7 +31,7 @@ class Guarded(World):
     def __init__(self, capacity: int = 256) -> None:
         super().__init__(configuration(health=Limits(100, 3, 5, 95, 3)), capacity=capacity)
         self.health = Health(self.config, self.now)
-        self.supervision = Supervision(self.config, self.cluster, self.health)
+        self.supervision = Supervision(self.config, lambda: self.cluster, self.health)
         self.beating = {0, 1, BACKUP}
         self.figures: dict[int, Figures] = {}
         self.changes: list[Change] = []
@@ -370,3 +370,19 @@ def test_an_address_that_is_anothers_is_not_passed_on_and_taken_back() -> None:
     (again,) = asked(world.receive(request(3, 0, nai=NAI)))
     world.answer(reply(3, HOME, nai=NAI), again)
     assert [row.identification for row in world.bindings()] == [3]
+
+
+def test_a_cluster_that_was_made_anew_is_supervised_from_then_on() -> None:
+    """A controller begins with empty tables when it follows another one, and takes over later."""
+    world = Guarded()
+    world.register(0)
+    world.supervision.stand_back()
+    world.kill(0)
+    said = b"".join(world.cluster.snapshot())
+    world.table, world.pending, world.slots, world.cluster = world.controller()
+    world.cluster.apply(said, world.now)
+    world.cluster.set_available(0, available=True, now=world.now)  # as it is at first
+    world.follow(world.supervision.lead(0, world.now))
+    assert "Transfer" in kinds(world.wait(0.2))
+    assert world.served() == [0, 64, 128]
+    assert asked(world.receive(request(2, HOME))) == [BACKUP]
