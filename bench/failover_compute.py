@@ -41,7 +41,7 @@ from hacc_agent.config import (
 from hacc_agent.engine.cluster import Cluster, LeastLoaded
 from hacc_agent.engine.effects import Moment, Transfer
 from hacc_agent.engine.home_agent import HomeAgent
-from hacc_agent.engine.kernels.replaying import load
+from hacc_agent.engine.kernels.replaying import warm
 from hacc_agent.engine.record import RECORD, Kind, name_records
 from hacc_agent.engine.slots import Slots
 from hacc_agent.engine.table import Table
@@ -138,7 +138,7 @@ def one_round(log: bytes) -> dict[str, float]:
 
 def main() -> int:
     missed = False
-    load()
+    warm()
     print(f"{BINDINGS:,} bindings of one member, {ROUNDS} rounds; ms of processor time")
     for named in (False, True):
         log = records(named)

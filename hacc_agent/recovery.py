@@ -27,9 +27,11 @@ from .engine.log import (
     frames_behind,
 )
 from .engine.record import OCTETS
+from .quickening import read_long_logs
 
 BLOCK: Final = 8 << 20  # octets read at a time; several of the longest frames
 PORTION: Final = 4 << 20  # octets applied at a time: 65536 records, where numpy is at its best
+LONG: Final = 16 << 20  # octets of a journal: a quarter of a million records
 RESYNC: Final = (
     "hacc-agent run --resync sets it aside and takes the bindings from the other routers"
 )
@@ -150,6 +152,8 @@ class _Reader:
 def read(disk: Disk, file: int, path: Path, cluster: str, apply: Apply) -> Recovered:
     """Apply everything that a journal holds, in order. Raises `JournalError`."""
     size = disk.size(file)
+    if size >= LONG:
+        read_long_logs()
     reader = _Reader(path, cluster, apply)
     what = ""
     while reader.at < size and not what:

@@ -20,8 +20,10 @@ from .config import AgentConfig, Durability, LanAddress, Role
 from .disk import Disk
 from .engine.effects import Moment
 from .engine.log import START, Frame, FrameKind, Position, encode, portions
+from .engine.record import OCTETS
 from .journal import Journal
 from .link import Language, Link, Say, Talk
+from .quickening import read_long_logs
 from .recovery import Recovered
 from .standby import Claim, Feed, Follow, Recent, Want
 
@@ -62,15 +64,18 @@ class _Standby:
         self._state, self._journal = state, journal
         self._waiting: list[memoryview] = []  # applied together, which costs far less
         self.whole = True
+        self.records = 0  # taken so far
 
     def begin(self, frame: Frame) -> None:
         self.whole = False
+        read_long_logs()
         self._waiting.clear()
         self._state.clear()
         self._journal.receive(frame)
 
     def take(self, frame: Frame) -> None:
         self._waiting.append(frame.payload)
+        self.records += len(frame.payload) // OCTETS
         self._journal.receive(frame)
 
     def complete(self, frame: Frame) -> None:
@@ -176,6 +181,11 @@ class Replica:
             self._link.listen(lan.address.ip for lan in self._config.lans)
         self._compare_at = now.steady + COMPARE
         return recovered
+
+    @property
+    def followed(self) -> int:
+        """Records that came from whom this router follows, so far."""
+        return self._standby.records
 
     @property
     def link(self) -> Link | None:

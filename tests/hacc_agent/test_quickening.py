@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
+from hacc_agent.engine import replay
+from hacc_agent.engine.kernels import replaying
 from hacc_agent.logs import Logs
-from hacc_agent.quickening import BUSY, STALE_S, Quickening, tidy
+from hacc_agent.quickening import BUSY, STALE_S, Quickening, read_long_logs, tidy
 
 PATIENCE_S = 300  # of a machine that compiles it for the first time, beside other work
 
@@ -86,3 +91,24 @@ def test_code_of_other_versions_goes_when_nobody_used_it_for_long(tmp_path: Path
         os.utime(tmp_path / name, (now - age, now - age))
     tidy(tmp_path / "ours", now)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours", "recent"]
+
+
+def test_a_long_log_is_read_by_what_was_compiled_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was not is not compiled while somebody waits for a restart."""
+    monkeypatch.setattr(replay, "_compiled", None)
+    monkeypatch.setattr(replaying, "is_on_disk", lambda: False)
+    read_long_logs()
+    assert replay.compiled() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(replay, "_compiled", None)
+    replaying.warm()
+    monkeypatch.setattr(replay, "_compiled", None)
+    read_long_logs()
+    assert replay.compiled() is not None
+
+
+def test_a_log_is_read_without_numba_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "_compiled", None)
+    monkeypatch.setitem(sys.modules, replaying.__name__, None)
+    read_long_logs()
+    assert replay.compiled() is None

@@ -5,7 +5,5 @@ from __future__ import annotations
 import importlib
 import sys
 
-from . import replaying
-
-replaying.load()
-importlib.import_module(f"{__package__}.{sys.argv[1]}").warm()
+for name in sys.argv[1:]:
+    importlib.import_module(f"{__package__}.{name}").warm()

@@ -14,10 +14,12 @@ from ..record import NAME_OCTETS, OCTETS, RECORD, Kind, Records
 from ..replay import Compiled, quicken
 from ..slots import Slots
 from ..table import Table
-from .compile import kernel, part
+from .compile import CACHE, kernel, part
 from .names import NOT_PLAIN, find_number, learn_name
 from .numbers import i8
 from .tables import find_address, look_up, put, remove
+
+__all__ = ["CACHE", "follow", "is_on_disk", "replay", "warm"]
 
 _NAME: Final = int(Kind.NAME)
 _PUTS: Final = (int(Kind.BINDING), int(Kind.PENDING), int(Kind.CLOSED))
@@ -91,7 +93,7 @@ def follow(
     return at
 
 
-@part
+@kernel
 def _apply(
     table: TableArrays, names: NameArrays, log: Records, at: int, cell: int, puts: bool
 ) -> bool:
@@ -135,7 +137,7 @@ def _settled(pending: TableArrays, waiting: WaitingArrays, log: Records, at: int
     return row
 
 
-@part
+@kernel
 def _pend(
     pending: TableArrays,
     names: NameArrays,
@@ -193,7 +195,12 @@ def _learn(names: NameArrays, log: Records, octets: NDArray[Any], at: int) -> in
     return parts * i8(learn_name(names, number, names.text, 0, length))
 
 
-def load() -> None:
+def is_on_disk() -> bool:
+    """Whether it was compiled before, and need only be loaded."""
+    return any(CACHE.glob("*/replaying.follow-*.nbi"))
+
+
+def warm() -> None:
     """Compiles both, or loads what was compiled before; from here on long logs go through them."""
     table = Table(1, 0)
     ledger = Ledger(table, table.beside(1), Slots(1))
