@@ -7,12 +7,10 @@ has all that the active one has in its kernel: who gets the packets needs no tel
 
 from __future__ import annotations
 
-import fcntl
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +20,7 @@ from .control import Answer, Refused
 from .dataplane import leftover
 from .dataplane.controller import TcxRelay
 from .dataplane.device import NAME
+from .dataplane.interfaces import ethernets, mtu_of
 from .dataplane.member import TcxTunnels
 from .dataplane.nft import NftRelay
 from .dataplane.plane import Counted, Neighbour, Plane, PlaneFailed, RelayPlane
@@ -34,12 +33,6 @@ from .roles import Controller, Engine, Member
 
 LOOK_S: Final = 1.0  # s between looks at what interfaces there are
 FRAMES: Final = 256  # that no program took, in a turn
-
-_REQUEST: Final = Struct("16sH14x8x")  # struct ifreq with a sockaddr: its family is a hardware type
-_NUMBER: Final = Struct("16si20x")
-_SIOCGIFHWADDR: Final = 0x8927  # linux/sockios.h
-_SIOCGIFMTU: Final = 0x8921
-_ETHERNET: Final = 1  # ARPHRD_ETHER
 
 
 class Followed:
@@ -154,9 +147,9 @@ class TunnelPackets:
         self._config, self._engine, self._say = config, engine, say
         self._due = 0.0
         self._errors = leftover.ERRORS
-        mtu = min([_mtu(lan.interface) for lan in config.lans], default=1500)
+        mtu = min([mtu_of(lan.interface) for lan in config.lans], default=1500)
         self._tunnels = TcxTunnels(
-            *(config.home_agent_address, _networks(config), tuple(_ethernets())),
+            *(config.home_agent_address, _networks(config), tuple(ethernets(NAME))),
             self._bindings,
             mtu=mtu,
             port=config.port,
@@ -266,7 +259,7 @@ def _relay(config: AgentConfig, engine: Controller) -> RelayPlane:
     for made in (TcxRelay, NftRelay):
         try:
             return made(
-                *(config.home_agent_address, _networks(config), tuple(_ethernets())),
+                *(config.home_agent_address, _networks(config), tuple(ethernets(NAME))),
                 *(engine.slots.member_of, len(config.members), slot_of),
                 port=config.port,
             )
@@ -290,30 +283,6 @@ def _rows(table: Table, kind: Kind) -> Any:
 
 def _attach(plane: Plane, say: Say) -> None:
     try:
-        plane.attach(_ethernets())
+        plane.attach(ethernets(NAME))
     except PlaneFailed as why:
         say("packets of an interface cannot be seen", why=str(why))
-
-
-def _ethernets() -> list[str]:
-    """Interfaces that packets may come by, but for our own."""
-    found = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        for _, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, _REQUEST.pack(name.encode(), 0))
-            except OSError:
-                continue  # it has just gone
-            if name != NAME and _REQUEST.unpack(answer)[1] == _ETHERNET:
-                found.append(name)
-    return found
-
-
-def _mtu(interface: str) -> int:
-    """Octets; 1500 of one that is not there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _NUMBER.pack(interface.encode(), 0))
-        except OSError:
-            return 1500
-    return int(_NUMBER.unpack(answer)[1])

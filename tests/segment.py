@@ -76,35 +76,35 @@ class Segment:
     """A bridge, and routers on it by name; each has its interface `lan`."""
 
     def __init__(self) -> None:
-        self._fabric = Namespace()
-        self._fabric.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-        self._fabric.ip("link", "set", "br0", "up")
+        self.fabric = Namespace()
+        self.fabric.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        self.fabric.ip("link", "set", "br0", "up")
         # Bridged frames are no business of a packet filter that routers of this machine may have.
-        self._fabric.setting("net.bridge.bridge-nf-call-iptables", 0)
+        self.fabric.setting("net.bridge.bridge-nf-call-iptables", 0)
         self._routers: list[Namespace] = []
-        self._fabric.run("nft", "add", "table", "bridge", "faults")
+        self.fabric.run("nft", "add", "table", "bridge", "faults")
         chain = "{ type filter hook forward priority 0; }"
-        self._fabric.run("nft", "add", "chain", "bridge", "faults", "lost", chain)
+        self.fabric.run("nft", "add", "chain", "bridge", "faults", "lost", chain)
 
     def _port(self, router: Namespace) -> str:
         return f"p{self._routers.index(router) + 1}"
 
     def pull(self, router: Namespace) -> None:
         """Its cable is out: carrier is lost at both ends."""
-        self._fabric.ip("link", "set", self._port(router), "down")
+        self.fabric.ip("link", "set", self._port(router), "down")
 
     def lose(self, source: Namespace | None, destination: Namespace | None) -> None:
         """No frame from one reaches the other; None: whoever it is."""
         words = ["nft", "add", "rule", "bridge", "faults", "lost"]
         words += ["iifname", self._port(source)] if source else []
         words += ["oifname", self._port(destination)] if destination else []
-        self._fabric.run(*words, "drop")
+        self.fabric.run(*words, "drop")
 
     def mend(self) -> None:
         """Everything is as it was."""
-        self._fabric.run("nft", "flush", "chain", "bridge", "faults", "lost")
+        self.fabric.run("nft", "flush", "chain", "bridge", "faults", "lost")
         for number in range(len(self._routers)):
-            self._fabric.ip("link", "set", f"p{number + 1}", "up")
+            self.fabric.ip("link", "set", f"p{number + 1}", "up")
 
     def router(self, address: str, virtual: str = "") -> Namespace:
         """A router with this address; the virtual one is on its loopback and nobody asks for it."""
@@ -112,10 +112,10 @@ class Segment:
         self._routers.append(made)
         port = f"p{len(self._routers)}"
         holder = f"/proc/{os.getpid()}/fd/{made.descriptor}"
-        self._fabric.ip(
+        self.fabric.ip(
             *("link", "add", port, "type", "veth", "peer", "name", "lan", "netns", holder)
         )
-        self._fabric.ip("link", "set", port, "master", "br0", "up")
+        self.fabric.ip("link", "set", port, "master", "br0", "up")
         made.setting("net.ipv4.conf.all.arp_ignore", 1)
         made.setting("net.ipv4.conf.all.arp_announce", 2)
         made.ip("addr", "add", address, "dev", "lan")
@@ -127,4 +127,4 @@ class Segment:
     def close(self) -> None:
         for router in self._routers:
             router.close()
-        self._fabric.close()
+        self.fabric.close()

@@ -1,10 +1,10 @@
-"""A program on interfaces: attached once, replaced where it stands, back when an interface is."""
+"""Programs on interfaces: attached once, replaced where they stand, back when an interface is."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,12 @@ from .kernel import Attach, Program, pin, pinned
 
 
 class Attachment:
-    """Links of one program, pinned as `link-PLACE-INTERFACE` where there is a folder."""
+    """Links of programs, pinned as `link-PLACE-INTERFACE` where there is a folder."""
 
-    def __init__(self, program: Program, where: Attach, folder: Path | None) -> None:
+    def __init__(
+        self, program: Callable[[str], Program], where: Attach, folder: Path | None
+    ) -> None:
+        """`program`: for an interface, made when it is attached."""
         self._program: Final = program
         self._where: Final = where
         self._folder: Final = folder
@@ -42,23 +45,31 @@ class Attachment:
                 missing.append(name)
         return tuple(missing)
 
+    def detach(self) -> None:
+        """From everywhere: what is pinned goes too."""
+        for name, (_, link) in list(self._links.items()):
+            self._forget(name, link)
+
     def close(self) -> None:
+        """What is pinned stays where it is."""
         for _, link in self._links.values():
             os.close(link)
-        self._program.close()
 
     def _link(self, name: str, number: int) -> int:
-        path = self._path(name)
-        if path is None:
-            return self._program.attach(number, self._where)
+        path, program = self._path(name), self._program(name)
         try:
-            link = pinned(path)
-            self._program.replace(link)
-        except OSError:  # nothing is pinned, or the link is of an interface that went
-            path.unlink(missing_ok=True)
-            link = self._program.attach(number, self._where)
-            pin(link, path)
-        return link
+            if path is None:
+                return program.attach(number, self._where)
+            try:
+                link = pinned(path)
+                program.replace(link)
+            except OSError:  # nothing is pinned, or the link is of an interface that went
+                path.unlink(missing_ok=True)
+                link = program.attach(number, self._where)
+                pin(link, path)
+            return link
+        finally:
+            program.close()  # the link holds it
 
     def _forget(self, name: str, link: int) -> None:
         del self._links[name]

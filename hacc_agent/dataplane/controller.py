@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..engine.record import Kind, Records
 from .attachment import Attachment
+from .interfaces import has_driver, mac_of
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
 from .listing import listing
 from .maps import Folder, HomeMaps, counted, refused
@@ -27,9 +28,7 @@ _WORD: Final = Struct("=I")
 
 
 class TcxRelay:
-    """`plane.RelayPlane` by eBPF at tcx."""
-
-    kind = "tcx"
+    """`plane.RelayPlane` by eBPF: in the drivers if all of them can, else at tcx."""
 
     def __init__(
         self,
@@ -68,11 +67,11 @@ class TcxRelay:
                 *(slot_map.descriptor, self._entries.descriptor, fragments.descriptor),
                 *(self._reasons.descriptor, self._members.descriptor),
             )
-            code = program(self._relay, self._maps)
-            self._code = code
-            loaded = Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, code, "hacc_relay")
-            self._attachment: Final = Attachment(loaded, Attach.TCX_INGRESS, self._folder.path)
-            self.missing = self._attachment.attach(interfaces)
+            self._code: Final = program(self._relay, self._maps)
+            self._attachment = Attachment(self._at_tcx, Attach.TCX_INGRESS, self._folder.path)
+            self.kind = "tcx"
+            self.missing: tuple[str, ...] = ()
+            self._attach_first(interfaces)
         except (KernelRefused, OSError) as why:
             self._folder.close()
             raise PlaneFailed(refused("tcx", why)) from None
@@ -110,11 +109,30 @@ class TcxRelay:
             )
         self._slots[self._served == member] = self._entry(member)
 
+    def _attach_first(self, interfaces: tuple[str, ...]) -> None:
+        """A driver that sees frames itself can only send them to one that can as well."""
+        if interfaces and all(map(has_driver, interfaces)):
+            native = Attachment(self._in_driver, Attach.XDP, self._folder.path)
+            try:
+                self.missing = native.attach(interfaces)
+            except (KernelRefused, OSError):
+                native.detach()
+            else:
+                self.kind, self._attachment = "xdp", native
+                return
+        self.missing = self._attachment.attach(interfaces)
+
     def attach(self, interfaces: Iterable[str]) -> None:
         try:
             self.missing = self._attachment.attach(interfaces)
         except OSError as why:
             raise PlaneFailed(refused("tcx", why)) from None
+
+    def _at_tcx(self, _interface: str) -> Program:
+        return Program.load(ProgramKind.SCHED_CLS, Attach.TCX_INGRESS, self._code, "hacc_relay")
+
+    def _in_driver(self, interface: str) -> Program:
+        return self.for_driver(mac_of(interface))
 
     def for_driver(self, mac: int) -> Program:
         """The same for XDP, on the interface with this MAC address. Raises `KernelRefused`."""
@@ -135,7 +153,7 @@ class TcxRelay:
         return f"slot {slot}, " + ("to its member" if self._slots[slot] else "nobody is reached")
 
     def programs(self) -> dict[str, tuple[str, ...]]:
-        return {"tcx ingress": tuple(listing(self._code))}
+        return {self.kind: tuple(listing(self._code))}
 
     def close(self) -> None:
         self._attachment.close()

@@ -61,11 +61,15 @@ class TcxTunnels:
             }
             leaving, coming = self._code.values()
             made_of = ProgramKind.SCHED_CLS
-            into = Program.load(made_of, Attach.TCX_EGRESS, leaving, "hacc_departing")
-            self._into: Final = Attachment(into, Attach.TCX_EGRESS, self._folder.path)
+            self._into: Final = Attachment(
+                lambda _: Program.load(made_of, Attach.TCX_EGRESS, leaving, "hacc_departing"),
+                *(Attach.TCX_EGRESS, self._folder.path),
+            )
             self._into.attach((self.device.name,))
-            out = Program.load(made_of, Attach.TCX_INGRESS, coming, "hacc_arriving")
-            self._out: Final = Attachment(out, Attach.TCX_INGRESS, self._folder.path)
+            self._out: Final = Attachment(
+                lambda _: Program.load(made_of, Attach.TCX_INGRESS, coming, "hacc_arriving"),
+                *(Attach.TCX_INGRESS, self._folder.path),
+            )
             self.missing = self._out.attach(interfaces)
         except (KernelRefused, OSError) as why:
             self.device.close()

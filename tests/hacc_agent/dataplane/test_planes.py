@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hacc_agent.dataplane.assembler import Assembler
 from hacc_agent.dataplane.controller import TcxRelay
+from hacc_agent.dataplane.kernel import Attach, Program, ProgramKind
 from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.dataplane.nft import NftRelay
@@ -529,6 +531,59 @@ def test_maps_of_another_shape_are_not_taken_for_ours(tmp_path: Path) -> None:
             assert {one.name for one in kept.iterdir()} >= {"pool0", "slots", "link-tcx_ingress-lo"}
 
     with_own_mounts(body)
+
+
+# ------------------------------------------------------------------ in drivers
+
+
+def test_cards_whose_drivers_can_see_frames_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cables of namespaces can too, as long as somebody listens at their other end."""
+    monkeypatch.setattr("hacc_agent.dataplane.controller.has_driver", lambda _: True)
+    net = Net(NOWHERE)
+    try:
+        assert net.relay.kind == "xdp"
+        listening = passing(net)
+        ends = Ends(net)
+        net.bind(binding())
+        ends.raw[4].sendto(answer(), (str(VIRTUAL), 0))
+        assert ends.plain.recvfrom(2000) == (b"answer", (HOME, 5000))
+        assert net.relayed("tunnelled") == 1
+        ends.close()
+        for link in listening:
+            os.close(link)
+    finally:
+        net.close()
+
+
+def passing(net: Net) -> list[int]:
+    """A program that lets everything pass, at the bridge's end of each cable."""
+    asm = Assembler()
+    asm.leave(2)  # XDP_PASS
+    program = Program.load(ProgramKind.XDP, Attach.XDP, asm.assemble(), "pass")
+    with net.segment.fabric.inside():
+        ports = [number for number, name in socket.if_nameindex() if name.startswith("p")]
+        links = [program.attach(number, Attach.XDP) for number in ports]
+    program.close()
+    return links
+
+
+def test_an_interface_whose_driver_cannot_is_seen_at_tcx(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hacc_agent.dataplane.controller.has_driver", lambda _: True)
+    slots = np.zeros(64, np.uint16)
+    with net.controller.inside():
+        net.controller.ip("link", "add", "br9", "type", "bridge")
+        relay = TcxRelay(
+            *(VIRTUAL, (NETWORK,), ("br9",), slots, 1),
+            lambda _: None,
+            folder=Folder("relay", "bridge", NOWHERE),
+        )
+        assert (relay.kind, list(relay.missing)) == ("tcx", [])
+        relay.close()
+        net.controller.ip("link", "del", "br9")
 
 
 # ------------------------------------------------------------------ nftables
