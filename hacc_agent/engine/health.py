@@ -360,10 +360,12 @@ class Health:
         return State.UP, "heard"
 
     def _back(self, known: _Member, now: float) -> bool:
-        """Whether one that was down is there again."""
-        if known.linux:
+        """Whether one that was down is there again, by the best witness that there ever was."""
+        if known.beat is not None:
             return known.linked is not None and now - known.linked >= RETURN_S
-        return known.reported is not None and known.reported > known.since and not known.polls_lost
+        if known.reported is not None:
+            return known.reported > known.since and not known.polls_lost
+        return now - known.since >= UNANSWERED_S  # nobody can tell: it is tried again
 
     def _failing(self, known: _Member, now: float) -> str:
         """Why it is, with hysteresis in both directions; empty: it is not."""

@@ -24,6 +24,7 @@ from hacc_agent.engine.health import (
     REUSE,
     SERVES,
     SUPPRESS,
+    TAKES_NEW,
     UNANSWERED_S,
     Change,
     Figures,
@@ -293,6 +294,22 @@ def test_a_member_is_back_when_it_was_heard_for_a_while() -> None:
         assert watch.wait(1) == []
     watch.beating.add(0)
     assert watch.wait(RETURN_S + 0.3) == [State.UP]
+
+
+@pytest.mark.parametrize("snmp", [True, False])
+def test_a_member_without_a_link_is_back_by_what_else_there_is(snmp: bool) -> None:
+    """The cluster has no member links; without SNMP it is tried again after a while."""
+    watch = Watch()
+    watch.beating.clear()
+    if snmp:
+        watch.health.reported(0, Figures(0, Source.SNMP, watch.seconds), watch.now)
+    watch.wait(1)
+    watch.health.unanswered(0, MANY, watch.now)
+    assert watch.wait(1)[-1] is State.DOWN
+    if snmp:
+        assert watch.wait(2 * UNANSWERED_S) == []
+        watch.health.reported(0, Figures(0, Source.SNMP, watch.seconds), watch.now)
+    assert watch.wait(2 * UNANSWERED_S)[-1] in TAKES_NEW
 
 
 def flap(watch: Watch) -> None:
