@@ -117,9 +117,9 @@ class Controller:
         self.slots = Slots(len(config.members))
         self.cluster = self._make(config)
 
-    def _make(self, config: AgentConfig) -> Cluster:
+    def _make(self, config: AgentConfig, before: Cluster | None = None) -> Cluster:
         table, pending = self.tables
-        cluster = Cluster(config, table, pending, self.slots, LeastLoaded())
+        cluster = Cluster(config, table, pending, self.slots, LeastLoaded(), before)
         if self._fit is not None:
             cluster.quicken(self._fit)
         return cluster
@@ -132,11 +132,8 @@ class Controller:
         self._config = config
         slots = Slots(len(config.members))
         slots.apply(self.slots.snapshot())
-        counters = self.cluster.counters
         self.slots = slots
-        self.cluster = self._make(config)
-        for field in fields(counters):
-            setattr(self.cluster.counters, field.name, getattr(counters, field.name))
+        self.cluster = self._make(config, self.cluster)
         self.cluster.apply(b"", now)  # it sees to what is pending already
 
     def receive(self, ring: Ring, now: Moment) -> Outcome:

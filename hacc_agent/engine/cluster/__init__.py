@@ -60,16 +60,22 @@ class Cluster:
         pending: Table,
         slots: Slots,
         selection: Selection,
+        before: Cluster | None = None,
     ) -> None:
-        self.counters = Counters()
-        self._state = State(
+        """`before` is who did the same under another configuration, and does so no more."""
+        old: State | None = None if before is None else before._state
+        self.counters = old.counters if old else Counters()
+        members = Members(config, table, pending, slots)
+        if old:
+            members.take_over(old.members)
+        self._state: State = State(
             config,
-            Ledger(table, pending, slots),
-            Members(config, table, pending, slots),
+            old.ledger.under(slots) if old else Ledger(table, pending, slots),
+            members,
             Admission(config.admission, len(config.members)),
             selection,
             Answers(config),
-            Revocations(),
+            old.revocations if old else Revocations(),
             Nonces(config),
             self.counters,
         )

@@ -83,6 +83,11 @@ class Ledger:
         self.longer: dict[int, bytes] = {}
         self.earlier: dict[int, list[Request]] = {}
 
+    def under(self, slots: Slots) -> Ledger:
+        """The same, with slots of more members: what waits can still be sent again."""
+        self.slots = slots
+        return self
+
     @property
     def waiting(self) -> int:
         """Requests that wait for a reply."""

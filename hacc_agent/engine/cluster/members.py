@@ -61,6 +61,14 @@ class Members:
         """Where each is registered with directly (RFC 4433)."""
         self._known = set().union(*answers)
 
+    def take_over(self, before: Members) -> None:
+        """What was known of those that another configuration had in the same places."""
+        known = min(len(self.unanswered), len(before.unanswered))
+        self.loads.available[:known] &= before.loads.available[:known] | ~before._usable[:known]
+        self.unanswered[:known] = before.unanswered[:known]
+        self.silent[:known] = before.silent[:known]
+        self.answered[:known] = before.answered[:known]
+
     def is_one(self, address: int) -> bool:
         return address in self._known
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from ipaddress import IPv4Address
 
 import pytest
 
 from hacc_agent.config import MemberKind
+from hacc_agent.engine.cluster import Cluster, LeastLoaded
 from hacc_agent.engine.effects import Endpoint, Log, Relay, Security, Send
 from hacc_agent.engine.record import Kind, Row, Trait
 from hacc_agent.engine.table import CROWD
@@ -211,6 +213,22 @@ def test_of_a_crowd_of_requests_the_oldest_goes() -> None:
     assert min(row.identification for row in world.waiting()) == 3
     assert world.cluster.counters.given_up == 3
     assert sent(world.answer(reply(CROWD + 2, nai=NAI), 0))
+
+
+def test_what_waits_survives_another_configuration() -> None:
+    """A reload loses neither what is to be sent again nor who is known to be down."""
+    world = World()
+    world.cluster.set_available(1, False, world.now)
+    assert asked(world.receive(request(1))) == [0]
+    table, pending, slots = world.table, world.pending, world.slots
+    changed = dataclasses.replace(world.config, lifetime_s=600)
+    world.cluster = Cluster(changed, table, pending, slots, LeastLoaded(), world.cluster)
+    assert asked(world.receive(request(2, HOME + 1))) == [0]
+    assert [row.nonce for row in world.waiting()] == [1, 2]
+    world.cluster.apply(b"", world.now)
+    again = [effect.payload for effect in world.at(1003) if isinstance(effect, Relay)]
+    assert again[0] == request(1)
+    assert world.cluster.counters.relayed == 2
 
 
 def test_an_empty_nai_is_none() -> None:
