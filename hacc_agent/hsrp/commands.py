@@ -19,7 +19,7 @@ def run(command: str, config: Path, group: str | None, *, as_json: bool) -> int:
             case "withdraw":
                 from . import service
 
-                return service.withdraw(config)
+                return service.clear_away(config)
             case "check":
                 found = load(config)
                 print(f"{config}: {found.name} has {len(found.groups)} standby groups")

@@ -91,11 +91,15 @@ class Lan:
         self._send(_ETHERNET.pack(multicast, mac.to_bytes(6, "big"), _TYPE_IP) + header + udp)
 
     def announce(self, addresses: Iterable[IPv4Address], mac: int) -> None:
-        """Gratuitous ARP: a reply to everybody that nobody asked for (RFC 2281, 5.6, action I)."""
+        """Gratuitous ARP: a reply to everybody that nobody asked for (RFC 2281, 5.6, action I).
+
+        Its target is its sender, hardware address too: Linux takes a reply for gratuitous only
+        then (arp_is_garp), and else believes it a second after the last change at the earliest.
+        """
         own = mac.to_bytes(6, "big")
         for address in addresses:
             found = _ARP.pack(
-                1, _TYPE_IP, 6, 4, _ARP_REPLY, own, address.packed, _BROADCAST, address.packed
+                1, _TYPE_IP, 6, 4, _ARP_REPLY, own, address.packed, own, address.packed
             )
             self._send(_ETHERNET.pack(_BROADCAST, own, _TYPE_ARP) + found)
 

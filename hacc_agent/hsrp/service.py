@@ -6,7 +6,6 @@ guard, signals and questions. What an effect is to the kernel or to a LAN is sai
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import select
@@ -45,6 +44,7 @@ from .lan import Lan
 from .links import Link, Links
 from .objects import AgentLife
 from .show import row
+from .withdrawal import withdraw
 
 HOUSEKEEPING_S: Final = 1.0
 """Watchdog, status line, interfaces that could not be used, the daemon that was not there."""
@@ -85,7 +85,7 @@ class Service:
         if left:
             logs.warning("a speaker before left addresses behind", interfaces=", ".join(left))
         # Before anything is opened that a child should not have.
-        self._guard = Guard(_hold_s(config), self._lock, lambda: _withdraw(self.config))
+        self._guard = Guard(_hold_s(config), self._lock, lambda: withdraw(self.config))
         stack.callback(lambda: self._guard.close(orderly=not self._owned))
         self._guard_life = -1
         self._watch_guard()
@@ -393,17 +393,11 @@ def _hold_s(config: HsrpConfig) -> float:
     return min((g.hold_ms for g in config.groups if g.hold_ms is not None), default=10_000) / 1000
 
 
-def _withdraw(config: HsrpConfig) -> None:
-    kernel = Kernel()
-    with contextlib.closing(kernel):
-        kernel.sweep(config)
-
-
-def withdraw(file: Path) -> int:
+def clear_away(file: Path) -> int:
     """Takes away whatever a speaker that is dead has left. Raises `Unusable`."""
     config = load(file)
     os.close(guard.lock(Path(config.runtime_directory)))  # its guard may be doing it right now
-    _withdraw(config)
+    withdraw(config)
     return 0
 
 

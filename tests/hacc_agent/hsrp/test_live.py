@@ -267,6 +267,6 @@ def test_all_that_is_said_is_read_by_tshark(settled: Site, tmp_path: Path) -> No
         assert (mac == VMAC) == (state == "6" and operation == "0"), (mac, state, operation)
     gratuitous = tshark(
         "-r", str(path), "-Y", "arp.isgratuitous == 1", "-T", "fields",
-        "-e", "arp.src.hw_mac", "-e", "arp.src.proto_ipv4",
+        "-e", "arp.src.hw_mac", "-e", "arp.dst.hw_mac", "-e", "arp.src.proto_ipv4",
     )  # fmt: skip
-    assert f"{VMAC}\t{VIRTUAL}" in gratuitous.splitlines()
+    assert f"{VMAC}\t{VMAC}\t{VIRTUAL}" in gratuitous.splitlines()
