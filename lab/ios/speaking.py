@@ -57,6 +57,7 @@ class Speaking:
         self.powered = True  # without, its end is one that nobody hears of
         self._wanted: tuple[tuple[str, Settings], ...] = ()
         self.speaker = Speaker((), random.random, clock())
+        self.speaker.in_step(yes=True)  # a pair is one Home Agent here: nothing is to be copied
         loop = asyncio.get_running_loop()
         for plug in self._plugs.values():
             number = worker.submit(socket.if_nametoindex, plug.name).result()

@@ -46,6 +46,7 @@ class Speaker:
         self._jitter = jitter
         self._ports: dict[str, Port] = {}
         self._down: frozenset[str] = frozenset()
+        self._in_step = False
         self._told: dict[tuple[Suspicion, str, int, IPv4Address], _Told] = {}
         self._alarms: list[Effect] = []
         self.configure(settings, now)
@@ -64,6 +65,7 @@ class Speaker:
                 effects += known.change(one, now) if known.settings != one else []
                 continue
             fresh = self.groups[place] = Group(one, self._jitter, now)
+            fresh.in_step = self._in_step
             effects += fresh.set_down(self._down, now)
             effects += fresh.set_port(self._ports.get(place.interface), now)
         return effects
@@ -97,6 +99,7 @@ class Speaker:
 
     def in_step(self, *, yes: bool) -> None:
         """Whether what a preemption waits for at most `preempt_sync_s` is as it should be."""
+        self._in_step = yes
         for group in self.groups.values():
             group.in_step = yes
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hacc_agent.engine.hsrp import Alarm, GratuitousArp, Own, Place, Release, Send, Suspicion
 from hacc_agent.engine.hsrp.effects import Effect as Done
@@ -122,6 +124,35 @@ def test_ten_thousand_liars_fill_no_memory() -> None:
         source = str(IPv4Address(int(IPv4Address("198.51.0.0")) + number))
         segment.inject(said(Operation.COUP, State.LISTEN), source, 0)
     assert len(segment.routers[0].alarms) <= 257
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(Operation)[:3]),
+            st.sampled_from(list(State)[1:]),
+            st.integers(0, 2**32 - 1),
+            st.sampled_from([OUTSIDER, "192.0.2.5", "192.0.2.10"]),
+            st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=2),
+            st.floats(0, 1),
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_is_said_is_answered_with_effects_and_the_group_goes_on(
+    said_to_it: list[tuple[Operation, State, int, str, list[tuple[int, int]], float]],
+) -> None:
+    segment = Segment([settings(hello_ms=None, hold_ms=None, address=None, preempt=True)])
+    for operation, state, priority, source, damage, seconds in said_to_it:
+        octets = bytearray(said(operation, state, priority, source))
+        for at, value in damage:
+            octets[at % len(octets)] = value
+        segment.inject(bytes(octets), source, 0)
+        segment.run(seconds)
+    router = segment.routers[0]
+    assert (PLACE in router.owned) == (router.state is State.ACTIVE)
+    segment.perform(router, router.speaker.stop(segment.now))
+    assert router.owned == set()
 
 
 # ------------------------------------------------------------------ obeyed with care
