@@ -15,11 +15,13 @@ until the guard has done its work. Should both be killed together, the unit's Ex
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -34,7 +36,11 @@ NAME: Final = "hacc-hsrp-guard"
 SIGNS: Final = 3
 """Octets in a hold time: two may come late."""
 
+PATIENCE_S: Final = 2.0
+"""For a guard that takes away what its speaker has left: that takes milliseconds."""
+
 _LOCK: Final = "lock"
+_LOOK_S: Final = 0.01
 
 
 def name_process(name: str) -> None:
@@ -44,10 +50,23 @@ def name_process(name: str) -> None:
 
 
 def lock(folder: Path) -> int:
-    """Waits until no speaker and no guard is left, and keeps others out. Raises OSError."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
+    """Keeps other speakers out; a guard that is at work is waited for. Raises OSError: EAGAIN
+    when another speaker is running.
+    """
+    path = folder / _LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno != errno.EAGAIN or time.monotonic() > end:
+                os.close(descriptor)
+                error.filename = str(path)
+                raise
+            time.sleep(_LOOK_S)
+        else:
+            return descriptor
 
 
 class Guard:

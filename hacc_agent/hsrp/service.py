@@ -6,6 +6,7 @@ guard, signals and questions. What an effect is to the kernel or to a LAN is sai
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import select
@@ -201,7 +202,7 @@ class Service:
                 case GratuitousArp(place, addresses):
                     lan = self._lans.get(place.interface)
                     link = self._links.found.get(place.interface)
-                    if lan is not None and link is not None:
+                    if lan is not None and link is not None and place in self._owned:
                         lan.announce(addresses, self._mac(place, link))
                 case Changed(place, before, after, why):
                     self._logs.info(
@@ -240,6 +241,8 @@ class Service:
         lan, link = self._lans.get(place.interface), self._links.found.get(place.interface)
         if lan is None or link is None or link.address is None:
             return
+        if virtual and place not in self._owned:
+            return  # the kernel has refused: what is not so is not said
         mac = self._mac(place, link) if virtual else link.mac
         lan.send(payload, place.version, mac, link.address.ip)
 
@@ -396,9 +399,23 @@ def _hold_s(config: HsrpConfig) -> float:
 def clear_away(file: Path) -> int:
     """Takes away whatever a speaker that is dead has left. Raises `Unusable`."""
     config = load(file)
-    os.close(guard.lock(Path(config.runtime_directory)))  # its guard may be doing it right now
-    withdraw(config)
+    folder = Path(config.runtime_directory)
+    try:
+        if folder.is_dir():
+            os.close(guard.lock(folder))  # its guard may be doing it right now
+        withdraw(config)
+    except OSError as error:
+        print(_words(error), file=sys.stderr)
+        return 1
     return 0
+
+
+def _words(error: OSError) -> str:
+    if error.errno == errno.EAGAIN:
+        return f"{error.filename}: a speaker is running [hint: systemctl stop hacc-hsrp]"
+    where = f"{error.filename}: " if error.filename else ""
+    hint = " [hint: it needs CAP_NET_ADMIN and CAP_NET_RAW]" if error.errno == errno.EPERM else ""
+    return f"{where}{(error.strerror or str(error)).lower()}{hint}"
 
 
 def run(file: Path) -> int:
@@ -411,9 +428,7 @@ def run(file: Path) -> int:
         try:
             service = Service(config, file, logs, stack)
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            reason = (error.strerror or str(error)).lower()
-            logs.error("cannot start", why=f"{where}{reason}")
+            logs.error("cannot start", why=_words(error))
             return 1
         service.run()
     return 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from hacc_agent.cli import main
+from hacc_agent.hsrp import guard
 from hacc_agent.hsrp.config import Group, HsrpConfig, to_toml
 
 
@@ -58,6 +60,20 @@ def test_a_speaker_that_does_not_run(
 ) -> None:
     assert main(["hsrp", command, "-c", str(written(tmp_path))]) == 3
     assert "nobody answers" in capsys.readouterr().err
+
+
+def test_two_speakers_do_not_share_a_router(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.0)
+    path = written(tmp_path)
+    first = guard.lock(tmp_path)
+    try:
+        for command in ("run", "withdraw"):
+            assert main(["hsrp", command, "-c", str(path)]) == 1
+            assert "a speaker is running [hint: systemctl stop hacc-hsrp]" in capfd.readouterr().err
+    finally:
+        os.close(first)
 
 
 def test_a_command_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
