@@ -3,12 +3,12 @@
     make bench-failover
 
 A LAN of network namespaces: two controllers, a Home Agent that serves 500,000 mobile nodes, its
-backup, and a Foreign Agent's host where a hundred of those nodes register again and again, 1000
-times a second together. The daemons are those of `hacc-agent run` on frames, with TLS between them
-and journals on disk; keepalived moves the controllers' address with hellos of 200 ms. A
+backup, and a Foreign Agent's host where a hundred of those nodes register again and again, up to
+1000 times a second together. The daemons are those of `hacc-agent run` on frames, with TLS between
+them and journals on disk; keepalived moves the controllers' address with hellos of 200 ms. A
 subscriber's outage is the time between the last reply before the fault and the first one after it,
-so nothing below 100 ms can be told apart. (Packets through the tunnels are the data plane's to
-measure.)
+so nothing below 100 ms can be told apart; who gets none asks again after 300 ms. (Packets through
+the tunnels are the data plane's to measure.)
 
     killed        SIGKILL to the Home Agent's daemon: its connections end at once
     powered off   and its cable pulled before that: nobody says that anything has ended

@@ -26,12 +26,12 @@ from hacc_agent.wire import (
     authenticate,
 )
 
-from .site import ADDRESSES, KEY, POOL, SPI, VIRTUAL, nai
+from .site import ADDRESSES, KEY, POOL, SPI, UNIX, VIRTUAL, nai
 
 SUBSCRIBERS = 100
-EVERY_S = 0.1
+EVERY_S = 0.1  # from a reply to the next request
+AGAIN_S = 0.3  # without a reply; a controller holds eight requests of a mobile node at most
 STEP = 499  # of them one is probed: they are spread over all slots
-UNIX = 2_208_988_800  # s from 1900 to 1970
 ACCEPTED = 0
 
 
@@ -65,7 +65,7 @@ def main() -> int:
                 if due[place] <= now:
                     with contextlib.suppress(OSError):  # nobody answers ARP for the group address
                         own.sendto(request(number, now), (str(VIRTUAL), 434))
-                    due[place] = max(due[place] + EVERY_S, now)
+                    due[place] = now + AGAIN_S
             select.select([own], [], [], max(0.0, min(due) - time.time()))
             while True:
                 try:
@@ -75,6 +75,7 @@ def main() -> int:
                 if reply[0] == 3 and reply[1] == ACCEPTED:
                     place = subscribers[int.from_bytes(reply[4:8], "big")]
                     granted[place].append(time.time())
+                    due[place] = time.time() + EVERY_S
     print(json.dumps(granted))
     return 0
 

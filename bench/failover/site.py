@@ -41,6 +41,7 @@ ADDRESSES = {
 CONTROLLERS, MEMBERS = ("controller1", "controller2"), ("member1", "member2")
 LINK_PORT = 43434
 SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+UNIX = 2_208_988_800  # s from 1900, where Identifications begin, to 1970
 PLENTY = 10_000_000  # a second: admission is not what is measured
 PATIENCE_S = 60.0
 BLOCK = 8192  # bindings: with their names as many records as a frame holds
@@ -146,6 +147,7 @@ def _bindings(own: AgentConfig, count: int) -> Iterator[bytes]:
     names = Table(1, seed(own))
     slots = len(Slots(len(MEMBERS)).home_slots(0))
     expires = int(time.time()) + 6 * 3600  # longer than the run: nothing ends while it is measured
+    before = int(time.time() - 60 + UNIX) << 32  # of the request that was granted
     agent = int(ADDRESSES["agent"])
     for first in range(0, count, BLOCK):
         named, bound = [], []
@@ -160,7 +162,7 @@ def _bindings(own: AgentConfig, count: int) -> Iterator[bytes]:
                 source_port=434,
                 lifetime=1800,
                 expires=expires,
-                identification=1 << 32,
+                identification=before,
                 nai=hashed,
                 spi=SPI,
                 home_agent=int(VIRTUAL),
