@@ -37,7 +37,9 @@ class Sweep:
         self._asked = asked
         self._reader = reader
         self._tell = tell
-        self._polling = Polling(len(asked.members), asked.interval_s, time.monotonic())
+        self._polling = Polling(
+            len(asked.members), asked.interval_s, reader.at_once, time.monotonic()
+        )
         self._readings = [Reading(n, kind) for n, (kind, _) in enumerate(asked.members)]
         self._wake = asyncio.Event()
 

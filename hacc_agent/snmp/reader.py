@@ -39,6 +39,9 @@ class Unanswered(Exception):
 class SnmpReader(Protocol):
     """Of any number of routers, each by its address; one request at a time to each."""
 
+    at_once: int
+    """Routers that it may be asked about at the same time."""
+
     async def get(self, address: str, names: Sequence[Oid]) -> dict[Oid, Value]:
         """Values by name, None for those that the router does not have. Raises `Unanswered`."""
         ...

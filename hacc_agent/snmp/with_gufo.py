@@ -18,6 +18,8 @@ class GufoReader:
     """A session, and so a socket, for each router. After any failure it is made anew: the router
     may have restarted with another engine, and a late answer must not be taken for the next."""
 
+    at_once = 64
+
     def __init__(self, access: Access, port: int) -> None:
         self._access = access
         self._port = port

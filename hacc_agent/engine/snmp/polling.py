@@ -1,6 +1,6 @@
 """Which member is asked next, so that asking harms nobody.
 
-- Each member has one request under way at most, and all together `IN_FLIGHT`.
+- Each member has one request under way at most, and all together as many as its reader can do.
 - Members are spread over the interval by their place in the configuration, not by chance: two runs
   ask in the same order, and the load on the controller is even.
 - A member that takes long to answer is asked so seldom that answering takes at most a twentieth of
@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import heapq
 from typing import Final
-
-IN_FLIGHT: Final = 64
-"""pysnmp's one loop answers late when hundreds wait: at 500, one in twenty ran into its time-out
-although the agent had answered."""
 
 SHARE: Final = 0.05
 """Of a member's time that answering us may take."""
@@ -32,7 +28,8 @@ back may wait to be noticed."""
 class Polling:
     """A timetable of members, by their place in the configuration."""
 
-    def __init__(self, members: int, interval_s: float, now: float) -> None:
+    def __init__(self, members: int, interval_s: float, at_once: int, now: float) -> None:
+        self._at_once = at_once
         self._interval = interval_s
         self._queue = [(now + interval_s * place / members, place) for place in range(members)]
         self._asked: dict[int, float] = {}  # under way: when it was due
@@ -41,7 +38,7 @@ class Polling:
     def due(self, now: float) -> list[int]:
         """Whom to ask now. Each has to be reported back by `answered` or `unanswered`."""
         found = []
-        while self._queue and self._queue[0][0] <= now and len(self._asked) < IN_FLIGHT:
+        while self._queue and self._queue[0][0] <= now and len(self._asked) < self._at_once:
             at, member = heapq.heappop(self._queue)
             self._asked[member] = at
             found.append(member)
@@ -60,7 +57,7 @@ class Polling:
 
     def next_deadline(self) -> float | None:
         """When `due` has somebody; None while it depends on an answer."""
-        if not self._queue or len(self._asked) >= IN_FLIGHT:
+        if not self._queue or len(self._asked) >= self._at_once:
             return None
         return self._queue[0][0]
 
