@@ -61,7 +61,8 @@ class Fleet:
         self._told: dict[int, frozenset[int]] = {}
         self._pulses: dict[int, Pulse] = {}
         self._confirmed: dict[int, int] = {}
-        self._confirming: list[int] = []  # what follows is not done while the link is being read
+        self._listening: set[int] = set()  # members that have obeyed us in this term
+        self._obeying: set[int] = set()  # those that have just done what they were told
         self._overtaken = 0.0  # s of the steady clock: until then another one decides
         self._burden = 0  # bindings of the member that has the most
         self._decided = 0.0  # s of the steady clock: when what is performed was begun with
@@ -100,7 +101,7 @@ class Fleet:
         found = [self.supervision.next_deadline(), *self._dial_at.values()]
         if self.supervision.leads != self._replica.leads:
             found.append(self._overtaken)
-        if self._confirming:
+        if self._obeying:
             found.append(0.0)
         return min((at for at in found if at is not None), default=None)
 
@@ -109,9 +110,9 @@ class Fleet:
         for member, at in list(self._dial_at.items()):
             if now.steady >= at:
                 self._dial(member, now)
-        confirming, self._confirming = self._confirming, []
-        for member in confirming:
-            self._do(self.supervision.confirmed(member, self._confirmed.get(member, 0)), now)
+        obeying, self._obeying = self._obeying, set()
+        for member in sorted(obeying):
+            self._heed(member, now)
         due = self.supervision.next_deadline()
         if due is None or now.steady < due:
             return
@@ -153,6 +154,7 @@ class Fleet:
             slots.epoch = max(slots.epoch, *(p.epoch for p in self._pulses.values()), 0)
             self._do(self.supervision.lead(self._number, now), now)
             self._told.clear()
+            self._listening.clear()
             self.events.note("this controller decides", epoch=slots.epoch)
             self._tell(now)
         elif self.supervision.leads and (overtaken or not self._replica.leads):
@@ -177,6 +179,20 @@ class Fleet:
             watch.serve(slots.epoch, served)
         if self._link is not None:
             self._link.flush(now.steady, Language.MEMBER)
+
+    def _heed(self, member: int, now: Moment) -> None:
+        """A member has done what it was told: in a new term it listens to us from here on."""
+        watch = self._watches.get(member)
+        if watch is None or not watch.obeyed or not self.supervision.leads:
+            return
+        cluster = self._controller.cluster
+        if member not in self._listening:
+            self._listening.add(member)
+            cluster.send_again(member)
+        epoch = cluster.slots.epoch
+        if not watch.transferring and self._confirmed.get(member) != epoch:
+            self._confirmed[member] = epoch
+            self._do(self.supervision.confirmed(member, epoch), now)
 
     def _do(self, effects: Iterable[Effect], now: Moment) -> None:
         decided = tuple(effects)
@@ -210,6 +226,7 @@ class Fleet:
             partial(self._pulse, member),
             lambda slots: self._controller.cluster.bindings_of(slots),
             lambda: self._burden,
+            partial(self._kept, member),
             now,
         )
         self._watches[member] = watch
@@ -249,14 +266,12 @@ class Fleet:
         )
         self.health.heard(member, figures, now)
         own = self._controller.cluster.slots.epoch
-        if not self.supervision.leads:
-            return
-        watch = self._watches[member]
-        if pulse.epoch > own:
+        if self.supervision.leads and pulse.epoch > own:
             self._overtaken = now.steady + OVERTAKEN_S
-        elif watch.obeyed and not watch.transferring and self._confirmed.get(member) != own:
-            self._confirmed[member] = own
-            self._confirming.append(member)
+
+    def _kept(self, member: int) -> None:
+        """It obeys; what follows from that is done when the link is not being read."""
+        self._obeying.add(member)
 
     # ------------------------------------------------------------------ what operators ask
 

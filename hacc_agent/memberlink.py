@@ -130,11 +130,16 @@ class Watch(_End):
         heard: Callable[[Pulse, float], None],
         bindings: Callable[[frozenset[int]], Iterator[bytes]],
         burden: Callable[[], int],
+        kept: Callable[[], None],
         now: float,
     ) -> None:
-        """`heard` is told of each sign of life; `bindings` are the records of slots, in blocks."""
+        """`heard` is told of each sign of life, `kept` when it has done what it was told to.
+
+        `bindings` are the records of slots, in blocks.
+        """
         super().__init__(interval, patience, now)
         self._heard, self._bindings, self._burden = heard, bindings, burden
+        self._told_kept = kept
         self._epoch = 0  # 0: this controller does not lead
         self._slots: frozenset[int] | None = None
         self._serving = 0  # the number of the last SERVE
@@ -189,6 +194,8 @@ class Watch(_End):
                 self._kept = frame.sequence
                 while self._gone and self._gone[0][0] <= self._kept:
                     self.transferred += self._gone.popleft()[1]
+                if self.obeyed:
+                    self._told_kept()
             case FrameKind.LACKS | FrameKind.KEEPS if len(frame.payload) % _SLOT.itemsize == 0:
                 # To an earlier one: the answer to the latest SERVE is still to come.
                 if self._slots is not None and frame.position == (self._epoch, self._serving):

@@ -67,14 +67,23 @@ class Line:
         self.now = at
         self.member = member
         self.pulses: list[Pulse] = []
+        self.kept = 0
         self.asked: list[frozenset[int]] = []
         self.blocks = blocks or []
         self.watch = Watch(
-            *(BEAT, PATIENCE, lambda pulse, _: self.pulses.append(pulse)),
-            *(self._of, lambda: 500_000, at),
+            BEAT,
+            PATIENCE,
+            lambda pulse, _: self.pulses.append(pulse),
+            self._of,
+            lambda: 500_000,
+            self._kept,
+            at,
         )
         self.duty = Duty("hacc1", BEAT, PATIENCE, member, at)
         self.down = self.up = True
+
+    def _kept(self) -> None:
+        self.kept += 1
 
     def _of(self, slots: frozenset[int]) -> Iterator[bytes]:
         self.asked.append(slots)
@@ -196,6 +205,7 @@ def test_who_was_overtaken_is_not_obeyed_and_hears_of_it() -> None:
     assert not old.watch.obeyed
     old.turn()
     assert old.pulses[-1].epoch == 2
+    assert (old.kept, new.kept) == (1, 1)
 
 
 def test_another_order_ends_a_transfer() -> None:

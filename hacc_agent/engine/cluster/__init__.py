@@ -149,6 +149,10 @@ class Cluster:
         self._timers.wait(now.steady)
         return effects
 
+    def send_again(self, member: int) -> None:
+        """Requests that wait for it are sent once more, soon: it did not listen to us before."""
+        self._failover.send_again(member)
+
     def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
         """What a `Transfer` of these slots is made of: records with names, in blocks."""
         return self._failover.bindings_of(slots)

@@ -102,6 +102,12 @@ class Failover:
         """Whether there is more to be sent again."""
         return bool(self._again)
 
+    def send_again(self, member: int) -> None:
+        """What waits for it, with `resend`."""
+        already = set(self._again)
+        waiting = self._waiting(self._slots.served_by(member).tolist())
+        self._again.extend(row for row in waiting if row not in already)
+
     def resend(self, now: Moment) -> list[Effect]:
         """A bounded part of the requests that moved, to whoever serves them now.
 

@@ -147,6 +147,22 @@ def test_a_storm_of_requests_is_sent_again_in_parts() -> None:
     assert len(asked(world.follow(world.cluster.handle_timer(world.now)))) == 10
 
 
+def test_who_listens_from_now_on_is_asked_once_more_and_nobody_else_is() -> None:
+    """A controller that takes over relays before its members have heard of its term."""
+    world = Guarded()
+    for number, member in enumerate((0, 0, 1)):
+        world.cluster.weigh().base[:] = [each != member for each in range(3)]
+        assert asked(world.receive(request(1, int(HOME) + number))) == [member]
+    for _ in range(2):
+        world.cluster.send_again(0)
+    assert world.cluster.next_deadline() == 0.0
+    effects = world.follow(world.cluster.handle_timer(world.now))
+    assert asked(effects) == [0, 0]
+    world.answer(reply(1, HOME), 0)
+    world.cluster.send_again(0)
+    assert asked(world.follow(world.cluster.handle_timer(world.now))) == [0]
+
+
 def test_two_members_at_once_leave_everything_to_who_is_left() -> None:
     world = Guarded()
     world.register(0)
