@@ -28,6 +28,9 @@ CALM_S = LIFETIME_S + 5.0
 """Seconds of peace at least: whoever is registered then was registered, or renewed, in peace."""
 NODE_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 AGENT_KEY = "00112233445566778899aabbccddeeff"
+WRONG_BY_S = (0.0, 0.0, 0.0, -5.0, 5.0, -40.0, 40.0, -1e8)
+"""Seconds that clocks of mobile nodes are ahead: right, within the tolerance, beyond, never set."""
+
 AGENTS = (IPv4Address("198.18.9.1"), IPv4Address("198.18.9.2"))
 REALM_POOL = IPv4Network("198.19.64.0/20")
 
@@ -154,6 +157,8 @@ def world(seed: int, kind: type[W]) -> W:
         weather,
     )
     made.crashiness = chance.choice((0.0, 0.0, 0.02))
+    for subscriber in made.subscribers:
+        subscriber.ahead = chance.choice(WRONG_BY_S)
     return made
 
 

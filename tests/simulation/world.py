@@ -133,6 +133,7 @@ class Subscriber:
     promised: tuple[int, int, float] | None = None  # home address, care-of address, until
     asked_since: set[int] = field(default_factory=set)  # care-of addresses, since the promise
     left: bool = False  # asked to be forgotten, since the promise
+    ahead: float = 0.0  # s that its clock is ahead of everybody else's
 
 
 class World:
@@ -194,6 +195,10 @@ class World:
     def clock(self, _router: Router) -> Moment:
         """Now, as a router sees it."""
         return self.moment
+
+    def moment_of(self, subscriber: Subscriber) -> Moment:
+        """The clock on its wall may be wrong: it is told so (RFC 5944, 5.7.1), and knows better."""
+        return Moment(EPOCH + self.now, EPOCH + self.now + subscriber.ahead)
 
     def later(self, delay: float, what: Callable[[], None]) -> None:
         heapq.heappush(self.queue, (self.now + delay, next(self.count), what))
@@ -477,7 +482,7 @@ class World:
 
     def to_subscriber(self, subscriber: Subscriber, payload: bytes, *, lost: bool) -> None:
         node = subscriber.node
-        answer = node.receive(payload, self.moment)
+        answer = node.receive(payload, self.moment_of(subscriber))
         if answer.ending is Ending.ACCEPTED:
             if node.expires is None or not answer.lifetime or lost:
                 subscriber.promised = None
@@ -504,7 +509,7 @@ class World:
     def wake_subscriber(self, subscriber: Subscriber, at: float) -> None:
         if subscriber.wake == at:
             subscriber.wake = float("inf")
-            self.ask(subscriber, subscriber.node.handle_timer(self.moment))
+            self.ask(subscriber, subscriber.node.handle_timer(self.moment_of(subscriber)))
 
     def ask(self, subscriber: Subscriber, octets: bytes) -> None:
         if octets:
@@ -522,11 +527,12 @@ class World:
             subscriber.node = MobileNode(subscriber.node.subscription, self.random.randbytes)
             subscriber.promised = None
         subscriber.at, subscriber.wants = at, True
-        self.ask(subscriber, subscriber.node.hear(self.advertised[at], self.moment))
+        heard = subscriber.node.hear(self.advertised[at], self.moment_of(subscriber))
+        self.ask(subscriber, heard)
 
     def leave(self, subscriber: Subscriber) -> None:
         subscriber.wants = False
-        self.ask(subscriber, subscriber.node.deregister(self.moment))
+        self.ask(subscriber, subscriber.node.deregister(self.moment_of(subscriber)))
 
     # ------------------------------------------------------------------ laws
 
