@@ -180,7 +180,7 @@ class Bench:
         records["lifetime"], records["expires"] = 1800, 1_000_000
         records["home_agent"] = int(VIRTUAL)
         records["nai"] = names
-        self.table.put_rows(records)
+        self.table.apply(records)
 
     def fill_named(self, way: str, forms: list[Form]) -> None:
         mobiles = np.arange(self.next, self.next + NAMED)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hacc_agent.engine.arrays import IndexArrays, NameArrays, TableArrays
 from hacc_agent.engine.names import Names
 from hacc_agent.engine.record import STRUCT, Kind, Row
 from hacc_agent.engine.table import Table
-from hacc_agent.engine.texts import Texts
 
 SEED = 0x5EED
 LONG = b"0234150999999999@nai.epc.mnc015.mcc234.3gppnetwork.org"  # TS 23.003, 19.3.2: two cells
@@ -24,9 +22,6 @@ class Colliding(Names):
 
     def hash_nai(self, nai: bytes) -> int:
         return super().hash_nai(nai) % 2 + (7 << 32)
-
-    def hash_batch(self, texts: Texts) -> NDArray[np.uint64]:
-        return super().hash_batch(texts) % np.uint64(2) + np.uint64(7 << 32)
 
 
 @st.composite

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from .arrays import FREED, TOUCHED
 from .memory import zeros
-from .texts import Texts
 
 TEXT: Final = 47  # octets of a name in a cell
-_COMPARED: Final = 6  # words of 64 bits: the text and the length
 CELL: Final = np.dtype(
     [
         ("text", f"V{TEXT}"),
@@ -110,34 +108,6 @@ class Cells:
 
     # ------------------------------------------------------------------ many names
 
-    def store_batch(self, texts: Texts, numbers: NDArray[Any]) -> NDArray[Any]:
-        """The first cell of each; there has to be room for all."""
-        firsts = self._take(len(texts))
-        self._write(firsts, texts, 0)
-        self.number[firsts] = numbers
-        which, cells, at = np.arange(len(texts)), firsts, TEXT
-        while len(longer := np.flatnonzero(texts.length.take(which) > at)):
-            which, before = which[longer], cells[longer]
-            cells = self._take(len(which))
-            self._write(cells, texts.take(which), at)
-            self._next[before] = cells
-            at += TEXT
-        return firsts
-
-    def equal(self, cells: NDArray[Any], texts: Texts) -> NDArray[Any]:
-        """Whether the name in each cell is the text beside it."""
-        same = self._equal_part(cells, texts, 0)
-        at = TEXT
-        which = np.flatnonzero(same & (texts.length > at))
-        while len(which):
-            cells = self._next[cells[which] if at == TEXT else cells]
-            alike = self._equal_part(cells, texts.take(which), at)
-            same[which[~alike]] = False
-            at += TEXT
-            further = alike & (texts.length.take(which) > at)
-            which, cells = which[further], cells[further]
-        return same
-
     def texts(self, cells: NDArray[Any], parts: int, width: int) -> NDArray[Any]:
         """Octets of names, padded with zeros: `parts` cells of each, as rows of `width` octets."""
         rows = np.zeros((len(cells), max(width, parts * TEXT)), np.uint8)
@@ -150,33 +120,3 @@ class Cells:
     def lengths(self, cells: NDArray[Any]) -> NDArray[Any]:
         length: NDArray[Any] = self._length[cells].astype(np.int64)
         return length
-
-    def _take(self, count: int) -> NDArray[Any]:
-        again = min(count, self._counters[FREED])
-        self._counters[FREED] -= again
-        fresh = np.arange(
-            self._counters[TOUCHED] + 1,
-            self._counters[TOUCHED] + 1 + count - again,
-            dtype=np.uint32,
-        )
-        self._counters[TOUCHED] += count - again
-        return np.concatenate(
-            [self.unused[self._counters[FREED] : self._counters[FREED] + again], fresh]
-        )
-
-    def _write(self, cells: NDArray[Any], texts: Texts, first: int) -> None:
-        self.words[cells, :_COMPARED] = self._compared(texts, first)
-
-    def _equal_part(self, cells: NDArray[Any], texts: Texts, first: int) -> NDArray[Any]:
-        differ = self.words.take(cells, axis=0)[:, :_COMPARED] ^ self._compared(texts, first)
-        # Column by column: a reduction over rows of 6 takes longer.
-        either = differ[:, 0]
-        for column in range(1, _COMPARED):
-            either = either | differ[:, column]
-        equal: NDArray[Any] = either == 0
-        return equal
-
-    def _compared(self, texts: Texts, first: int) -> NDArray[Any]:
-        words = texts.words(first, _COMPARED, TEXT)
-        words[:, -1] |= texts.length.astype(np.uint64) << np.uint64(56)
-        return words

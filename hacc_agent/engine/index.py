@@ -1,10 +1,10 @@
-"""From a key's hash to a number, for one key or for a whole batch of them.
+"""From a key's hash to a number.
 
-Buckets of 16 lanes. A lane has a tag of 32 bits and a number; tag 0 is an empty lane. A batch looks
-at all lanes of all its buckets in one comparison, so that a key costs a cache line and no loop; and
-what is removed leaves nothing behind, since nobody's place depends on another's lane. A key whose
-bucket is full goes to the next bucket, and each bucket counts the keys that went past it: only
-there does a search go on (as in F14, Bronson and Shi 2019).
+Buckets of 16 lanes. A lane has a tag of 32 bits and a number; tag 0 is an empty lane. The tags of a
+bucket are one cache line, and are compared at once; what is removed leaves nothing behind, since
+nobody's place depends on another's lane. A key whose bucket is full goes to the next bucket, and
+each bucket counts the keys that went past it: only there does a search go on (as in F14, Bronson
+and Shi 2019).
 
 With half of the lanes in use, one key in 1,500 goes past its bucket; a lane is 8 octets.
 
@@ -171,44 +171,6 @@ class Index:
             which, places = self._matches(buckets[missing], tags[missing])
             self._take(found, missing[which], places, confirm)
             missing = missing[found[missing] == 0]
-
-    def add_batch(self, hashes: NDArray[Any], tags: NDArray[Any], numbers: NDArray[Any]) -> None:
-        """Keys that are not in it yet, each with a number of its own."""
-        buckets = self._home(hashes)
-        while len(tags):
-            lanes = self._lanes(buckets) == 0
-            first = lanes.argmax(axis=1)
-            places = (buckets << _SHIFT) + first
-            room = self._tags.take(places) == 0
-            if not room.all():
-                past = buckets[~room]
-                np.add.at(self._passed, past, 1)
-                buckets[~room] = (past + 1) % self._buckets
-                places = places[room]
-            # Keys of one bucket want the same lane: the last one to write has it.
-            mine = numbers[room]
-            self._numbers[places] = mine
-            won = self._numbers.take(places) == mine
-            self._tags[places[won]] = tags[room][won]
-            if won.all() and len(mine) == len(tags):
-                return
-            rest = np.ones(len(tags), np.bool_)
-            rest[room.nonzero()[0][won]] = False
-            buckets, tags, numbers = buckets[rest], tags[rest], numbers[rest]
-
-    def remove_batch(self, hashes: NDArray[Any], tags: NDArray[Any], numbers: NDArray[Any]) -> None:
-        """Keys that are in it, each once."""
-        homes = self._home(hashes)
-        which, places = self._matches(homes, tags)
-        right = self._numbers.take(places) == numbers.take(which)
-        places = places[right]
-        self._tags[places] = 0
-        self._numbers[places] = 0  # so that nothing is found under tag 0, whose lanes are empty
-        if np.count_nonzero(right) < len(tags):
-            far = np.ones(len(tags), np.bool_)
-            far[which[right]] = False
-            for n in far.nonzero()[0].tolist():
-                self.remove(int(hashes[n]), int(tags[n]), int(numbers[n]))
 
     def _home(self, hashes: NDArray[Any]) -> NDArray[Any]:
         spread = hashes.astype(np.uint64)

@@ -29,7 +29,6 @@ from .cells import TEXT, Cells, Full
 from .index import Index
 from .memory import key_stream, zeros
 from .record import NAME_OCTETS, OCTETS, RECORD, Kind, Records, name_records
-from .texts import Texts
 
 CELLS: Final = 2  # for each name, on average: 94 octets
 
@@ -64,9 +63,6 @@ class Names:
         keys = key_stream(seed, 2 * 65)
         self._keys: Final = tuple(a | b << 128 for a, b in zip(keys[:65], keys[65:], strict=True))
         pairs = np.array(keys, np.uint64).reshape(2, 65)
-        self._low: Final = np.ascontiguousarray(pairs[:, 0:64:2].T)
-        self._high: Final = np.ascontiguousarray(pairs[:, 1:64:2].T)
-        self._by_length: Final = pairs[:, 64]
         self.capacity: Final = capacity
         counters = zeros(NAME_COUNTERS, "<i8")
         self._counters: Final = counters.data
@@ -205,26 +201,6 @@ class Names:
 
     # ------------------------------------------------------------------ many names
 
-    def hash_batch(self, texts: Texts) -> NDArray[Any]:
-        """`hash_nai` of each; u8."""
-        count = max(-(-int(texts.length.max(initial=0)) // 8), 1)
-        words = texts.words(0, count)
-        pairs = (words & np.uint64(_HALF)) @ self._low[:count]
-        pairs += (words >> np.uint64(32)) @ self._high[:count]
-        pairs += texts.length.astype(np.uint64)[:, None] * self._by_length
-        high = np.maximum(pairs[:, 0] >> np.uint64(32), np.uint64(1))
-        hashes: NDArray[Any] = (high << np.uint64(32)) | (pairs[:, 1] >> np.uint64(32))
-        return hashes
-
-    def find_batch(self, hashes: NDArray[Any], texts: Texts) -> NDArray[Any]:
-        """The cell of each, 0 where there is none; u4."""
-
-        def equal(which: NDArray[Any], cells: NDArray[Any]) -> NDArray[Any]:
-            return self._cells.equal(cells, texts.take(which))
-
-        tags = _tags(hashes)
-        return self._index.find_batch(tags, tags, equal)
-
     def numbered_batch(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """The cell of each number, 0 where there is none; u4."""
 
@@ -234,19 +210,6 @@ class Names:
 
         tags = _tags(numbers)
         return self._index.find_batch(tags, tags, equal)
-
-    def introduce_batch(self, hashes: NDArray[Any], texts: Texts) -> tuple[NDArray[Any], Records]:
-        """`introduce` for many: their numbers (u8), and the NAME records of all."""
-        cells = self.find_batch(hashes, texts)
-        unknown = np.flatnonzero(cells == 0)
-        if len(unknown):
-            wanted, new = hashes[unknown], texts.take(unknown)
-            plain = _distinct(_tags(wanted)) & (self.numbered_batch(wanted) == 0)
-            cells[unknown[plain]] = self._add_batch(new.take(np.flatnonzero(plain)), wanted[plain])
-            for n in unknown[~plain].tolist():
-                cells[n] = self.intern(texts.octets(n))
-        fresh = np.unique(cells[self._cells.state[cells] <= 0])
-        return self._cells.number[cells], self.records(fresh)
 
     def records(self, cells: NDArray[Any]) -> Records:
         """The NAME records of names."""
@@ -266,72 +229,6 @@ class Names:
             blocks.append(block.reshape(-1).view(RECORD))
         return np.concatenate(blocks)
 
-    def learn_batch(self, records: Records) -> bool:
-        """`learn` for many NAME records, if each is ordinary; else False, and no name is lost.
-
-        Ordinary are names as they come from a snapshot, or the first time that they are seen: who
-        tells them in advance of the records between them changes nothing.
-        """
-        parts = records.view(_RECORD)
-        first = np.flatnonzero(parts["part"] == 0)
-        counts = np.maximum(-(-parts["length"].take(first).astype(np.int64) // NAME_OCTETS), 1)
-        owner = np.repeat(np.arange(len(first)), counts)
-        number = parts["number"].take(first)
-        whole = (
-            not self._begun[0]
-            and len(owner) == len(parts)
-            and bool((parts["number"] == number.take(owner)).all())
-            and bool((parts["part"] == np.arange(len(parts)) - first.take(owner)).all())
-        )
-        if not whole:
-            return False
-        flat = np.ascontiguousarray(parts["text"]).view(np.uint8)
-        texts = Texts(flat, first * NAME_OCTETS, parts["length"].take(first).astype(np.int64))
-        cells = self.numbered_batch(number)
-        known = np.flatnonzero(cells)
-        if not self._cells.equal(cells[known], texts.take(known)).all():
-            return False
-        new = np.flatnonzero(cells == 0)
-        numbers = number[new]
-        once = np.sort(np.unique(numbers, return_index=True)[1])  # a name may be told twice
-        new, numbers, again = new[once], numbers[once], np.delete(new, once)
-        added = texts.take(new)
-        hashes = self.hash_batch(added)
-        ordinary = (
-            bool((_tags(hashes) == _tags(numbers)).all())
-            and bool(_distinct(_tags(numbers)).all())
-            and not self.find_batch(hashes, added).any()
-        )
-        if ordinary:
-            self._add_batch(added, numbers)
-            cells = self.numbered_batch(number.take(again))
-            ordinary = bool(self._cells.equal(cells, texts.take(again)).all())
-        return ordinary
-
-    def hold_batch(self, cells: NDArray[Any]) -> None:
-        """`hold` for each; a cell may stand there several times."""
-        state = self._cells.state
-        state[cells] = np.maximum(state[cells], 0)
-        np.add.at(state, cells, 1)
-
-    def release_batch(self, cells: NDArray[Any]) -> None:
-        """`release` for each; a cell may stand there several times."""
-        state = self._cells.state
-        np.subtract.at(state, cells, 1)
-        gone = cells[state[cells] == 0]
-        if len(gone):
-            self._retire(np.unique(gone))
-
-    def _add_batch(self, texts: Texts, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Names that are new, with numbers whose high halves differ."""
-        self._make_room(len(texts), int(np.maximum(-(-texts.length // TEXT), 1).sum()))
-        self._counters[LIVE] += len(texts)
-        cells = self._cells.store_batch(texts, numbers)
-        tags = _tags(numbers)
-        self._index.add_batch(tags, tags, cells)
-        self._retire(cells)
-        return cells
-
     # ------------------------------------------------------------------ the end of names
 
     def _make_room(self, names: int, cells: int) -> None:
@@ -342,26 +239,12 @@ class Names:
 
     def _retire_one(self, cell: int) -> None:
         """Nobody refers to it: it stays until about as many follow as the ring has places."""
-        self._make_places(1)
+        if self._counters[RETIRED] - self._counters[OLDEST] == len(self._recent):
+            self._drop_oldest()
         place = self._counters[RETIRED] % len(self._recent)
         self._recent[place] = cell
         self._cells.state[cell] = -1 - place
         self._counters[RETIRED] += 1
-
-    def _retire(self, cells: NDArray[Any]) -> None:
-        """`_retire_one` for many."""
-        size = len(self._recent)
-        for some in np.split(cells, range(size, len(cells), size)):
-            self._make_places(len(some))
-            places = (self._counters[RETIRED] + np.arange(len(some))) % size
-            self._recent[places] = some
-            self._cells.state[some] = -1 - places
-            self._counters[RETIRED] += len(some)
-
-    def _make_places(self, count: int) -> None:
-        size = len(self._recent)
-        while self._counters[RETIRED] + count - size > self._counters[OLDEST]:
-            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         """The name in the oldest place of the ring goes, unless it is in use again."""
@@ -381,14 +264,3 @@ class Names:
 def _tags(numbers: NDArray[Any]) -> NDArray[Any]:
     """The high half: a bucket and a tag, the same for all numbers that one hash can become."""
     return (numbers >> np.uint64(32)).astype(np.uint32)
-
-
-def _distinct(keys: NDArray[Any]) -> NDArray[Any]:
-    """Which keys stand there only once."""
-    order = np.argsort(keys)
-    ordered = keys.take(order)
-    same = ordered[1:] == ordered[:-1]
-    alone = np.ones(len(keys), np.bool_)
-    alone[order[1:][same]] = False
-    alone[order[:-1][same]] = False
-    return alone

@@ -13,10 +13,8 @@ agree in what both have, and both have something:
     two NAIs, one address   two mobile nodes, one of which is wrong: none takes the other's place
     one NAI, two addresses  two home addresses of a subscriber: two mobile nodes (RFC 2794, 3)
 
-All rows are written here and nowhere else: the digest and the counts follow each change.
-
-A batch of rows is worked on at once as far as each row is ordinary: alone with its home address and
-its NAI. Others are taken one by one, through the same rules.
+All rows are written here, or by `kernels` in the same way, and nowhere else: the digest and the
+counts follow each change.
 """
 
 from __future__ import annotations
@@ -37,7 +35,6 @@ from .memory import key_stream, zeros
 from .names import NameConflict, Names, UnknownName
 from .record import OCTETS, RECORD, STRUCT, Kind, Records, Row
 from .replay import replay
-from .texts import Texts
 
 __all__ = ["Crowded", "Full", "NameConflict", "Names", "Refused", "Table", "UnknownName"]
 
@@ -68,9 +65,6 @@ class Found(NamedTuple):
     by_address: NDArray[Any]  # the first row of the home address
     by_name: NDArray[Any]  # the first row of the NAI
 
-    def take(self, which: NDArray[Any]) -> Found:
-        return Found._make(column[which] for column in self)
-
 
 class Table:
     """At most `capacity` rows. `seed`: of the cluster, the same wherever its records are read."""
@@ -86,12 +80,9 @@ class Table:
         self.names: Final = names or Names(capacity + recent, recent, seed)
         self._rows: Final = zeros(capacity + 1, RECORD)
         self._octets: Final = self._rows.view(np.uint8).data
-        self._lines: Final = self._rows.view(f"V{OCTETS}")
         self.rows: Final = self._rows.view()
         """The records themselves, to be read: row 0 is none, a row of kind FREE is nobody's."""
         self.rows.flags.writeable = False
-        self._home: Final = self._rows["home_address"]
-        self._care_of: Final = self._rows["care_of_address"]
         self._left: Final = zeros(capacity + 1, "<u4")  # `expires` from the other end; 0: never
         self._by_address: Final = Index(capacity)
         keys = key_stream(seed + 1, 2)
@@ -224,7 +215,10 @@ class Table:
         home = values.home_address
         if not home and not cell:
             raise ValueError("a row belongs to a home address, to an NAI or to both")
-        row = self._same(home, cell, values.care_of_address, bool(cell), exactly=self._apart)
+        same = self._same(home, cell, values.care_of_address, bool(cell), exactly=self._apart)
+        row = same[0] if same else 0
+        for other in same[1:]:  # they did not agree with each other; with this one both do
+            self.remove(other)
         at = row * OCTETS
         before = self._octets[at : at + OCTETS].tobytes() if row else b""
         if not row:
@@ -258,23 +252,6 @@ class Table:
         """The first row of each home address, 0 where there is none."""
         return self._by_address.find_batch(self._hash(addresses), addresses)
 
-    def hash_nais(
-        self, octets: NDArray[Any], offset: NDArray[Any], length: NDArray[Any]
-    ) -> NDArray[Any]:
-        """`hash_nai` of the octets at an offset in each row of a matrix; u8."""
-        return self.names.hash_batch(Texts.of_rows(octets, offset, length))
-
-    def find_nais(
-        self,
-        hashes: NDArray[Any],
-        octets: NDArray[Any],
-        offset: NDArray[Any],
-        length: NDArray[Any],
-    ) -> NDArray[Any]:
-        """The first row of each NAI, 0 where there is none. One without an address comes first."""
-        cells = self.names.find_batch(hashes, Texts.of_rows(octets, offset, length))
-        return self._first_by_name.take(cells)
-
     def look_up(self, records: Records) -> Found:
         """What the table holds for the mobile nodes of records."""
         numbers = records["nai"]
@@ -284,108 +261,6 @@ class Table:
         else:
             cell = by_name = np.zeros(len(records), np.uint32)
         return Found(cell, self.find_addresses(records["home_address"]), by_name)
-
-    def put_rows(self, records: Records, found: Found | None = None) -> NDArray[Any]:
-        """`put` for many rows, no two of the same mobile node and care-of address; their rows.
-
-        0 stands for a row that was refused. `found` is what `look_up` says of them, if it was
-        asked since the last change.
-        """
-        found = found or self.look_up(records)
-        home, cell = records["home_address"], found.cell
-        rows: NDArray[Any] = np.maximum(found.by_address, found.by_name)
-        plain = self.ordinary(records, found)
-        same = plain & (rows != 0) & (self._care_of[rows] == records["care_of_address"])
-        if same.all():
-            self._ledger.note(self._lines[rows].view(np.uint8).data, b"")
-            self._write(rows, records)
-            return rows
-        new = plain & (rows == 0) & ((home | cell) != 0)
-        new &= _alone(home, new) & _alone(cell, new)
-        new[new.nonzero()[0][self.room :]] = False
-        self._ledger.note(self._lines[rows[same]].view(np.uint8).data, b"")
-        rows[new] = self._add(home[new], cell[new])
-        written = same | new
-        self._write(rows[written], records[written])
-        for n in (~written).nonzero()[0].tolist():
-            try:
-                rows[n] = self.put(Row._make(records[n].item()))
-            except Refused:
-                rows[n] = 0
-        return rows
-
-    def end_rows(self, records: Records, found: Found) -> None:
-        """`end` for many records, each of another mobile node; `found` as for `put_rows`."""
-        row = np.maximum(found.by_address, found.by_name)
-        care_of = records["care_of_address"]
-        plain = self.ordinary(records, found)
-        ended = plain & ((care_of == 0) | (self._care_of[row] == care_of))
-        self.remove_rows(row[ended])
-        for n in (~plain).nonzero()[0].tolist():
-            self.end(Row._make(records[n].item()))
-
-    def ordinary(self, records: Records, found: Found) -> NDArray[Any]:
-        """Which of them meet no other row than one of the very same identity, if any at all."""
-        home, (cell, by_address, by_name) = records["home_address"], found
-        row = np.maximum(by_address, by_name)
-        ordinary: NDArray[Any] = (
-            ((by_address == row) | (home == 0))
-            & ((by_name == row) | (cell == 0))
-            & ((row == 0) | (self._home[row] == home) & (self._cell.take(row) == cell))
-            & ((self._next_by_address.take(row) | self._next_by_name.take(row)) == 0)
-            & ((cell != 0) | (records["nai"] == 0))
-        )
-        return ordinary
-
-    def remove_rows(self, rows: NDArray[Any]) -> None:
-        """`remove` for many rows, each named once; 0 is passed over."""
-        alone = (self._next_by_address.take(rows) | self._next_by_name.take(rows)) == 0
-        for row in rows[~alone].tolist():
-            self.remove(row)
-        rows = rows[alone & (rows != 0)]
-        self._ledger.note(self._lines.take(rows).view(np.uint8).data, b"")
-        home, cell = self._home[rows], self._cell.take(rows)
-        known = home != 0
-        if not known.all():
-            home = home[known]
-        self._by_address.remove_batch(self._hash(home), home, rows[known])
-        named = cell[cell != 0]
-        if len(named):
-            self._first_by_name[named] = 0
-            self._cell[rows] = 0
-            self.names.release_batch(named)
-        self._rows.view(np.uint64).reshape(-1, OCTETS // 8)[rows] = 0
-        self._left[rows] = 0
-        self._free[self._counters[FREED] : self._counters[FREED] + len(rows)] = rows
-        self._counters[FREED] += len(rows)
-
-    def _add(self, home: NDArray[Any], cell: NDArray[Any]) -> NDArray[Any]:
-        """Rows for identities that are new: none shares its address or its name with another."""
-        count = len(home)
-        again = min(count, self._counters[FREED])
-        self._counters[FREED] -= again
-        fresh = np.arange(
-            self._counters[TOUCHED] + 1,
-            self._counters[TOUCHED] + 1 + count - again,
-            dtype=np.uint32,
-        )
-        self._counters[TOUCHED] += count - again
-        rows = np.concatenate(
-            [self._free[self._counters[FREED] : self._counters[FREED] + again], fresh]
-        )
-        known = home != 0
-        self._by_address.add_batch(self._hash(home[known]), home[known], rows[known])
-        named = cell != 0
-        if named.any():
-            self._cell[rows] = cell
-            self._first_by_name[cell[named]] = rows[named]
-            self.names.hold_batch(cell[named])
-        return rows
-
-    def _write(self, rows: NDArray[Any], records: Records) -> None:
-        self._lines[rows] = records.view(f"V{OCTETS}")
-        self._left[rows] = np.uint32(_NEVER) - records["expires"]
-        self._ledger.note(b"", records.view(np.uint8).data)
 
     # ------------------------------------------------------------------ the whole
 
@@ -472,15 +347,15 @@ class Table:
 
     def _same(
         self, home: int, cell: int, care_of: int, named: bool, *, exactly: bool = False
-    ) -> int:
-        """The row of a mobile node and care-of address; the very identity before a lesser one."""
-        identity, lesser = (home, care_of), 0
+    ) -> list[int]:
+        """The row of the very identity and care-of address; without one, those that agree."""
+        identity, lesser = (home, care_of), []
         for row in self._of(home, cell, named):
             addresses = _ADDRESSES.unpack_from(self._octets, row * OCTETS + _ADDRESSES_AT)
             if addresses == identity and self._cell_of[row] == cell:
-                return row
+                return [row]
             if addresses[1] == care_of and not exactly:
-                lesser = lesser or row
+                lesser.append(row)
         return lesser
 
     def end(self, values: Row) -> None:
@@ -488,8 +363,7 @@ class Table:
         home, named = values.home_address, bool(values.nai)
         cell = self.names.numbered(values.nai) if named else 0
         if values.care_of_address:
-            row = self._same(home, cell, values.care_of_address, named)
-            ended = [row] if row else []
+            ended = self._same(home, cell, values.care_of_address, named)[:1]
         else:
             ended = list(self._of(home, cell, named))
         for row in ended:
@@ -589,14 +463,3 @@ def _leave(row: int, following: memoryview[int], previous: memoryview[int]) -> i
         following[last], previous[heir] = heir, last
     following[row] = previous[row] = 0
     return heir
-
-
-def _alone(keys: NDArray[Any], among: NDArray[Any]) -> NDArray[Any]:
-    """Which keys but 0 no other one is equal to, of those that count; 0 is alone always."""
-    counted = (among & (keys != 0)).nonzero()[0]
-    order = counted[np.argsort(keys[counted])]
-    ordered = keys.take(order)
-    alone = np.ones(len(keys), np.bool_)
-    if len(twice := (ordered[1:] == ordered[:-1]).nonzero()[0]):
-        alone[order[twice]] = alone[order[twice + 1]] = False
-    return alone

@@ -16,23 +16,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hacc_agent.engine.ledger import mix
 from hacc_agent.engine.names import Names
 from hacc_agent.engine.record import (
     OCTETS,
-    RECORD,
     SLOT,
     STRUCT,
     Kind,
-    Records,
     Row,
     SlotChange,
     name_records,
 )
 from hacc_agent.engine.table import CROWD, Crowded, Full, NameConflict, Table, UnknownName
-from hacc_agent.engine.texts import Texts
 from tests.tables import (
     LONG,
     LONGEST,
@@ -44,7 +40,6 @@ from tests.tables import (
     changes,
     contents,
     conversations,
-    plain_changes,
     table_of,
 )
 
@@ -86,17 +81,19 @@ class Model:
                 yield from self.walk(after)
                 return
 
-    def same(self, home: int, nai: bytes | None, care_of: int) -> Entry | None:
+    def same(self, home: int, nai: bytes | None, care_of: int) -> list[Entry]:
         alike = [e for e in self.of(home, nai) if e.values.care_of_address == care_of]
         exact = [e for e in alike if (e.values.home_address, e.nai) == (home, nai)]
-        return next(iter(exact + alike), None)
+        return exact or alike
 
     def put(self, values: Row, nai: bytes | None) -> bool:
-        entry = self.same(values.home_address, nai, values.care_of_address)
-        if not entry:
+        same = self.same(values.home_address, nai, values.care_of_address)
+        for other in same[1:]:
+            self.remove(other)
+        entry = same[0] if same else Entry(values, nai)
+        if not same:
             if len(self.entries()) == self.capacity:
                 return False
-            entry = Entry(values, nai)
         elif (entry.values.home_address, entry.nai) == (values.home_address, nai):
             entry.values = values
             return True
@@ -118,8 +115,7 @@ class Model:
 
     def end(self, values: Row, nai: bytes | None) -> None:
         if values.care_of_address:
-            one = self.same(values.home_address, nai, values.care_of_address)
-            ended = [one] if one else []
+            ended = self.same(values.home_address, nai, values.care_of_address)[:1]
         else:
             ended = self.of(values.home_address, nai)
         for entry in ended:
@@ -162,21 +158,6 @@ def agree(table: Table, model: Model) -> None:
     addresses = np.arange(5, dtype=np.uint32)
     heads = [table.find(home) for home in range(5)]
     assert table.find_addresses(addresses).tolist() == heads
-    texts = matrix(NAIS)
-    hashes = table.hash_nais(*texts)
-    assert hashes.tolist() == [table.hash_nai(nai) for nai in NAIS]
-    assert table.find_nais(hashes, *texts).tolist() == [table.find(0, nai) for nai in NAIS]
-
-
-def matrix(
-    nais: tuple[bytes, ...],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """NAIs as they stand in datagrams: at different offsets, among other octets."""
-    octets = np.full((len(nais), 512), 0xEE, np.uint8)
-    offset = np.array([5 + n * 2 for n in range(len(nais))])
-    for n, nai in enumerate(nais):
-        octets[n, offset[n] : offset[n] + len(nai)] = np.frombuffer(nai, np.uint8)
-    return octets, offset, np.array([len(nai) for nai in nais])
 
 
 # ------------------------------------------------------------------ the model
@@ -346,100 +327,19 @@ def test_a_digest_sees_two_highest_bits() -> None:
     assert table.digest() != other.digest()
 
 
-# ------------------------------------------------------------------ columns
-
-
-subscribers = st.lists(plain_changes(), unique_by=lambda each: (each[0].home_address, each[1]))
-
-
-@given(conversations, subscribers, st.booleans(), st.integers(0, 20))
-def test_rows_put_and_removed_together_are_those_put_one_by_one(
-    before: list[tuple[Row, bytes | None]],
-    together: list[tuple[Row, bytes | None]],
-    colliding: bool,
-    removed: int,
-) -> None:
-    single, whole = table_of(200, colliding), table_of(200, colliding)
-    for values, nai in before:
-        log = as_records(values, nai, single.names)
-        single.apply(log)
-        whole.apply(log)
-    together = [(v._replace(kind=int(Kind.BINDING), care_of_address=2), n) for v, n in together]
-    records = records_of(together, whole.names)
-    rows = whole.put_rows(records).tolist()
-    alone = [single.put(values, nai) for values, nai in together]
-    for (values, nai), row in zip(together, rows, strict=True):
-        assert whole.get(row)._replace(nai=0) == values
-        assert whole.nai(row) == (nai or b"")
-    assert contents(whole) == contents(single)
-    whole.remove_rows(np.array(rows[:removed], np.uint32))
-    for row in alone[:removed]:
-        single.remove(row)
-    assert contents(whole) == contents(single)
-    assert len(whole) == len(single)
-    for values, nai in (*together, *before):
-        row = whole.find(values.home_address, nai)
-        assert bool(row) == bool(single.find(values.home_address, nai))
-        assert not row or nai in (None, whole.nai(row) or nai)
-    assert whole.digest() == single.digest() == sum(mix(whole.rows).tolist()) % 2**64
-
-
-def records_of(changes: list[tuple[Row, bytes | None]], names: Names) -> Records:
-    numbers = [names.introduce(nai)[0] if nai is not None else 0 for _, nai in changes]
-    return np.array(
-        [values._replace(nai=n) for (values, _), n in zip(changes, numbers, strict=True)], RECORD
-    )
-
-
-@given(st.lists(st.binary(max_size=253), max_size=40), st.booleans())
-def test_names_introduced_together_are_those_introduced_one_by_one(
-    nais: list[bytes], colliding: bool
-) -> None:
-    names = Colliding(600, 100, SEED) if colliding else Names(600, 100, SEED)
-    texts = Texts.of_rows(*matrix(tuple(nais)))
-    numbers, told = names.introduce_batch(names.hash_batch(texts), texts)
-    for nai, number in zip(nais, numbers.tolist(), strict=True):
-        assert names.octets(names.numbered(number)) == nai
-        assert names.introduce(nai) == (number, name_records(nai, number))
-    assert len(set(numbers.tolist())) == len(set(nais))
-    learner = Colliding(600, 100, SEED) if colliding else Names(600, 100, SEED)
-    for record in told:
-        learner.learn(record.tobytes())
-    for nai, number in zip(nais, numbers.tolist(), strict=True):
-        assert learner.numbered(number) == learner.find(nai) != 0
-
-
-def test_a_full_batch_is_refused_row_by_row() -> None:
-    table = Table(3, SEED)
-    table.put(Row(Kind.BINDING, home_address=9, care_of_address=1))
-    changes = [(Row(Kind.BINDING, home_address=n, care_of_address=1), None) for n in range(6, 11)]
-    rows = table.put_rows(records_of(list(changes), table.names)).tolist()
-    assert sorted(rows) == [0, 0, 1, 2, 3]
-    assert rows[3] == 1  # it had its place
-    assert table.full
-
-
-def test_new_rows_of_one_nai_may_come_together() -> None:
-    table = Table(8, SEED)
-    changes = [(Row(Kind.BINDING, home_address=n, care_of_address=1), b"mn@x") for n in (1, 2, 3)]
-    rows = table.put_rows(records_of(list(changes), table.names))
-    for gone, left in ((0, 2), (1, 3)):
-        table.remove_rows(rows[gone : gone + 1])
-        assert table.get(table.find(0, b"mn@x")).home_address == left
-    table.remove_rows(rows[2:])
-    assert not table.find(0, b"mn@x")
-
-
-def test_names_of_rows_put_together_stay_while_others_go() -> None:
-    table = Table(8, SEED, Names(60, 20, SEED))
-    changes = [(Row(Kind.BINDING, home_address=n, care_of_address=1), b"%d" % n) for n in (1, 2, 3)]
-    rows = table.put_rows(records_of(list(changes), table.names)).tolist()
-    for number in range(100):
-        table.names.introduce(b"other %d" % number)
-    assert [table.nai(row) for row in rows] == [b"1", b"2", b"3"]
-
-
 # ------------------------------------------------------------------ bounds
+
+
+def test_who_agrees_with_two_takes_the_place_of_both() -> None:
+    """Else a snapshot would not be the table: put in any order, they are one row."""
+    table, copy = Table(8, SEED), Table(8, SEED)
+    row = Row(Kind.BINDING, home_address=1, care_of_address=1)
+    for nai in (b"a", b"b", None):
+        table.put(row, nai)
+    assert contents(table) == [(row, None)]
+    copy.apply(b"".join(table.snapshot()))
+    assert contents(copy) == contents(table)
+    assert not table.names.find(b"a") or not table.find(0, b"a")
 
 
 def test_a_full_table_says_so_and_takes_what_it_knows() -> None:
@@ -554,20 +454,15 @@ def test_other_kinds_are_passed_over() -> None:
 
 
 def test_rows_and_names_that_come_and_go_leave_nothing_behind() -> None:
-    """A small table serves any number of mobile nodes one after the other, alone or by batches."""
+    """A small table serves any number of mobile nodes one after the other."""
     table = Table(8, SEED, Names(40, 16, SEED))
     for turn in range(500):
         changes = [
             (Row(Kind.PENDING, home_address=8 * turn + n, care_of_address=1), b"%d-%d" % (turn, n))
             for n in range(1, 9)
         ]
-        if turn % 2:
-            rows = table.put_rows(records_of(list(changes), table.names))
-            assert rows.all()
-            table.remove_rows(rows)
-        else:
-            for row in [table.put(values, nai) for values, nai in changes]:
-                table.remove(row)
+        for row in [table.put(values, nai) for values, nai in changes]:
+            table.remove(row)
     assert len(table) == table.digest() == 0
     assert not table.rows.view(np.uint8).any()
     assert not table.count_by_slot().any()
