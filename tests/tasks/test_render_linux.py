@@ -140,7 +140,11 @@ def test_every_topology_is_taken(lab: Lab, model: DeviceModel) -> None:
     for port in model.ports:
         sh(lab, "hacc2", f"ip link show {port.name} >/dev/null 2>&1 || "
            f"ip link add name {port.name} type bridge")  # fmt: skip
-    programs = {"frr.conf": "vtysh -C -f", "keepalived.conf": "keepalived -t -f"}
+    programs = {
+        "frr.conf": "vtysh -C -f",
+        "keepalived.conf": "keepalived -t -f",
+        "hsrp.toml": "hacc-agent hsrp check >/dev/null --config",
+    }
     checked = 0
     for file in render(model).present:
         if check := programs.get(Path(file.path).name):
@@ -153,19 +157,23 @@ def test_every_topology_is_taken(lab: Lab, model: DeviceModel) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    (file,) = [f for f in render(clusters.member()).files if f.path.endswith(".service")]
-    unit = tmp_path / "hacc-agent.service"
-    unit.write_text(file.text)
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    controller = clusters.cases()["hsrp"].device("hacc1")
+    files = [f for f in render(controller).present if f.path.endswith(".service")]
+    assert len(files) == 2
+    units = [tmp_path / Path(file.path).name for file in files]
+    for unit, file in zip(units, files, strict=True):
+        unit.write_text(file.text)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        ["systemd-analyze", "verify", "--man=no", *units],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     # It reads the units that ours names, too, and may not like what Debian wrote there.
-    ours = [line for line in (done.stdout + done.stderr).splitlines() if unit.name in line]
+    said = (done.stdout + done.stderr).splitlines()
+    ours = [line for line in said if any(unit.name in line for unit in units)]
     assert (done.returncode, ours) == (0, [])
 
 
