@@ -338,6 +338,10 @@ class MobileNode:
         within a second, and ever more rarely while the denials last.
         """
         repair = REPAIRS.get(code, Repair.GIVE_UP)
+        if code == ReplyCode.PROHIBITED and self.home_address != self.subscription.home_address:
+            # The address that it was assigned is somebody else's by now: it asks for another.
+            self.home_address = self.subscription.home_address
+            repair = Repair.WAIT
         if repair is Repair.SHORTEN and 0 < lifetime < self._lifetime:
             self._lifetime = lifetime
         elif repair is Repair.OTHER_HOME_AGENT:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from hacc_agent.engine.health import Figures, Order, Source
-from tests.simulation.scenario import TROUBLE_S, fails, something, world
+from tests.simulation.scenario import PEACE_S, TROUBLE_S, fails, something, world
 from tests.simulation.supervised import Supervised
 
 REST_S = 170.0
@@ -160,6 +160,8 @@ def play(seed: int, story: list[str]) -> None:
     made.run(TROUBLE_S)
     made.heal()
     made.run(TROUBLE_S + REST_S)
+    while not made.settled() and made.now < TROUBLE_S + REST_S + PEACE_S:
+        made.run(made.now + 1)
     while made.busy():
         made.run(made.now + 0.05)
     made.quiet()

@@ -343,15 +343,19 @@ class Supervised(World):
                 self.told.add((said[0], self.latest[said]))
 
     def judge_transfer(self, controller: Router, member: Router, had: list[Row]) -> None:
-        """Whatever did not change meanwhile is there, or something newer of its mobile node."""
+        """Whatever did not change meanwhile is there, or something newer of its mobile node.
+
+        It may have got another address, if its request was quicker than its binding.
+        """
         assert controller.memory is not None
         assert member.memory is not None
-        here = {row.home_address for row in known_to(member.memory)}
+        known_here = known_to(member.memory)
+        here = {row.home_address for row in known_here} | {row.nai for row in known_here if row.nai}
         still = {(row.home_address, row.identification) for row in bindings(controller.memory)}
         for row in had:
             lives = row.expires - EPOCH > self.now + GRACE_S
             known = (row.home_address, row.identification) in still
-            if lives and known and row.home_address not in here:
+            if lives and known and not {row.home_address, row.nai} & here:
                 home = IPv4Address(row.home_address)
                 raise Broken(f"{member.name} did not get the binding of {home}")
 

@@ -135,7 +135,7 @@ class Alone:
         told = self._nonces.slot_of(home, nai) if known is None else None
         if told is not None and loads.available[members.of_slot(told)]:
             return told, members.of_slot(told), True
-        member = self._selection.choose(key, members.weigh())
+        member = members.choose(self._selection, key)
         if member is not None:
             return ledger.slots.slot_for(member, key), member, True
         if known is not None:  # better one that is said to be down than none
@@ -256,14 +256,13 @@ class Alone:
         return values.nai != asked.nai and values.expires > now.steady
 
     def _retract(self, asked: Row, reply: Reply) -> list[Effect]:
-        """Nobody hears of it. The mobile node asks again, and gets the next address."""
+        """Nobody hears of it. The request waits on, is sent again, and gets the next address."""
         self._counters.retracted += 1
         nai = self._ledger.name(asked)
         assert nai is not None  # who has no home address is known by its name
         assigned = asked._replace(kind=Kind.BINDING, home_address=reply.home_address)
         records = name_records(nai, asked.nai) + STRUCT.pack(*assigned)
-        log = self._do(asked._replace(kind=Kind.SETTLED))
-        return [log, Retract(self._members.of_slot(asked.slot), records)]
+        return [Retract(self._members.of_slot(asked.slot), records)]
 
     def _settled(self, asked: Row, reply: Reply, now: Moment) -> bytes:
         """What becomes of a request by its reply, done and as records."""

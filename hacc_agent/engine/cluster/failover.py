@@ -43,6 +43,7 @@ from . import ledger as ledgers
 from .planning import Moves, plan
 from .state import TIMEOUT, State
 from .summons import Summons
+from .timers import outdated
 
 AT_ONCE: Final = 256
 """Requests that one call sends again: some milliseconds of work."""
@@ -111,7 +112,8 @@ class Failover:
     def resend(self, now: Moment) -> list[Effect]:
         """A bounded part of the requests that moved, to whoever serves them now.
 
-        Those that came by the log alone have no octets here: their mobile nodes ask again.
+        Those that came by the log alone have no octets here: their mobile nodes ask again. What was
+        accepted before waits in vain: an heir that has not got its binding would accept it again.
         """
         ledger = self._ledger
         effects: list[Effect] = []
@@ -120,7 +122,7 @@ class Failover:
             if int(ledger.pending.rows["kind"][row]) != Kind.PENDING:
                 continue
             request = ledger.request(row)
-            if not request.octets:
+            if not request.octets or outdated(ledger, request.values):
                 continue
             values = request.values._replace(expires=int(now.steady) + TIMEOUT)
             records = STRUCT.pack(*values)

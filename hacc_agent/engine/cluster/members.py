@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ...config import AgentConfig, MemberKind, Transport
 from ..record import RECORD, Kind
-from ..slots import Slots
+from ..slots import NO_SLOT, Slots
 from ..table import Table
-from .selection import Loads, loads_of
+from .selection import Loads, Selection, loads_of
 
 LOOK_S: Final = 0.02
 """s between two looks for answers, well below the time between two heartbeats."""
@@ -86,6 +86,17 @@ class Members:
         served = np.bincount(self._slots.member_of, self.counts(), len(self.loads.served))
         self.loads.served[:] = served
         return self.loads
+
+    def choose(self, selection: Selection, key: int, but: int = -1) -> int | None:
+        """The member for a new mobile node, not `but`: one that has slots to put it into."""
+        loads = self.weigh()
+        loads.failed = but
+        while True:
+            member = selection.choose(key, loads)
+            if member is None or self._slots.slot_for(member, key) != NO_SLOT:
+                loads.failed = -1
+                return member
+            loads.capacity[member] = 0  # until somebody weighs it who knows that it has some again
 
     def look(self, records: bytes, now: float) -> None:
         """Whose answers are among these records of datagrams. Not at all: that costs more."""

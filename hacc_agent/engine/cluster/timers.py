@@ -19,6 +19,7 @@ from ..effects import Effect, Endpoint, Log, Moment, Relay
 from ..home_agent.replay import later
 from ..record import STRUCT, Kind, Row, Trait
 from . import ledger as ledgers
+from .ledger import Ledger
 from .state import TIMEOUT, State
 
 AT_ONCE: Final = 512
@@ -93,13 +94,12 @@ class Timers:
         slot = values.slot
         if available and request.attempts < _SAME_MEMBER:
             self._counters.resent += 1
-        elif self._outdated(values):
+        elif outdated(self._ledger, values):
             return self._give_up(values)
         else:
-            loads = self._members.weigh()
-            loads.failed = member
-            member = self._selection.choose(values.home_address or values.nai, loads)
-            loads.failed = -1
+            member = self._members.choose(
+                self._selection, values.home_address or values.nai, but=member
+            )
             if member is None:
                 return self._give_up(values)
             slot = self._ledger.slots.slot_for(member, values.home_address or values.nai)
@@ -113,23 +113,6 @@ class Timers:
         )
         source = Endpoint(values.source_address, values.source_port, request.link)
         return [Log(records), Relay(request.octets, source, member)]
-
-    def _outdated(self, values: Row) -> bool:
-        """Whether this very request was accepted, or by its timestamp a later one.
-
-        Who does not know that would accept it again. Under nonces only the very request matters:
-        who has not told a nonce accepts none.
-        """
-        ledger = self._ledger
-        for row in ledger.bindings(values.home_address, ledger.name(values)):
-            bound = ledger.table.get(row)
-            if bound.identification == values.identification:
-                return True
-            if not bound.traits & Trait.NONCE and later(
-                bound.identification, values.identification
-            ):
-                return True
-        return False
 
     def _give_up(self, values: Row) -> list[Effect]:
         self._counters.given_up += 1
@@ -155,3 +138,18 @@ class Timers:
         records = gone.tobytes()
         self._ledger.apply(records)
         return records
+
+
+def outdated(ledger: Ledger, values: Row) -> bool:
+    """Whether this very request was accepted, or by its timestamp a later one.
+
+    Who does not know that would accept it again. Under nonces only the very request matters:
+    who has not told a nonce accepts none.
+    """
+    for row in ledger.bindings(values.home_address, ledger.name(values)):
+        bound = ledger.table.get(row)
+        if bound.identification == values.identification:
+            return True
+        if not bound.traits & Trait.NONCE and later(bound.identification, values.identification):
+            return True
+    return False

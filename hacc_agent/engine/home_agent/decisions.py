@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 from ...wire import CriticalVendor, ReplyCode, RequestFlags
 from ..effects import Security, Verdict
+from ..record import Kind
+from ..table import Table
 from .case import Case
 from .replay import Freshness
 from .service import Service
@@ -167,7 +169,7 @@ def _not_our_address(case: Case) -> bool:
 
 
 def _home_address_not_served(case: Case) -> bool:
-    """Neither its own by configuration, nor the one that it has here, nor free in its pool.
+    """Neither its own by configuration, nor the one that it has here, nor free of others.
 
     What it has here does not exclude another: an answer of ours may have been lost, and another
     member have assigned one since. Its word, proven and fresh, is the latest.
@@ -175,13 +177,19 @@ def _home_address_not_served(case: Case) -> bool:
     claimed, subscriber = case.home_address, case.subscriber
     if not claimed or subscriber is None or subscriber.address == claimed:
         return False
-    if any(row.home_address == claimed for row in case.rows):
+    if any(row.home_address == claimed for row in case.bindings):
         return False
-    if not subscriber.may_claim(claimed):
-        return True
     table = case.service.table
-    at = table.find(claimed, None)
-    return bool(at) and table.nai(at) != case.key[1]
+    remembered = any(row.home_address == claimed for row in case.rows)
+    if not remembered and not subscriber.may_claim(claimed):
+        return True
+    own = case.key[1]
+    holders = [at for at in table.rows_of(claimed) if _is_binding(table, at)]
+    return any((table.nai(at) or None) != own for at in holders)
+
+
+def _is_binding(table: Table, row: int) -> bool:
+    return int(table.rows["kind"][row]) == Kind.BINDING
 
 
 def _tunnel_poorly_formed(case: Case) -> bool:

@@ -94,8 +94,8 @@ def _rows(table: Table, values: Row) -> list[Row]:
 
 def _merged(table: Table, values: Row) -> Iterator[bytes]:
     rows = _rows(table, values)
-    holder = table.find(values.home_address)
-    if holder and table.get(holder).nai not in (0, values.nai):
+    holders = [table.get(row) for row in table.rows_of(values.home_address)]
+    if any(row.kind == _BINDING and row.nai not in (0, values.nai) for row in holders):
         return  # the address is somebody else's here
     told = [row for row in rows if row.kind == Kind.CLOSED and row.traits & values.traits & _NONCE]
     if told:

@@ -37,6 +37,7 @@ from ..cluster.quick import (
 from ..cluster.reading import encapsulation
 from ..cluster.state import FOREVER, TIMEOUT
 from ..record import Kind, Trait
+from ..slots import NO_SLOT
 from .compile import CACHE, direct, kernel, part
 from .names import (
     NOT_PLAIN,
@@ -187,6 +188,8 @@ def _request(
             return False, weighed
         key = u8(home) if home else hashed
         slot = i8(members.offered[member, i8(key % u8(members.offered.shape[1]))])
+        if slot == NO_SLOT:  # the reference sees to it that this member is chosen no more
+            return False, weighed
     if not _admitted(members, member, not bound):
         return False, weighed
     if found.nai and not cell:

@@ -370,10 +370,7 @@ def test_an_address_that_is_anothers_is_not_passed_on_and_taken_back() -> None:
     (first,) = asked(world.receive(request(1, 0, nai=NAI)))
     world.answer(reply(1, HOME, nai=NAI), first)
     (second,) = asked(world.receive(request(2, 0, nai=b"other@example.net")))
-    effects = world.answer(reply(2, HOME, nai=b"other@example.net"), second)
-    settled, retract = effects
-    assert isinstance(settled, Log)
-    assert [Kind(each.kind) for each in rows(settled.records)] == [Kind.SETTLED]
+    (retract,) = world.answer(reply(2, HOME, nai=b"other@example.net"), second)
     assert isinstance(retract, Retract)
     name, bound = rows(retract.records)
     assert isinstance(name, Name)
@@ -382,10 +379,14 @@ def test_an_address_that_is_anothers_is_not_passed_on_and_taken_back() -> None:
     (row,) = world.bindings()
     assert row.identification == 1
     assert world.cluster.counters.retracted == 1
+    # It is asked again, and has another one by then.
+    assert asked(world.at(world.seconds + 3)) == [second]
+    world.answer(reply(2, int(HOME) + 1, nai=b"other@example.net"), second)
+    assert sorted(row.home_address - int(HOME) for row in world.bindings()) == [0, 1]
     # The same mobile node may be told its own address again.
     (again,) = asked(world.receive(request(3, 0, nai=NAI)))
     world.answer(reply(3, HOME, nai=NAI), again)
-    assert [row.identification for row in world.bindings()] == [3]
+    assert sorted(row.identification for row in world.bindings()) == [2, 3]
 
 
 def test_a_cluster_that_was_made_anew_is_supervised_from_then_on() -> None:
@@ -402,3 +403,13 @@ def test_a_cluster_that_was_made_anew_is_supervised_from_then_on() -> None:
     assert "Transfer" in kinds(world.wait(0.2))
     assert world.served() == [0, 64, 128]
     assert asked(world.receive(request(2, HOME))) == [BACKUP]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_member_without_slots_gets_nobody_even_before_it_is_weighed(named: bool) -> None:
+    """A controller has just started with a log that says so, and has looked at nobody yet."""
+    world = World()
+    given = tuple((slot, 1) for slot in world.slots.home_slots(0))
+    world.follow(world.cluster.move(given, world.now))
+    nai = NAI if named else None
+    assert asked(world.receive(request(1, 0 if named else HOME, nai=nai))) == [1]

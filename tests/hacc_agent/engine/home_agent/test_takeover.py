@@ -50,7 +50,7 @@ KEY = Key(Algorithm.HMAC_MD5, SECRET)
 SPI = 256
 NAI = b"node1@example.net"
 NOW = Moment(1_700_000_000.0, 1_700_000_000.0)
-ACCEPTED, STALE = 0, 133
+ACCEPTED, PROHIBITED, STALE = 0, 129, 133
 
 
 def later(seconds: float) -> Moment:
@@ -117,12 +117,9 @@ class Router:
         return [row for row in self.rows if row.kind == Kind.BINDING]
 
 
-def request(
-    identification: int,
-    care_of: int = int(FOREIGN_AGENT),
-) -> bytes:
+def request(identification: int, care_of: int = int(FOREIGN_AGENT), *, home: int = 0) -> bytes:
     message = RegistrationRequest(
-        RequestFlags(0), 600, IPv4Address(0), VIRTUAL, IPv4Address(care_of), identification,
+        RequestFlags(0), 600, IPv4Address(home), VIRTUAL, IPv4Address(care_of), identification,
         (NetworkAccessIdentifier(NAI),),
     ).to_bytes()  # fmt: skip
     return authenticate(message, ExtensionType.MOBILE_HOME_AUTHENTICATION, SPI, KEY)
@@ -335,3 +332,14 @@ def test_whatever_comes_in_whatever_order_nothing_that_was_accepted_is_accepted_
         code = heir.asked(request(stamp(seconds), care_of), later(0.5))
         assert code in (STALE, ACCEPTED)
         assert max(row.expires for row in heir.bindings) == expires
+
+
+def test_an_address_that_was_only_remembered_is_not_taken_from_who_has_it_now() -> None:
+    """Its binding ended, and it was told a nonce; meanwhile the address was assigned anew."""
+    member = Router("ha1", Replay.NONCE)
+    address = int(IPv4Address("198.19.64.1"))
+    assert member.asked(request(5 << 32 | 1, home=address), NOW) == STALE
+    nonce = member.rows[0].nonce
+    number, names = Table(4, 1).names.introduce(b"node2@example.net")
+    member.takes(names + known(home_address=address, nai=number)[-64:], NOW)
+    assert member.asked(request(nonce << 32 | 2, home=address), NOW) == PROHIBITED
