@@ -142,14 +142,17 @@ class Service:
                 self._sign()
                 sign_again = now + _hold_s(self.config) / guard.SIGNS
             deadline = self.speaker.next_deadline()
-            if deadline is not None and deadline <= now:
-                self.perform(self.speaker.handle_timer(now))
-                continue
             until = min(at for at in (deadline, house_again, sign_again) if at is not None)
             for descriptor, _ in self._epoll.poll(max(0.0, until - now)):
                 ready = self._ready.get(descriptor)
                 if ready is not None:  # an earlier one of this turn may have closed it
                     ready()
+            # What waits is heard before a timer counts: on a busy machine a hello may have come
+            # in time, and we not have been let to read it.
+            now = time.monotonic()
+            deadline = self.speaker.next_deadline()
+            if deadline is not None and deadline <= now:
+                self.perform(self.speaker.handle_timer(now))
         self.notifier.stopping("giving up the addresses")
         self.perform(self.speaker.stop(time.monotonic()))
         self._logs.info("stopped")

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import IPv4Interface
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from hacc_agent.hsrp.lan import Lan
 from hacc_agent.wire.hsrp import virtual_mac
 
 VERSIONS = (1, 2)
+LATE_S = 0.05
+"""A timer that comes later than this was held up by what another router of this process did."""
 
 
 class Plug(NamedTuple):
@@ -91,12 +94,23 @@ class Speaking:
         }
 
     def _hear(self, lan: Lan) -> None:
-        for payload, source, interface in lan.receive():
-            self._perform(self.speaker.receive(payload, source, interface, self._clock()))
+        self._read(lan)
         self._arm()
 
-    def _due(self) -> None:
+    def _read(self, lan: Lan) -> None:
+        for payload, source, interface in lan.receive():
+            self._perform(self.speaker.receive(payload, source, interface, self._clock()))
+
+    def _due(self, *, waited: bool = False) -> None:
         self._timer = None
+        now, deadline = self._clock(), self.speaker.next_deadline()
+        if not waited and deadline is not None and now > deadline + LATE_S:
+            # The process was busy, and with it the routers that we listen to: they speak first.
+            again = partial(self._due, waited=True)
+            self._timer = asyncio.get_running_loop().call_later(LATE_S, again)
+            return
+        for lan in self._lans.values():
+            self._read(lan)
         self._perform(self.speaker.handle_timer(self._clock()))
         self._arm()
 

@@ -250,6 +250,7 @@ def test_all_that_is_said_is_read_by_tshark(settled: Site, tmp_path: Path) -> No
     until(lambda: "said.pcap" in settled.sh("r3", "ls /tmp"))
     settled.sh("r1", "systemctl stop hacc-hsrp; systemctl start hacc-hsrp")
     until(settled.settled)
+    until(lambda: settled.groups("r1")["standby"] == "198.18.1.2")  # it has said so
     settled.end(capture, signal.SIGINT)
     path = tmp_path / "said.pcap"
     path.write_bytes(base64.b64decode(settled.sh("r3", "base64 /tmp/said.pcap")))
