@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hacc_agent.control import ask
+from hacc_agent.wire import ReplyCode
 from tests.hacc_agent.pair import certificates
 from tests.loopback import (
     PATIENCE_S,
@@ -83,12 +84,21 @@ def linked(tmp_path: Path) -> Iterator[Loopback]:
         yield running
 
 
+def registered(node: MobileNode) -> IPv4Address:
+    """Its home address. Who took its slots over tells it the time first, which is no failure."""
+    reply = node.register()
+    if reply.code == ReplyCode.IDENTIFICATION_MISMATCH:
+        reply = node.register()
+    assert reply.code == 0
+    return reply.home_address
+
+
 def until_full(agent: Agent, node: MobileNode) -> None:
     """It goes on while the last page of the file fills up, and then as well."""
     before = len(agent.said)
 
     def heard() -> bool:
-        assert node.register().code == 0
+        registered(node)
         return any(line["event"] == FULL for line in agent.said[before:])
 
     until(heard)
@@ -112,7 +122,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_is_not_lost(linked: Loopb
     ):
         first.before = disk.enter
         first.start()
-        assert ann.register().code == 0
+        registered(ann)
         disk.fill()
         until_full(first, bob)
         assert first.wait_for(FULL)["why"] == "no space left on device"
@@ -124,7 +134,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_is_not_lost(linked: Loopb
         power_fails(first)
         first.start()
         assert status(first)["bindings"] == 2
-        assert bob.register().code == 0  # so this one leads again
+        registered(bob)  # so this one leads again
         disk.fill()
         until_full(first, eve)
         until(lambda: status(second)["bindings"] == 3)
@@ -132,8 +142,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_is_not_lost(linked: Loopb
         for node in (ann, bob, eve):
             home = node.address
             node.towards = IPv4Address(f"{linked.network}.101")  # where hacc2 has the virtual one
-            reply = node.register()
-            assert (reply.code, reply.home_address) == (0, home), second.said
+            assert registered(node) == home, second.said
         assert status(second)["bindings"] == 3
 
 
@@ -157,7 +166,7 @@ def test_a_member_without_room_goes_on_and_says_so(tmp_path: Path) -> None:
         member.start()
         assert member.wait_for("ready")["bindings"] == 1
         home = node.address
-        assert node.register().home_address == home
+        assert registered(node) == home
 
 
 NODES = 40
