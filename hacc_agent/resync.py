@@ -22,6 +22,8 @@ from .replica import Replica
 from .roles import Controller, Engine
 
 Choose = Callable[[Records], Records]
+Fetch = Callable[[str, Callable[[bytes], None], Callable[[str], None]], None]
+"""Of a router by its name: what takes records, and what is told why there are no more, or ""."""
 
 TURN_S: Final = 0.002
 """s between two pieces of what is taken: packets have their turn."""
@@ -37,17 +39,20 @@ class Resync:
         replica: Replica,
         keep: Callable[[bytes, Moment], None],
         clock: Callable[[], Moment],
+        by_snmp: Fetch,
     ) -> None:
-        """`keep` puts records where they last, before they are applied."""
+        """`keep` puts records where they last, before they are applied; `by_snmp` reads the table
+        of a stock Home Agent (`snmp.members`)."""
         self.config = config
+        self._by_snmp = by_snmp
         self._engine, self._replica = engine, replica
         self._keep, self._clock = keep, clock
 
     def sources(self) -> list[str]:
-        """Who can be asked: IOS members cannot, their bindings are read by SNMP."""
+        """Who can be asked."""
         config = self.config
         if config.role is Role.CONTROLLER:
-            return [each.name for each in config.members if each.kind is MemberKind.LINUX]
+            return [each.name for each in config.members]
         return [each.name for each in config.controllers]
 
     def answer(self, names: Sequence[str]) -> Answer:
@@ -66,7 +71,11 @@ class Resync:
         return self._of_member(name) if self.config.role is Role.CONTROLLER else self._own()
 
     def fetch(self, name: str, take: Callable[[bytes], None], done: Callable[[str], None]) -> None:
-        self._replica.fetch(name, take, done, self._clock())
+        stock = {each.name for each in self.config.members if each.kind is MemberKind.IOS}
+        if self.config.role is Role.CONTROLLER and name in stock:
+            self._by_snmp(name, take, done)
+        else:
+            self._replica.fetch(name, take, done, self._clock())
 
     def keep(self, records: Records) -> None:
         """For good, then in the tables."""

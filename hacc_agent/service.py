@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,14 @@ class Service:
         self.report = Report(
             config, self.engine, self.transport, self.replica, self.side, logs, self.clock
         )
-        self.resync = Resync(config, self.engine, self.replica, self.replica.append, self.clock)
+        self.resync = Resync(
+            config,
+            self.engine,
+            self.replica,
+            self.replica.append,
+            self.clock,
+            self._fetch_by_snmp,
+        )
         self._resync_at = math.inf  # s of the steady clock: when one that `run` was told of begins
         self._listen(stack)
         self.daemon.on_signal(signal.SIGTERM, self.daemon.stop)
@@ -125,7 +132,7 @@ class Service:
         self._snmp_members: SnmpMembers | None = None
         if isinstance(self.side, Fleet):
             fleet = self.side
-            self._snmp_members = SnmpMembers(config, lambda: fleet.health, logs, self.clock())
+            self._snmp_members = SnmpMembers(config, lambda: fleet.health, logs, self.clock)
             self.daemon.add(self._snmp_members.poller)
             stack.callback(self._snmp_members.close)
 
@@ -336,11 +343,17 @@ class Service:
 
     # ------------------------------------------------------------------ another configuration
 
+    def _fetch_by_snmp(
+        self, name: str, take: Callable[[bytes], None], done: Callable[[str], None]
+    ) -> None:
+        assert self._snmp_members is not None  # only a controller has stock members to ask
+        self._snmp_members.fetch(name, take, done)
+
     def _ask_members(self, config: AgentConfig) -> None:
         """As the new configuration has it."""
         if self._snmp_members is not None:
             self.daemon.remove(self._snmp_members.poller)
-            self._snmp_members.reconfigure(config, self.clock())
+            self._snmp_members.reconfigure(config)
             self.daemon.add(self._snmp_members.poller)
 
     def _reload(self) -> None:

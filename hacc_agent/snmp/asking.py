@@ -17,7 +17,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,8 +25,12 @@ from ..engine.health import Figures, Trap
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
-from .messages import LARGEST, Asked, Odd, Silent, Told, encode
+from ..engine.snmp.walking import COLUMNS, MOST, rows
+from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, encode
 from .reader import Access, SnmpReader, Unanswered
+
+ROWS = 8
+"""Of a table in one answer: six columns of them fit into 1472 octets nearly always."""
 
 
 class Sweep:
@@ -116,6 +120,29 @@ def open_reader(access: Access, port: int) -> SnmpReader:
     return PysnmpReader(access, port)
 
 
+async def walk(asked: Asked, member: int, tell: Callable[[Told], Awaitable[None]]) -> None:
+    """A member's table of bindings, row by row: with pysnmp, which can ask for whole rows."""
+    from .with_pysnmp import PysnmpReader
+
+    reader = PysnmpReader(asked.access, asked.port)
+    address = asked.members[member][1][0]
+    after: Oid = ()
+    seen = 0
+    try:
+        while seen < MOST:
+            found, last = rows(await reader.rows(address, COLUMNS, after, ROWS))
+            if last <= after:
+                break  # past its end, or an agent that walks in circles
+            after, seen = last, seen + len(found)
+            await tell(Walked(member, found))
+    except Unanswered as why:
+        await tell(Walked(member, (), str(why)))
+    else:
+        await tell(Walked(member, (), ""))
+    finally:
+        reader.close()
+
+
 async def serve(end: socket.socket, port: socket.socket | None) -> None:
     """Does what the first message says until the daemon is gone."""
     loop = asyncio.get_running_loop()
@@ -142,13 +169,18 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
             lambda member, kind, detail: tell_at_once(Trap(member, kind, detail, 0.0)),
             lambda member, what: tell_at_once(Odd(member, what)),
         )
+
+    async def obey() -> None:
+        """Further messages: the number of a member whose bindings are wanted."""
+        while message := await loop.sock_recv(end, LARGEST):
+            await walk(asked, int(message), tell)
+
     sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
-    gone = asyncio.create_task(loop.sock_recv(end, 1))
+    gone = asyncio.create_task(obey())
     await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
     sweep.cancel()
     gone.cancel()
-    with contextlib.suppress(asyncio.CancelledError, ConnectionError, ExceptionGroup):
-        await sweep
+    await asyncio.gather(sweep, gone, return_exceptions=True)
     reader.close()
     if receiver is not None:
         receiver.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..config import AgentConfig
 from ..engine.effects import Moment
 from ..engine.health import Figures, Health, Trap
+from ..engine.snmp.walking import records
 from ..logs import Logs
 from .messages import Odd, Silent
 from .poller import Poller, bind_notifications, what_to_ask
@@ -20,22 +21,33 @@ class SnmpMembers:
         config: AgentConfig,
         health: Callable[[], Health],
         logs: Logs,
-        now: Moment,
+        clock: Callable[[], Moment],
     ) -> None:
         """`health` gives the one of the moment."""
-        self._health, self._logs = health, logs
+        self._health, self._logs, self._clock = health, logs, clock
         self._silent: set[int] = set()
         self._config, self._asked = config, what_to_ask(config)
-        self.poller = self._start(now)
+        self.poller = self._start(clock())
 
-    def reconfigure(self, config: AgentConfig, now: Moment) -> None:
+    def reconfigure(self, config: AgentConfig) -> None:
         """`poller` may be another one from then on; the one before is closed."""
         before = self._asked, self._config.snmp
         self._config, self._asked = config, what_to_ask(config)
         if (self._asked, config.snmp) != before:
             self._silent.clear()
             self.poller.close()
-            self.poller = self._start(now)
+            self.poller = self._start(self._clock())
+
+    def fetch(self, name: str, take: Callable[[bytes], None], done: Callable[[str], None]) -> None:
+        """The bindings of a stock member, as records; `done` is told why not, or ""."""
+        members = self._config.members
+        number = [member.name for member in members].index(name)
+        home_agent = int(self._config.home_agent_address)
+
+        def taken(rows: Sequence[Sequence[int]]) -> None:
+            take(records(rows, home_agent, self._clock().steady).tobytes())
+
+        self.poller.walk(number, taken, done)
 
     def close(self) -> None:
         self.poller.close()

@@ -7,6 +7,7 @@ Messages are JSON in a socket of type SOCK_SEQPACKET, so that each arrives whole
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ..config import MemberKind
@@ -57,7 +58,16 @@ class Odd:
     what: str
 
 
-Told = Figures | Silent | Odd | Trap
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """Some of the bindings that a member has."""
+
+    member: int
+    rows: Sequence[Sequence[int]]  # `Bound`s
+    failure: str | None = None  # "": these were the last
+
+
+Told = Figures | Silent | Odd | Trap | Walked
 
 
 def encode(told: Told) -> bytes:
@@ -73,6 +83,8 @@ def decode(message: bytes, at: float) -> Told:
             return Figures(**{**fields, "at": at})
         case "Silent":
             return Silent(**fields)
+        case "Walked":
+            return Walked(**fields)
         case "Trap":
             fields["kind"] = TrapKind(fields["kind"])
             return Trap(**{**fields, "at": at})

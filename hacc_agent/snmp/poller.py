@@ -6,13 +6,13 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..config import AgentConfig
 from ..engine.effects import Moment
 from ..engine.health import Figures, Trap
-from .messages import LARGEST, Asked, Odd, Silent, Told, decode
+from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, decode
 from .reader import Access
 
 ROUND: Final = 64
@@ -26,6 +26,10 @@ LOOK_S: Final = 1.0
 
 LASTED_S: Final = 60.0
 """A process that ran for so long did not fail at its start."""
+
+
+Take = Callable[[Sequence[Sequence[int]]], None]
+"""Is given rows of a member's table, as numbers (`engine.snmp.walking.Bound`)."""
 
 
 def what_to_ask(config: AgentConfig) -> Asked:
@@ -76,6 +80,7 @@ class Poller:
         self._reported, self._silent, self._trapped = reported, silent, trapped
         self._odd, self._log = odd, log
         self._failures = 0
+        self._walks: dict[int, tuple[Take, Callable[[str], None]]] = {}
         # Both ends stay ours: the loop knows one descriptor, whatever becomes of the process.
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, self._theirs):
@@ -102,6 +107,14 @@ class Poller:
         if now.steady >= self._look:
             self._look_after(now)
 
+    def walk(self, member: int, take: Take, done: Callable[[str], None]) -> None:
+        """The bindings that a stock Home Agent has; `done` is told why not, or ""."""
+        if member in self._walks or self._process is None:
+            done("it is being asked already" if member in self._walks else "nobody can ask it now")
+            return
+        self._walks[member] = take, done
+        self._ours.send(str(member).encode())
+
     def close(self) -> None:
         """Ends the process, and waits for that."""
         if self._process is not None:  # SIGKILL: it has nothing to finish
@@ -122,6 +135,19 @@ class Poller:
                 self._trapped(told, now)
             case Odd():
                 self._odd(told, now)
+            case Walked():
+                self._walked(told)
+
+    def _walked(self, told: Walked) -> None:
+        walk = self._walks.get(told.member)
+        if walk is None:
+            return  # of a process that has ended
+        take, done = walk
+        if told.rows:
+            take(told.rows)
+        if told.failure is not None:
+            del self._walks[told.member]
+            done(told.failure)
 
     def _start(self, now: Moment) -> None:
         self._began = now.steady
@@ -148,6 +174,9 @@ class Poller:
             self._look = now.steady + pause
             self._log("the process that asks by SNMP ended", status=status, again_s=pause)
             self._forget_unread()
+            walks, self._walks = self._walks, {}
+            for _, done in walks.values():
+                done("the process that asked it ended")
 
     def _forget_unread(self) -> None:
         """What the process that ended was told and had not read: its successor is told anew."""

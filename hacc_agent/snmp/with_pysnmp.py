@@ -97,6 +97,18 @@ class PysnmpReader:
                 break
         return found
 
+    async def rows(
+        self, address: str, columns: Sequence[Oid], after: Oid, most: int
+    ) -> list[tuple[Oid, Value]]:
+        """Objects of a table, of `most` rows behind the one with this index."""
+        asked = (ObjectType(ObjectIdentity((*column, *after))) for column in columns)
+        found = await self._ask(address, bulk_cmd, 0, most, *asked)
+        return [
+            (name, value)
+            for name, value in found
+            if value is not None and any(below(name, column) for column in columns)
+        ]
+
     def close(self) -> None:
         for engine in {id(one): one for one in (*self._engines.values(), self._newest)}.values():
             engine.close_dispatcher()

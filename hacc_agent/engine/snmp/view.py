@@ -9,12 +9,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
-from ...wire import RequestFlags
 from ...wire.agentx import Data, Kind, Name, VarBind
 from ..effects import Moment
 from ..record import Row
 from . import objects
 from .order import Order
+from .walking import FLAG_BITS
 
 FRESH_S: Final = 1.0
 """How old scalars may be when they are told."""
@@ -101,19 +101,8 @@ def _signed(number: int) -> Value:
     return Kind.INTEGER, (number & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000
 
 
-_FLAGS: Final = {
-    RequestFlags.VAN_JACOBSON: 0,
-    RequestFlags.GRE: 1,
-    RequestFlags.MINIMAL: 2,
-    RequestFlags.DECAPSULATION: 3,
-    RequestFlags.BROADCAST: 4,
-    RequestFlags.SIMULTANEOUS: 5,
-}
-"""RegistrationFlags of RFC 2006: the number of each bit, from the left."""
-
-
 def _flags(row: Row) -> Value:
-    octet = sum(0x80 >> bit for flag, bit in _FLAGS.items() if row.flags & flag)
+    octet = sum(0x80 >> bit for bit, flag in FLAG_BITS.items() if row.flags & flag)
     return Kind.OCTET_STRING, bytes([octet])
 
 

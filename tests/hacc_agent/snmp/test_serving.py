@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -14,14 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from hacc_agent.config import MemberKind
 from hacc_agent.control import ask
+from hacc_agent.daemon import Clock
 from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.member import VIOLATIONS_S
 from hacc_agent.engine.snmp.objects import Oid, dotted
 from hacc_agent.engine.snmp.view import FRESH_S
+from hacc_agent.snmp.messages import Asked
+from hacc_agent.snmp.poller import Poller
+from hacc_agent.snmp.reader import Access
 from hacc_agent.wire import Key
 from hacc_agent.wire.registry import ReplyCode
-from tests.hacc_agent.snmpd import AUTH, ENVIRONMENT, PATIENCE_S, PRIV, USER, Snmpd
+from tests.hacc_agent.snmpd import AUTH, COMMUNITY, ENVIRONMENT, PATIENCE_S, PRIV, USER, Snmpd
 from tests.loopback import Agent, MobileNode, agent_config, free_port, own_network, running
 
 LINE = re.compile(r"\.([\d.]+) = (?:([\w-]+): )?(.*)")
@@ -224,3 +230,32 @@ def test_a_controller_knows_its_members_load(tmp_path: Path) -> None:
             silent = [line for line in controller.said if line["event"] == "no answer to SNMP"]
             assert len({line["member"] for line in silent}) == len(silent)  # each said once
             assert "ha1" not in {line["member"] for line in silent}
+
+
+def test_its_bindings_can_be_had_from_its_table(bound: tuple[Served, list[MobileNode]]) -> None:
+    """As those of a stock Home Agent, for a controller that starts empty."""
+    found, nodes = bound
+    clock = Clock()
+    asked = Asked(Access(2, COMMUNITY), found.snmpd.port, 60.0, ((MemberKind.IOS, ("127.0.0.1",)),))
+
+    def nothing(*_: object, **__: object) -> None:
+        """Its load is of no interest here."""
+
+    poller = Poller(asked, None, nothing, nothing, nothing, nothing, nothing, clock())
+    rows: list[Sequence[int]] = []
+    ends: list[str] = []
+    try:
+        deadline = time.monotonic() + PATIENCE_S + 10
+        while len(rows) < len(nodes):  # a new binding is seen when its block was looked at
+            rows.clear()
+            ends.clear()
+            poller.walk(0, rows.extend, ends.append)
+            while not ends:
+                assert time.monotonic() < deadline, rows
+                select.select([poller.fileno()], [], [], 0.1)
+                poller.handle(clock())
+    finally:
+        poller.close()
+    assert ends == [""]
+    assert {IPv4Address(row[0]) for row in rows} >= {node.address for node in nodes}
+    assert {IPv4Address(row[1]) for row in rows} == {node.care_of for node in nodes}
