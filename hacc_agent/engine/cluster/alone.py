@@ -1,8 +1,9 @@
 """One datagram: all the rules. What compiled code does to plain ones is what is done here to each.
 
 A request goes to the member that has an earlier one of its mobile node pending, else to the one
-that serves it, else to one that selection finds. A reply goes to whoever sent the request that it
-answers, if it comes from the member that was asked.
+that serves it, else to one that selection finds; but a home address that is bound under one NAI is
+not to be had under another, which a member that does not hold that binding cannot know. A reply
+goes to whoever sent the request that it answers, if it comes from the member that was asked.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Alone:
         found = ledger.find_request(home, nai, request.identification, request.care_of_address)
         if found:
             return self._duplicate(data, source, found)
+        if ledger.is_anothers(home, nai):
+            return self._answer(data, request, source, ReplyCode.PROHIBITED)
         slot, member, new = self._place(home, nai)
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)

@@ -107,6 +107,12 @@ class Ledger:
     def bindings(self, home_address: int, nai: bytes | None) -> list[int]:
         return self.table.rows_of(home_address, nai)
 
+    def is_anothers(self, home_address: int, nai: bytes | None) -> bool:
+        """Whether the address is bound under other NAIs, and under no identity like this one."""
+        if nai is None or not self.table.find(home_address):
+            return False
+        return not self.bindings(home_address, nai)
+
     def requests(self, home_address: int, nai: bytes | None) -> list[int]:
         return self.pending.rows_of(home_address, nai)
 

@@ -23,6 +23,7 @@ from hacc_agent.wire import (
 )
 from tests.hacc_agent.engine.cluster.world import (
     AGENT,
+    AGENT_KEY,
     CARE_OF,
     HOME,
     NO_FLAGS,
@@ -213,6 +214,18 @@ def test_of_a_crowd_of_requests_the_oldest_goes() -> None:
     assert min(row.identification for row in world.waiting()) == 3
     assert world.cluster.counters.given_up == 3
     assert sent(world.answer(reply(CROWD + 2, nai=NAI), 0))
+
+
+def test_an_address_that_is_bound_under_a_name_is_not_anothers() -> None:
+    """Its member may be another one than that the request would go to: only we can know."""
+    world = World()
+    world.receive(request(1, nai=NAI))
+    world.answer(reply(1, nai=NAI), 0)
+    refused = world.receive(request(2, nai=b"other@example.net", foreign=AGENT_KEY))
+    assert [effect.payload[1] for effect in sent(refused)] == [129]
+    assert asked(refused) == []
+    assert asked(world.receive(request(3, nai=NAI))) == [0]
+    assert asked(world.receive(request(4))) == [0]  # without a name nobody else is named
 
 
 def test_what_waits_survives_another_configuration() -> None:
