@@ -72,11 +72,6 @@ class SubagentSocket:
         self._connect_at = now.steady
         self._told = ""  # the last reason for which there is no session: told once
 
-    @property
-    def state(self) -> str:
-        """For `status`."""
-        return self._told or self._subagent.state.value
-
     def fileno(self) -> None:
         """Its socket comes and goes: it tells the loop itself."""
         return

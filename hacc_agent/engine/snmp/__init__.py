@@ -5,8 +5,9 @@
     reading    from the values of an answer to figures, and which of them not to believe
     walking    a stock Home Agent's bindings, from the columns of its table
     traps      from the variables of a notification to what happened
-    subagent   the other side: our member's own objects, served through AgentX
-    order      its bindings in the order of SNMP
+    subagent   the other side: one end of AgentX
+    member     what a member of ours serves through it, and notifies of
+    view       objects in their order, as one tree; order has the bindings' part
 
 Messages, keys and sockets are `hacc_agent.snmp`'s.
 """

@@ -33,7 +33,6 @@ def below(name: Oid, root: Oid) -> Oid | None:
 SYS_UP_TIME: Final = oid("1.3.6.1.2.1.1.3")
 SNMP_TRAP_OID: Final = oid("1.3.6.1.6.3.1.1.4.1.0")
 COLD_START: Final = oid("1.3.6.1.6.3.1.1.5.1")
-WARM_START: Final = oid("1.3.6.1.6.3.1.1.5.2")
 LINK_DOWN: Final = oid("1.3.6.1.6.3.1.1.5.3")
 LINK_UP: Final = oid("1.3.6.1.6.3.1.1.5.4")
 AUTHENTICATION_FAILURE: Final = oid("1.3.6.1.6.3.1.1.5.5")
@@ -85,13 +84,10 @@ CMI_HA_MN_HA_AUTH_FAILURES: Final = (*CMI_HA_REG, 38)
 CMI_HA_MN_AAA_AUTH_FAILURES: Final = (*CMI_HA_REG, 39)
 CMI_HA_MAXIMUM_BINDINGS: Final = (*CMI_HA_REG, 40)
 CMI_HA_SYSTEM_VERSION: Final = (*CMI, 1, 2, 4, 1)
-CMI_HA_MN_REG_REQ_FAILED: Final = (*CMI, 0, 4)
 CMI_HA_MAX_BINDINGS_NOTIF: Final = (*CMI, 0, 5)
 
 # CISCO-PROCESS-MIB
 CPM_CPU_TOTAL_5SEC_REV: Final = oid("1.3.6.1.4.1.9.9.109.1.1.1.1.6")
-CPM_CPU_TOTAL_1MIN_REV: Final = oid("1.3.6.1.4.1.9.9.109.1.1.1.1.7")
-CPM_CPU_TOTAL_5MIN_REV: Final = oid("1.3.6.1.4.1.9.9.109.1.1.1.1.8")
 
 # CISCO-MEMORY-POOL-MIB: octets; pool 1 is the processor's
 CISCO_MEMORY_POOL_NAME: Final = oid("1.3.6.1.4.1.9.9.48.1.1.1.2")
