@@ -32,8 +32,12 @@ ENGINE_S: Final = 60.0
 """Between two engines. One takes 70 ms to make."""
 
 
+ROUTERS: Final = 250
+"""To an engine: each further one takes longer to be made known to it than the one before."""
+
+
 class PysnmpReader:
-    """One engine for all routers, as long as they answer.
+    """One engine for some hundred routers, as long as they answer.
 
     An engine remembers each router's engine and clock, and does not notice when a router comes back
     with others (a replaced one; one whose boots were not counted): it would ask in vain for ever.
@@ -51,6 +55,7 @@ class PysnmpReader:
         self._engines: dict[str, Any] = {}  # by the address of a router
         self._newest = SnmpEngine()
         self._newest_at = time.monotonic()
+        self._met = 0  # routers that the newest engine was made for
         self._version = access.version
         self._access = (
             CommunityData(access.community, mpModel=1)
@@ -114,7 +119,7 @@ class PysnmpReader:
             engine.close_dispatcher()
 
     async def _ask(self, address: str, command: Any, *what: Any) -> list[tuple[Oid, Value]]:
-        engine = self._engines.setdefault(address, self._newest)
+        engine = self._engine_of(address)
         try:
             target = self._targets.get(address)
             if target is None:
@@ -133,6 +138,15 @@ class PysnmpReader:
         if status:
             raise Unanswered(f"it answers {status.prettyPrint()}")
         return [(tuple(name), value_of(value)) for name, value in rows]
+
+    def _engine_of(self, address: str) -> Any:
+        known = self._engines.get(address)
+        if known is None:
+            if self._met == ROUTERS:
+                self._newest, self._newest_at, self._met = SnmpEngine(), time.monotonic(), 0
+            self._met += 1
+            known = self._engines[address] = self._newest
+        return known
 
     def _ask_anew(self, address: str) -> None:
         """The next time through an engine that knows nothing of this router."""
