@@ -31,6 +31,10 @@ from .transport import Ring, Transport
 ROUNDS: Final = 4
 """Batches of one ring before the others get their turn."""
 
+TARDY_S: Final = 0.001
+"""How late anything but packets may be while they come without a pause: to ask every part when it is
+due costs as much as a packet or two."""
+
 HOUSEKEEPING_S: Final = 1.0
 """Watchdog, status line, counts of what the log left out."""
 
@@ -162,13 +166,17 @@ class Daemon:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         gc.collect()
         gc.freeze()
-        due = 0.0
+        due = looked = 0.0
         while not self._stopping:
             now = self._clock()
-            if now.steady >= due:
-                housekeeping(now)
-                due = now.steady + HOUSEKEEPING_S
-            until = min(due, self._keep_time(now))
+            if now.steady >= looked + TARDY_S:
+                looked = now.steady
+                if now.steady >= due:
+                    housekeeping(now)
+                    due = now.steady + HOUSEKEEPING_S
+                until = min(due, self._keep_time(now))
+            else:  # what came may have made something due
+                until = looked + TARDY_S
             for descriptor, _ in self._epoll.poll(max(0.0, until - now.steady)):
                 ready = self._ready.get(descriptor)
                 if ready is not None:  # an earlier one of this turn may have closed it
@@ -211,6 +219,8 @@ class Daemon:
                 self._fault(traceback.format_exc(limit=-3))
                 continue
             self.perform(ring, decided, now)
+            if not ring.full:  # whatever has come since then wakes the loop again
+                return
 
     # ------------------------------------------------------------------ effects, in their order
 

@@ -246,6 +246,7 @@ class Datagrams:
         self.socket = open_socket(address, port)
         self.sender = Sender(self.socket, self.traffic)
         self.alone: list[Alone] = []
+        self.full = False
         self.destination = np.full(ring, address, np.uint32)
         # A message that is longer than its row runs on into the row's part of `rest`.
         octets = np.zeros((ring, WIDTH), np.uint8)
@@ -280,6 +281,7 @@ class Datagrams:
         batch = self.batch
         count = mmsg.receive(self.socket.fileno(), self._headers_at, len(self._headers))
         batch.count = count
+        self.full = count == len(self._headers)
         if not count:
             return False
         self.traffic.received += count

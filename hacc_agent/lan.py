@@ -73,6 +73,7 @@ class LanRing:
         self.traffic = Traffic()
         self._dropped = 0
         self.alone: list[Alone] = []
+        self.full = False
         self._places: dict[tuple[bytes, Endpoint], int] | None = {}
         # Protocol 0 hears nothing: the filter stands before the first frame comes.
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -138,6 +139,7 @@ class LanRing:
         batch = self.batch
         count = mmsg.receive(self.socket.fileno(), self._headers_at, len(self._headers))
         batch.count = count
+        self.full = count == len(self._headers)
         if not count:
             return False
         self.traffic.received += count

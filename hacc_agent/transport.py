@@ -30,6 +30,7 @@ class Ring(Protocol):
     batch: Batch
     destination: Columns  # u4[ring]: the address that each datagram was sent to, host order
     alone: list[Alone]  # what no row of the batch holds
+    full: bool  # with what came last: more may wait
 
     def fileno(self) -> int: ...
 

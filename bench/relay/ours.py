@@ -13,11 +13,13 @@ from pathlib import Path
 
 from hacc_agent import config
 from hacc_agent.config import AgentConfig, Durability, Role, Transport, to_toml
-from hacc_agent.engine.record import STRUCT, Kind, Row, name_records
+from hacc_agent.engine.home_agent.replay import timestamp
+from hacc_agent.engine.record import STRUCT, Kind, Row, Trait, name_records
 from hacc_agent.engine.slots import Slots
 from hacc_agent.engine.table import Table
 from hacc_agent.journal import Journal
 from hacc_agent.roles import seed
+from hacc_agent.wire import RequestFlags
 
 from .deployed import (
     AGENTS,
@@ -126,9 +128,40 @@ def bindings(told: AgentConfig) -> Iterator[bytes]:
             yield b"".join(records)
 
 
+def served(told: AgentConfig) -> Iterator[bytes]:
+    """A binding of each mobile node that the generator asks a member for: its requests renew."""
+    names = Table(1, seed(told))
+    expires = int(time.time()) + 3600
+    before = timestamp(time.time() - 60)
+    for first in range(0, SERVED, BLOCK):
+        records = []
+        for number in range(first, min(first + BLOCK, SERVED)):
+            nai = f"u{number:07}@example.net".encode()
+            hashed = names.hash_nai(nai)
+            agent = int(FIRST_AGENT) + number % AGENTS
+            row = Row(
+                Kind.BINDING,
+                flags=RequestFlags.REVERSE_TUNNEL,
+                home_address=int(POOL.network_address) + 1 + number,
+                care_of_address=agent,
+                source_address=agent,
+                source_port=434,
+                lifetime=1800,
+                expires=expires,
+                identification=before,
+                nai=hashed,
+                spi=SPI,
+                traits=Trait.DYNAMIC,
+                home_agent=int(RELAY),
+            )
+            records.append(name_records(nai, hashed) + STRUCT.pack(*row))
+        yield b"".join(records)
+
+
 def write_journal(told: AgentConfig) -> None:
-    """The state directory of a controller that has been there for long."""
-    journal = Journal(Path(told.state_directory), told.cluster, lambda: bindings(told))
+    """The state directory of a router that has been there for long."""
+    held = bindings if told.role is Role.CONTROLLER else served
+    journal = Journal(Path(told.state_directory), told.cluster, lambda: held(told))
     journal.open(lambda _records: None)
     journal.close(time.time())
 
@@ -137,10 +170,10 @@ def write_journal(told: AgentConfig) -> None:
 def started(told: AgentConfig, place: Path, inside: tuple[str, ...] = ()) -> Iterator[int]:
     """The daemon, on a machine that has had load before; yields its process."""
     place.mkdir()
-    if told.role is Role.CONTROLLER:
-        write_journal(told)
-        compiler = (sys.executable, "-m", "hacc_agent.engine.kernels", "relaying")
-        subprocess.run(compiler, check=True)
+    write_journal(told)
+    kernels = "relaying" if told.role is Role.CONTROLLER else "serving"
+    compiler = (sys.executable, "-m", "hacc_agent.engine.kernels", kernels, "replaying")
+    subprocess.run(compiler, check=True)
     file = place / "agent.toml"
     file.write_text(to_toml(told))
     file.chmod(0o600)
@@ -186,7 +219,8 @@ def member(place: Path, port: int, programs: Path) -> Iterator[Deployed]:
         snmp=None,
     )
     with started(told, place) as process:
-        yield Deployed("member", (str(address), str(port), str(RELAY), str(SPI), KEY), (process,))
+        target = (str(address), str(port), str(RELAY), str(SPI), KEY)
+        yield Deployed("member", target, (process,), log=place / "log")
 
 
 @contextmanager
