@@ -32,8 +32,8 @@ ROUNDS: Final = 4
 """Batches of one ring before the others get their turn."""
 
 TARDY_S: Final = 0.001
-"""How late anything but packets may be while they come without a pause: to ask every part when it is
-due costs as much as a packet or two."""
+"""How late anything but packets may be while they come without a pause: to ask every part when it
+is due costs as much as a packet or two."""
 
 HOUSEKEEPING_S: Final = 1.0
 """Watchdog, status line, counts of what the log left out."""
