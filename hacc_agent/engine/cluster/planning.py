@@ -47,20 +47,24 @@ def plan(
     carried = loads.served[takers].astype(np.float64)
     base, slope, room = loads.base[takers], loads.slope[takers], loads.capacity[takers]
     backup = loads.backup[takers]
-    moves: list[tuple[int, int]] = []
+    heir_of: dict[int, int] = {}
+    rest: list[int] = []
     # The heaviest burden chooses first: what is small fits in later.
     for member in sorted(set(home.tolist()), key=lambda member: (-burdens[member], member)):
-        own = moving[home == member]
+        own = moving[home == member].tolist()
         able = backup & (carried + burdens[member] <= room)
-        if able.any():
-            chosen = int(np.argmin(np.where(able, base + carried * slope, np.inf)))
-            carried[chosen] += burdens[member]
-            moves += [(slot, int(takers[chosen])) for slot in own.tolist()]
+        if not able.any():
+            rest += own
             continue
-        for slot in own[np.argsort(-counts[own], kind="stable")].tolist():
-            # Empty slots are dealt out like others, hence at least 1.
-            after = carried + max(int(counts[slot]), 1)
-            chosen = int(np.argmin(base + after * slope + FULL * (after > room)))
-            carried[chosen] = after[chosen]
-            moves.append((slot, int(takers[chosen])))
-    return tuple(sorted(moves))
+        chosen = int(np.argmin(np.where(able, base + carried * slope, np.inf)))
+        carried[chosen] += burdens[member]
+        heir_of |= dict.fromkeys(own, int(takers[chosen]))
+    # Empty slots weigh 1 each, so that they are dealt out too, but they take nobody's room.
+    empty = np.zeros(len(takers))
+    for slot in sorted(rest, key=lambda slot: (-counts[slot], slot)):
+        after = carried + max(int(counts[slot]), 1)
+        chosen = int(np.argmin(base + (after + empty) * slope + FULL * (after > room)))
+        carried[chosen] += counts[slot]
+        empty[chosen] += counts[slot] == 0
+        heir_of[slot] = int(takers[chosen])
+    return tuple(sorted(heir_of.items()))

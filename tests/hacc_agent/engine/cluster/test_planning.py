@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hacc_agent.engine.cluster.planning import plan
@@ -92,6 +92,19 @@ def test_empty_slots_are_dealt_out_too() -> None:
     assert dealt(slots, counts, known, {0}, {1, 2}) == [0, PER_MEMBER // 2, PER_MEMBER // 2]
 
 
+def test_the_heaviest_slot_is_dealt_first_whosever_it_is() -> None:
+    """Eight small slots are more than one large one, but find room wherever that leaves some."""
+    slots = Slots(4, PER_MEMBER)
+    counts = np.zeros(len(slots), np.int64)
+    counts[slots.home_slots(0)] = 10
+    counts[PER_MEMBER] = 60
+    known = loads(slots, counts, [100, 100, 60, 80], [1] * 4, [False] * 4)
+    moves = dict(plan(slots, np.arange(2 * PER_MEMBER), {2, 3}, known, counts))
+    after = [sum(int(counts[slot]) for slot, to in moves.items() if to == heir) for heir in (2, 3)]
+    assert moves[PER_MEMBER] == 2
+    assert after == [60, 80]
+
+
 def test_when_nobody_has_room_somebody_serves_nevertheless() -> None:
     slots, counts, known = even(3, 100, capacity=[800, 800, 800])
     assert sum(dealt(slots, counts, known, {0}, {1, 2})) == PER_MEMBER
@@ -116,11 +129,25 @@ clusters = st.integers(2, 6).flatmap(
 )
 
 
+# Empty slots of member 3 that member 2 gets are not to take the room for 210 bindings of member 0.
+@example(
+    (
+        [*[0] * 7, 210, *[0] * 15, 607, 999, 999, 1000, 1000, 1000, 0, 0, 0],
+        [3, 1, 1, 5],
+        [False] * 4,
+        [0, 0, 5817, 6],
+        {0, 3},
+    )
+)
 @given(clusters)
 def test_every_slot_gets_an_heir_that_stays(
     cluster: tuple[list[int], list[int], list[bool], list[int], set[int]],
 ) -> None:
-    """And nobody goes beyond its capacity while another one has room for that very slot."""
+    """And nobody goes beyond its capacity while another one has room for that very slot.
+
+    It is the last one that was dealt to it, hence the least; but a backup that took all of a member
+    may have got smaller ones before.
+    """
     bindings, weight, backup, capacity, leaving = cluster
     members = len(weight)
     slots = Slots(members, PER_MEMBER)
@@ -136,8 +163,9 @@ def test_every_slot_gets_an_heir_that_stays(
         after[heir] += counts[slot]
     over = [heir for heir in heirs if after[heir] > max(capacity[heir], known.served[heir])]
     for heir in over:
-        least = min(counts[slot] for slot, to in moves if to == heir)
-        assert all(after[other] + max(least, 1) > capacity[other] for other in heirs - {heir})
+        got = [counts[slot] for slot, to in moves if to == heir]
+        beyond = max(got) if backup[heir] else max(min(got), 1)
+        assert all(after[other] + beyond > capacity[other] for other in heirs - {heir})
 
 
 @given(st.lists(st.integers(1, 4), min_size=3, max_size=6), st.integers(1, 50))
