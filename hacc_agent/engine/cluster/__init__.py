@@ -11,7 +11,7 @@
     timers      what time does
     failover    what a decision about slots does; planning: the decision; summons: where nothing
                 can be transferred; supervision, weighing: what is decided of health and load
-    selection, admission, answers, revocation, nonces, members, counters
+    selection, admission, answers, revocation, nonces, departures, members, counters
 
 The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
 it answers itself, when the cluster is full or when it sends a mobile node elsewhere, it answers as
@@ -36,6 +36,7 @@ from .admission import Admission
 from .alone import Alone
 from .answers import Answers
 from .counters import Counters
+from .departures import Departures
 from .failover import Failover
 from .ledger import Ledger
 from .members import Members
@@ -77,6 +78,7 @@ class Cluster:
             Answers(config),
             old.revocations if old else Revocations(),
             Nonces(config),
+            Departures(config),
             self.counters,
         )
         self._alone = Alone(self._state)
@@ -201,6 +203,7 @@ class Cluster:
     def apply(self, records: bytes, now: Moment) -> None:
         """What a journal or an active controller says: changes the tables, has no effects."""
         self._state.ledger.apply(records)
+        self._state.departures.follow(records, int(now.steady))
         self._timers.wait(now.steady)
 
     def snapshot(self) -> Iterator[bytes]:

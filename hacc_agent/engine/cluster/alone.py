@@ -1,9 +1,10 @@
 """One datagram: all the rules. What compiled code does to plain ones is what is done here to each.
 
 A request goes to the member that has an earlier one of its mobile node pending, else to the one
-that serves it, else to one that selection finds; but a home address that is bound under one NAI is
-not to be had under another, which a member that does not hold that binding cannot know. A reply
-goes to whoever sent the request that it answers, if it comes from the member that was asked.
+that serves it, or did a moment ago, else to one that selection finds. One that may have been
+accepted before goes to nobody who would not know. A home address that is bound under one NAI is not
+to be had under another, which a member that does not hold that binding cannot know. A reply goes to
+whoever sent the request that it answers, if it comes from the member that was asked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .ledger import before
 from .reading import Reply, Request, encapsulation, inner_source, read_reply, read_request
 from .revocation import KEPT, Revocation
 from .state import FOREVER, TIMEOUT, State
+from .timers import outdated
 
 ANY_HOME_AGENT: Final = (0, 0xFFFF_FFFF)
 """Home Agent fields of who wants one assigned (RFC 4433, 3.1)."""
@@ -55,6 +57,7 @@ class Alone:
         self._answers = state.answers
         self._revocations = state.revocations
         self._nonces = state.nonces
+        self._departures = state.departures
         self._counters = state.counters
         self._home_agent = int(state.config.home_agent_address)
         self._rules = {
@@ -92,7 +95,7 @@ class Alone:
             return self._duplicate(data, source, found)
         if ledger.is_anothers(home, nai):
             return self._answer(data, request, source, ReplyCode.PROHIBITED)
-        slot, member, new = self._place(home, nai)
+        slot, member, new = self._place(home, nai, request.identification, now)
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)
         if new and self._redirects(request):
@@ -127,17 +130,28 @@ class Alone:
         effects.append(self._pend(names, ledgers.Request(values, source.link, data)))
         return [*effects, Relay(data, source, member)]
 
-    def _place(self, home: int, nai: bytes | None) -> tuple[int, int | None, bool]:
-        """Slot, its member, and whether the member is new to the mobile node. Pending first."""
+    def _place(
+        self, home: int, nai: bytes | None, identification: int, now: Moment
+    ) -> tuple[int, int | None, bool]:
+        """Slot, its member, and whether the member is new to the mobile node. Pending first.
+
+        But what its member accepted before, it alone knows: another one would accept it again.
+        """
         ledger, members = self._ledger, self._members
         known = ledger.slot_of(home, nai)
+        if known is not None and outdated(ledger, home, nai, identification):
+            known = int(ledger.table.rows["slot"][ledger.bindings(home, nai)[0]])
         loads = members.loads
         if known is not None and loads.available[members.of_slot(known)]:
             return known, members.of_slot(known), False
-        key = home or ledger.table.hash_nai(nai or b"")
-        told = self._nonces.slot_of(home, nai) if known is None else None
-        if told is not None and loads.available[members.of_slot(told)]:
-            return told, members.of_slot(told), True
+        hashed = 0 if nai is None else ledger.table.hash_nai(nai)
+        key = home or hashed
+        if known is None:
+            told = self._nonces.slot_of(home, nai)
+            if told is None:
+                told = self._departures.slot_of(home, hashed, int(now.steady))
+            if told is not None and loads.available[members.of_slot(told)]:
+                return told, members.of_slot(told), True
         member = members.choose(self._selection, key)
         if member is not None:
             return ledger.slots.slot_for(member, key), member, True
@@ -289,6 +303,7 @@ class Alone:
                 expires=0,
                 nonce=0,
             )
+            self._departures.remember(home, asked.nai, asked.slot, int(now.steady))
             return records + self._do(ended).records
         counters.accepted += 1
         if self._nonces:
@@ -350,6 +365,11 @@ class Alone:
             self._remember(bound, now)
         return self._do(bound._replace(kind=Kind.UNBOUND, lifetime=0, expires=0, identification=0))
 
+    def _revoke(self, bound: Row, now: Moment) -> Log:
+        """The same, when nothing has taken its place."""
+        self._departures.remember(bound.home_address, bound.nai, bound.slot, int(now.steady))
+        return self._unbind(bound, now)
+
     def _remember(self, bound: Row, now: Moment) -> None:
         member = self._members.of_slot(bound.slot)
         self._revocations.remember(bound, member, self._ledger.name(bound), now.steady)
@@ -408,7 +428,7 @@ class Alone:
             self._members.of_slot(bound.slot), source.address
         ):
             self._remember(bound, now)
-            effects.append(self._unbind(bound, now))
+            effects.append(self._revoke(bound, now))
         revocation = self._revocations.of_binding(home, care_of)
         if revocation is None:
             self._counters.unknown_mobile += 1
@@ -450,7 +470,7 @@ class Alone:
             bound = self._ledger.table.get(row)
             same = bound.identification == ended.identification  # not registered again since
             if bound.care_of_address == ended.care_of_address and same:
-                effects.append(self._unbind(bound, now))
+                effects.append(self._revoke(bound, now))
         self._counters.revocations += 1
         return [*effects, Send(data, revocation.agent, self._home_agent)]
 

@@ -122,9 +122,11 @@ class Failover:
             if int(ledger.pending.rows["kind"][row]) != Kind.PENDING:
                 continue
             request = ledger.request(row)
-            if not request.octets or outdated(ledger, request.values):
+            values, name = request.values, ledger.name(request.values)
+            old = outdated(ledger, values.home_address, name, values.identification)
+            if old or not request.octets:
                 continue
-            values = request.values._replace(expires=int(now.steady) + TIMEOUT)
+            values = values._replace(expires=int(now.steady) + TIMEOUT)
             records = STRUCT.pack(*values)
             ledger.apply(records)
             ledger.keep(row, ledgers.Request(values, request.link, request.octets))

@@ -23,6 +23,7 @@ from ..record import RECORD
 from ..slots import Slots
 from ..table import Table
 from .alone import Alone
+from .departures import DEPARTED
 from .ledger import Ledger, WaitingArrays
 from .selection import LeastLoaded, loads_of
 from .state import State
@@ -70,6 +71,8 @@ class MemberArrays(NamedTuple):
     backup: NDArray[Any]  # b1[members]
     available: NDArray[Any]  # b1[members]
     tokens: NDArray[Any]  # f8: of `Admission`
+    departed: NDArray[Any]  # DEPARTED: of `Departures`
+    kept: int  # s that they are
 
 
 class OutArrays(NamedTuple):
@@ -141,6 +144,8 @@ class Quick:
             loads.backup,
             loads.available,
             state.admission.tokens,
+            state.departures.places,
+            state.departures.kept,
         )
         redirects = state.config.assignment is Assignment.REDIRECT
         # Whether new mobile nodes are placed by `Loads` alone, when none was told a nonce.
@@ -254,6 +259,8 @@ def sample() -> Arguments:
         loads.backup,
         loads.available,
         np.zeros(2),
+        zeros(1, DEPARTED),
+        0,
     )
     tables = table.arrays, ledger.pending.arrays, table.names.arrays, ledger.arrays
     return _columns(batch), 0, 0, *tables, members, _room(1), 0, True

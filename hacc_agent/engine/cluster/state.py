@@ -9,6 +9,7 @@ from ...config import AgentConfig
 from .admission import Admission
 from .answers import Answers
 from .counters import Counters
+from .departures import Departures
 from .ledger import Ledger
 from .members import Members
 from .nonces import Nonces
@@ -33,4 +34,5 @@ class State:
     answers: Answers
     revocations: Revocations
     nonces: Nonces
+    departures: Departures
     counters: Counters

@@ -3,7 +3,8 @@
 A request waits TIMEOUT for its member, is sent to it once more, then to another one, then given up:
 its mobile node retransmits by itself, and does so with a fresh Identification. A member that is
 said to be down is not waited for. A request that is older than an accepted one goes to nobody else:
-he would not know that it is old.
+he would not know that it is old. Nor does one of a mobile node that left a moment ago, for the same
+reason (`departures`).
 
 Everything is due at whole seconds, and a call does a bounded part of it, so that nobody waits.
 """
@@ -36,6 +37,7 @@ class Timers:
         self._selection = state.selection
         self._revocations = state.revocations
         self._answers = state.answers
+        self._departures = state.departures
         self._counters = state.counters
         self._due: float | None = None
         self._hastened = False
@@ -94,7 +96,7 @@ class Timers:
         slot = values.slot
         if available and request.attempts < _SAME_MEMBER:
             self._counters.resent += 1
-        elif outdated(self._ledger, values):
+        elif self._stays(values, available, second):
             return self._give_up(values)
         else:
             member = self._members.choose(
@@ -113,6 +115,17 @@ class Timers:
         )
         source = Endpoint(values.source_address, values.source_port, request.link)
         return [Log(records), Relay(request.octets, source, member)]
+
+    def _stays(self, values: Row, available: bool, second: int) -> bool:
+        """Whether no other member may get it, since it may have been accepted before.
+
+        Of a mobile node that left only its member knows: that one is waited for until it is down.
+        """
+        home, name = values.home_address, self._ledger.name(values)
+        if outdated(self._ledger, home, name, values.identification):
+            return True
+        left = self._departures.slot_of(home, values.nai, second) is not None
+        return left and available and not self._ledger.bindings(home, name)
 
     def _give_up(self, values: Row) -> list[Effect]:
         self._counters.given_up += 1
@@ -140,16 +153,16 @@ class Timers:
         return records
 
 
-def outdated(ledger: Ledger, values: Row) -> bool:
-    """Whether this very request was accepted, or by its timestamp a later one.
+def outdated(ledger: Ledger, home_address: int, nai: bytes | None, identification: int) -> bool:
+    """Whether this very request of a mobile node was accepted, or by its timestamp a later one.
 
     Who does not know that would accept it again. Under nonces only the very request matters:
     who has not told a nonce accepts none.
     """
-    for row in ledger.bindings(values.home_address, ledger.name(values)):
+    for row in ledger.bindings(home_address, nai):
         bound = ledger.table.get(row)
-        if bound.identification == values.identification:
+        if bound.identification == identification:
             return True
-        if not bound.traits & Trait.NONCE and later(bound.identification, values.identification):
+        if not bound.traits & Trait.NONCE and later(bound.identification, identification):
             return True
     return False

@@ -17,11 +17,12 @@ order, so there it is the time of the grant, in whole seconds, and of equals our
 used must not come back. A nonce that we told somebody who was denied says nothing about bindings:
 it may have been a stranger who repeats an old request.
 
-Of mobile nodes that left before the failover nothing comes, since a controller keeps no memory of
-them; their last requests could be replayed to whoever took over. Therefore a Home Agent that knows
-nothing of a mobile node accepts from it no timestamp of before its last takeover, or before it was
-emptied: it answers 133, and who is alive tries again at once with the time that he was told. What
-is left: a mobile node whose clock is ahead, and that left within just that time before.
+Of mobile nodes that left before the failover nothing comes, since a controller only remembers who
+served them (`cluster.departures`); their last requests could be replayed to whoever took over.
+Therefore a Home Agent that knows nothing of a mobile node accepts from it no timestamp of before
+its last takeover, or before it was emptied: it answers 133, and who is alive tries again at once
+with the time that he was told. What is left: a mobile node whose clock is ahead, and that left
+within just that time before.
 """
 
 from __future__ import annotations

@@ -180,16 +180,19 @@ def _request(
     else:
         if not places:
             return False, weighed
-        if not weighed:
-            _weigh(table, pending, members)
-            weighed = True
-        member = _choose(members)
-        if member < 0:
-            return False, weighed
-        key = u8(home) if home else hashed
-        slot = i8(members.offered[member, i8(key % u8(members.offered.shape[1]))])
-        if slot == NO_SLOT:  # the reference sees to it that this member is chosen no more
-            return False, weighed
+        slot = _left(members, home, hashed, second)
+        member = i8(members.member_of[slot]) if slot >= 0 else -1
+        if member < 0 or not members.available[member]:
+            if not weighed:
+                _weigh(table, pending, members)
+                weighed = True
+            member = _choose(members)
+            if member < 0:
+                return False, weighed
+            key = u8(home) if home else hashed
+            slot = i8(members.offered[member, i8(key % u8(members.offered.shape[1]))])
+            if slot == NO_SLOT:  # the reference sees to it that this member is chosen no more
+                return False, weighed
     if not _admitted(members, member, not bound):
         return False, weighed
     if found.nai and not cell:
@@ -274,6 +277,29 @@ def _bound(table: TableArrays, home: int, cell: int, found: Places) -> int:
     if found.nai and (not cell or i8(table.cell[by_address]) != cell):
         return NOT_PLAIN
     return by_address
+
+
+@part
+def _left(members: MemberArrays, home: int, hashed: int, second: int) -> int:
+    """`Departures.slot_of`; -1 without one."""
+    departed = members.departed
+    by_address = departed[home % len(departed)]
+    if home and by_address.key == u8(home) and by_address.until > second:
+        return i8(by_address.slot)
+    by_name = departed[i8(hashed % u8(len(departed)))]
+    if hashed and by_name.key == hashed and by_name.until > second:
+        return i8(by_name.slot)
+    return -1
+
+
+@part
+def _leave(members: MemberArrays, key: int, slot: int, second: int) -> None:
+    """`Departures.remember`."""
+    if key:
+        place = members.departed[i8(key % u8(len(members.departed)))]
+        place.key = key
+        place.until = second + members.kept
+        place.slot = slot
 
 
 @part
@@ -436,7 +462,7 @@ def _reply(
             if place == NOT_PLAIN:
                 return False
         else:
-            _deregister(table, names, request, bound, home, out)
+            _deregister(table, names, request, bound, home, members, out, second)
     address, port, link = request.source_address, request.source_port, waiting.links[asked]
     waiting.links[asked] = 0
     waiting.attempts[asked] = 0
@@ -549,7 +575,14 @@ def _accept(
 
 @part
 def _deregister(
-    table: TableArrays, names: NameArrays, request: Any, bound: int, home: int, out: OutArrays
+    table: TableArrays,
+    names: NameArrays,
+    request: Any,
+    bound: int,
+    home: int,
+    members: MemberArrays,
+    out: OutArrays,
+    second: int,
 ) -> None:
     """The binding with its care-of address ends, or all of the mobile node."""
     place = out.numbers[RECORDS]
@@ -563,6 +596,8 @@ def _deregister(
     record.nonce = 0
     if everything:
         record.care_of_address = 0
+    _leave(members, u8(home), i8(request.slot), second)
+    _leave(members, u8(request.nai), i8(request.slot), second)
     if bound and (everything or table.rows[bound].care_of_address == request.care_of_address):
         remove(table, names, bound)
     out.numbers[DEREGISTERED] += 1
