@@ -109,6 +109,7 @@ static uint64_t begun[RING], done, counted, lost, codes[256];
 static uint32_t sequence;
 static int window, nodes, lengths = 1, members = 1, agents, under_way;
 static uint32_t address, agent, member;
+static uint32_t era;  // later in each run: who renews is newer than he was before
 static double seconds;
 
 static void put32(uint8_t *p, uint32_t value) { value = htonl(value); memcpy(p, &value, 4); }
@@ -132,7 +133,7 @@ static int request(uint8_t *p, uint32_t care_of, uint64_t now) {
     put32(p + 4, (lengths > 1 ? 0x0a100000 : 0x0a000000) + i);
     put32(p + 8, address);
     put32(p + 12, care_of);
-    put32(p + 16, sequence);
+    put32(p + 16, era);
     put32(p + 20, sequence);
     int at = 24 + nai(p + 24, i), more = i % lengths;
     memset(p + at, 'x', more);
@@ -174,7 +175,11 @@ static int running(uint64_t now) {
     }
     if (done != progress) progress = done, last = now;
     else if (now - last > 200000000ull) lost += under_way, under_way = 0, last = now;
-    return now - first < seconds * 1e9;
+    if (now - first < seconds * 1e9) return 1;
+    // Nothing begins any more, and what is under way ends: a request that nobody answers would tell
+    // the controller that its members are dead, and the next run would measure a failover.
+    window = 0;
+    return under_way > 0 && now - first < seconds * 1e9 + 300000000ull;
 }
 static void report(void) {
     uint64_t total = 0, sum = 0, p50 = 0, p99 = 0, now = steady();
@@ -238,6 +243,7 @@ static void udp(int port) {
     rings();
     for (uint64_t now; running(now = steady());) {
         if (!under_way) memset(out, 0, sizeof out);  // also after a loss
+        if (!window) share = 0;
         for (int i = 0; i < agents; i++) {
             int k = share - out[i] < BATCH ? share - out[i] : BATCH;
             for (int j = 0; j < k; j++) {
@@ -361,6 +367,7 @@ static void as_controller(int port, uint32_t spi) {
 static uint32_t ip(const char *text) { return ntohl(inet_addr(text)); }
 
 int main(int c, char **v) {
+    era = time(0) + 2208988800u;  // seconds since 1900, as in a timestamp
     if (c == 12 && !strcmp(v[1], "udp")) {
         address = ip(v[2]), member = ip(v[4]), members = atoi(v[5]), agent = ip(v[6]), agents = atoi(v[7]);
         window = atoi(v[8]), seconds = atof(v[9]), nodes = atoi(v[10]), lengths = atoi(v[11]);
