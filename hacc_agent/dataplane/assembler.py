@@ -22,7 +22,6 @@ _JUMP32: Final = 0x06
 _LOAD: Final = 0x61  # BPF_LDX | BPF_MEM
 _STORE: Final = 0x63  # BPF_STX | BPF_MEM
 _STORE_IMMEDIATE: Final = 0x62  # BPF_ST | BPF_MEM
-_ATOMIC: Final = 0xC3  # BPF_STX | BPF_ATOMIC, and ADD is 0
 _WIDE: Final = 0x18  # BPF_LD | BPF_IMM | BPF_DW
 _MAP: Final = 1  # BPF_PSEUDO_MAP_FD
 _TO_NETWORK: Final = 0xDC  # BPF_END | BPF_TO_BE: swaps on a little-endian machine
@@ -161,10 +160,6 @@ class Assembler:
         else:
             self._add(Instruction(_STORE_IMMEDIATE | width, base, 0, offset, _signed(value)))
 
-    def count(self, base: Register, offset: int, by: Register) -> None:
-        """Adds to 64 bits in memory, in one step for all processors."""
-        self._add(Instruction(_ATOMIC | Width.DOUBLE, base, by, offset))
-
     def map(self, to: Register, descriptor: int) -> None:
         self._add(Instruction(_WIDE, to, _MAP, 0, descriptor))
         self._add(Instruction(0))
@@ -202,9 +197,6 @@ class Assembler:
             _INSTRUCTION.pack(one.operation, one.source << 4 | one.destination, offset, immediate)
             for one, offset, immediate in self._resolved()
         )
-
-    def __len__(self) -> int:
-        return len(self._instructions)
 
     def _resolved(self) -> Iterator[tuple[Instruction, int, int]]:
         for at, one in enumerate(self._instructions):

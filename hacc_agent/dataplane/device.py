@@ -73,10 +73,5 @@ class Device:
         except BlockingIOError:
             return None
 
-    def remove(self) -> None:
-        """With its routes."""
-        fcntl.ioctl(self.descriptor, _TUNSETPERSIST, 0)
-        self.close()
-
     def close(self) -> None:
         os.close(self.descriptor)

@@ -33,13 +33,11 @@ _PROG_LOAD: Final = 5
 _OBJ_PIN: Final = 6
 _OBJ_GET: Final = 7
 _PROG_TEST_RUN: Final = 10
-_MAP_UPDATE_BATCH: Final = 26
 _LINK_CREATE: Final = 28
 _LINK_UPDATE: Final = 29
 
 _CREATE: Final = Struct("=IIIIIII16s")
 _ELEMENT: Final = Struct("=IxxxxQQQ")
-_BATCH: Final = Struct("=QQQQIIQQ")
 _LOAD: Final = Struct("=IIQQIIQII16sII")
 _PATH: Final = Struct("=QII")
 _TEST: Final = Struct("=IIIIQQII")
@@ -159,16 +157,6 @@ class Map:
         wanted = ctypes.create_string_buffer(key, self.key_octets)
         given = ctypes.create_string_buffer(value, self.value_octets)
         _bpf(_MAP_UPDATE, _ELEMENT.pack(self.descriptor, _address(wanted), _address(given), 0))
-
-    def put_many(self, keys: bytes, values: bytes) -> None:
-        """As many as there are keys. Raises `OSError`."""
-        count = len(keys) // self.key_octets
-        wanted = ctypes.create_string_buffer(keys, len(keys))
-        given = ctypes.create_string_buffer(values, len(values))
-        _bpf(
-            _MAP_UPDATE_BATCH,
-            _BATCH.pack(0, 0, _address(wanted), _address(given), count, self.descriptor, 0, 0),
-        )
 
     def remove(self, key: bytes) -> bool:
         """Whether it was there."""

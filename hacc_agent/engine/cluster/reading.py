@@ -13,14 +13,10 @@ from ...wire import (
     DynamicHomeAgentSubtype,
     Encapsulation,
     ExtensionType,
-    MessageType,
     MobileNetworkCode,
     RequestFlags,
     RevocationSupportFlags,
     Truncated,
-    peek_nai,
-    peek_reply,
-    peek_request,
 )
 from ...wire.messages import REPLY, REQUEST, TUNNEL_DATA
 from ...wire.tlv import extensions
@@ -171,13 +167,6 @@ def read_reply(data: bytes) -> Reply:
 def encapsulation(flags: int) -> int:
     """The tunnel that a request asks for (RFC 5944, 3.3)."""
     return _TUNNELS[flags]
-
-
-def read_nai(data: bytes) -> bytes | None:
-    """Of a request or a reply. Raises `WireError`."""
-    peek = peek_request if data[:1] == bytes((MessageType.REGISTRATION_REQUEST,)) else peek_reply
-    _, at, _ = peek(data, 0, len(data))
-    return (peek_nai(data, at) or None) if at else None
 
 
 def inner_source(data: bytes) -> int:
