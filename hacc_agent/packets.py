@@ -99,8 +99,9 @@ class RelayPackets:
         found = np.frombuffer(records, RECORD)
         self.plane.follow(found)
         moved = np.flatnonzero(found["kind"] == Kind.SLOT).tolist()
-        changes = [SlotChange._make(SLOT.unpack_from(records, at * OCTETS)) for at in moved]
-        self._repoint((change.slot, change.member) for change in changes)
+        if moved:
+            changes = [SlotChange._make(SLOT.unpack_from(records, at * OCTETS)) for at in moved]
+            self._repoint((change.slot, change.member) for change in changes)
 
     def members(self) -> tuple[Counted, ...]:
         names = [member.name for member in self._config.members]

@@ -14,12 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.record import Kind, Records
+from ..engine.record import Records
 from .attachment import Attachment
+from .homes import ended, held
 from .interfaces import has_driver, mac_of
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
 from .listing import listing
-from .maps import Folder, HomeMaps, counted, refused
+from .maps import Folder, HomeMaps, counted, refused, words
 from .packet import COUNTER
 from .plane import Counted, Neighbour, PlaneFailed, SlotOf
 from .relay import ENTRY, FRAGMENT, FRAGMENTED, Maps, Reason, Relay, Unknown, program
@@ -78,14 +79,11 @@ class TcxRelay:
         self._folder.forget_others()
 
     def load(self, records: Records) -> None:
-        homes, slots = _held(records)
-        self._homes.replace(homes, slots)
+        self._homes.replace(*held(records))
 
     def follow(self, records: Records) -> None:
-        kind, homes = records["kind"], records["home_address"]
-        self._homes.put_many(*_held(records))
-        ended = ((kind == Kind.UNBOUND) | (kind == Kind.SETTLED)) & (homes > 0)
-        for home in np.unique(homes[ended]).tolist():
+        self._homes.put_many(*held(records))
+        for home in ended(records):
             slot = self._slot_of(home)
             self._homes.put(home, 0 if slot is None else slot + 1)
 
@@ -140,7 +138,7 @@ class TcxRelay:
         return Program.load(ProgramKind.XDP, Attach.XDP, code, "hacc_relay")
 
     def counted(self) -> tuple[Counted, ...]:
-        return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
+        return counted(self._reasons, words(Reason))
 
     def carried(self) -> tuple[Counted, ...]:
         """By member, under its number."""
@@ -161,10 +159,3 @@ class TcxRelay:
 
     def _entry(self, member: int) -> int:
         return 2 * member + self._place[member] + 1 if self._known[member] else 0
-
-
-def _held(records: Records) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Home addresses that are bound, or wait for it, and slot + 1 of each."""
-    kind, homes = records["kind"], records["home_address"]
-    held = ((kind == Kind.BINDING) | (kind == Kind.PENDING)) & (homes > 0)
-    return homes[held], records["slot"][held].astype(np.uint32) + np.uint32(1)

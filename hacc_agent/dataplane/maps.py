@@ -7,6 +7,7 @@ configuration never takes a map for what it is not.
 from __future__ import annotations
 
 import contextlib
+import enum
 import hashlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .homes import Numbers
 from .kernel import KernelRefused, Map, MapKind, pin
 from .packet import COUNTER, Homes
 from .plane import Counted
@@ -71,8 +73,39 @@ class Folder:
             one.close()
 
 
-class HomeMaps:
-    """Numbers by home address: an array for each network, a hash for addresses outside of all."""
+class OtherHomes:
+    """A hash of the kernel: `homes.Others`."""
+
+    def __init__(self, hashed: Map) -> None:
+        self._map = hashed
+        self._number = Struct("=I" if hashed.value_octets == 4 else "=Q")
+        self.full = 0
+        """Addresses that found no room."""
+
+    def get(self, home: int) -> int:
+        found = self._map.get(home.to_bytes(4, "big"))
+        return 0 if found is None else int(self._number.unpack(found)[0])
+
+    def put(self, home: int, number: int) -> None:
+        key = home.to_bytes(4, "big")
+        if not number:
+            self._map.remove(key)
+            return
+        try:
+            self._map.put(key, self._number.pack(number))
+        except OSError:
+            self.full += 1
+
+    def keep(self, homes: NDArray[Any]) -> None:
+        """No others than these."""
+        kept = {home.to_bytes(4, "big") for home in homes.tolist()}
+        for key in self._map.stored():
+            if key not in kept:
+                self._map.remove(key)
+
+
+class HomeMaps(Numbers):
+    """Arrays that are memory of the kernel's, and a hash."""
 
     def __init__(
         self, folder: Folder, networks: Iterable[IPv4Network], octets: int, entries: int = OTHERS
@@ -83,81 +116,27 @@ class HomeMaps:
             folder.map(MapKind.ARRAY, 4, octets, network.num_addresses, f"pool{number}")
             for number, network in enumerate(self._networks)
         ]
-        self._others: Final = folder.map(MapKind.HASH, 4, octets, entries, "others")
+        self._hash: Final = folder.map(MapKind.HASH, 4, octets, entries, "others")
+        self.others: Final = OtherHomes(self._hash)
         kind = np.uint32 if octets == 4 else np.uint64
-        self._values: Final = [pool.view().view(kind)[:, 0] for pool in self._pools]
-        self._firsts: Final = [int(network.network_address) for network in self._networks]
-        self._value: Final = Struct("=I" if octets == 4 else "=Q")
-        self.full = 0
-        """Addresses that found no room among the others."""
+        values = [pool.view().view(kind)[:, 0] for pool in self._pools]
+        super().__init__(self._networks, values, self.others)
 
     @property
     def homes(self) -> Homes:
         pools = tuple(pool.descriptor for pool in self._pools)
-        return Homes(self._networks, pools, self._others.descriptor)
+        return Homes(self._networks, pools, self._hash.descriptor)
 
-    def get(self, home: int) -> int:
-        """0 without one."""
-        for first, values in zip(self._firsts, self._values, strict=True):
-            if 0 <= home - first < len(values):
-                return int(values[home - first])
-        found = self._others.get(home.to_bytes(4, "big"))
-        return 0 if found is None else int(self._value.unpack(found)[0])
+    def replace(self, homes: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
+        """These and no others, outside of the networks too."""
+        outside = super().replace(homes, numbers)
+        self.others.keep(homes[outside])
+        return outside
 
-    def put(self, home: int, number: int) -> None:
-        """0 removes it. One store: a packet meets the old number or the new one."""
-        for first, values in zip(self._firsts, self._values, strict=True):
-            if 0 <= home - first < len(values):
-                values[home - first] = number
-                return
-        key = home.to_bytes(4, "big")
-        if not number:
-            self._others.remove(key)
-            return
-        try:
-            self._others.put(key, self._value.pack(number))
-        except OSError:
-            self.full += 1
 
-    def put_many(self, homes: NDArray[Any], numbers: NDArray[Any]) -> None:
-        """Of one address the last one counts."""
-        left = np.ones(len(homes), np.bool_)
-        for first, values in zip(self._firsts, self._values, strict=True):
-            places = homes - np.uint32(first)  # what is before it is far behind it
-            inside = places < len(values)
-            values[places[inside]] = numbers[inside]
-            left &= ~inside
-        if left.any():
-            for home, number in zip(homes[left].tolist(), numbers[left].tolist(), strict=True):
-                self.put(home, number)
-
-    def get_many(self, homes: NDArray[Any]) -> NDArray[Any]:
-        found = np.zeros(len(homes), self._values[0].dtype if self._values else np.uint64)
-        left = np.ones(len(homes), np.bool_)
-        for first, values in zip(self._firsts, self._values, strict=True):
-            places = homes - np.uint32(first)
-            inside = places < len(values)
-            found[inside] = values[places[inside]]
-            left &= ~inside
-        for row in np.flatnonzero(left).tolist():
-            found[row] = self.get(int(homes[row]))
-        return found
-
-    def replace(self, homes: NDArray[Any], numbers: NDArray[Any]) -> None:
-        """These and no others; who stays is there all the time."""
-        left = np.ones(len(homes), np.bool_)
-        for first, values in zip(self._firsts, self._values, strict=True):
-            places = homes - np.uint32(first)
-            inside = places < len(values)
-            new = np.zeros_like(values)
-            new[places[inside]] = numbers[inside]
-            values[:] = new
-            left &= ~inside
-        kept = {home.to_bytes(4, "big") for home in homes[left].tolist()}
-        for key in self._others.stored():
-            if key not in kept:
-                self._others.remove(key)
-        self.put_many(homes[left], numbers[left])
+def words(reasons: Iterable[enum.IntEnum]) -> list[str]:
+    """Names of counters, as people read them."""
+    return [one.name.lower().replace("_", " ") for one in reasons]
 
 
 def counted(counters: Map, names: Iterable[str]) -> tuple[Counted, ...]:

@@ -14,7 +14,7 @@ from .attachment import Attachment
 from .device import Device
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
 from .listing import listing
-from .maps import Folder, HomeMaps, counted, refused
+from .maps import Folder, HomeMaps, counted, refused, words
 from .packet import COUNTER
 from .plane import Counted, PlaneFailed, RowsOf
 from .tunnels import OVERHEAD, TUNNEL, Maps, Member, Reason, arriving, departing
@@ -24,7 +24,7 @@ _SEVERAL: Final = int.from_bytes(TUNNEL.pack(bytes(4), 0, Tunnel.SEVERAL), "litt
 
 
 class TcxTunnels:
-    """`plane.TunnelPlane` by eBPF at tcx."""
+    """A member's `plane.Plane`, home address -> care-of address, by eBPF at tcx."""
 
     kind = "tcx"
 
@@ -103,7 +103,7 @@ class TcxTunnels:
             self._homes.put(home, self._tunnel(self._rows_of(home)))
 
     def counted(self) -> tuple[Counted, ...]:
-        return counted(self._reasons, [one.name.lower().replace("_", " ") for one in Reason])
+        return counted(self._reasons, words(Reason))
 
     def lead(self, home: int) -> str | None:
         address, port, kind = TUNNEL.unpack(self._homes.get(home).to_bytes(8, "little"))

@@ -25,7 +25,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.record import Kind, Records
+from ..engine.record import Records
+from .homes import Numbers, ended, held
 from .plane import Counted, Neighbour, PlaneFailed, SlotOf
 
 TABLE: Final = "hacc"
@@ -172,6 +173,22 @@ class Elements:
                 at += size + 3 & ~3
 
 
+class _Others:
+    """Marks of addresses outside of all networks: `homes.Others`."""
+
+    def __init__(self) -> None:
+        self.marks: dict[int, int] = {}
+
+    def get(self, home: int) -> int:
+        return self.marks.get(home, 0)
+
+    def put(self, home: int, number: int) -> None:
+        if number:
+            self.marks[home] = number
+        else:
+            self.marks.pop(home, None)
+
+
 class NftRelay:
     """`plane.RelayPlane` by nftables."""
 
@@ -195,9 +212,9 @@ class NftRelay:
         self._served: Final = slots.astype(np.int64)
         self._where: Final[list[Neighbour | None]] = [None] * members
         self._reached: Final = np.zeros(len(slots), np.bool_)  # slots that lead somewhere
-        self._firsts: Final = [int(network.network_address) for network in networks]
-        self._marks: Final = [np.zeros(one.num_addresses, np.uint32) for one in networks]
-        self._others: dict[int, int] = {}
+        self._others: Final = _Others()
+        arrays = [np.zeros(one.num_addresses, np.uint32) for one in networks]
+        self._marks: Final = Numbers(networks, arrays, self._others)
         self._program: Final = shutil.which("nft")
         if self._program is None:
             raise PlaneFailed("nftables: there is no nft; it is in the package nftables")
@@ -223,25 +240,21 @@ class NftRelay:
         self.missing = tuple(missing)
 
     def load(self, records: Records) -> None:
-        kept = np.unique(records["home_address"][_held(records)])
-        for first, marks in zip(self._firsts, self._marks, strict=True):
-            homes = np.flatnonzero(marks).astype(np.uint32) + np.uint32(first)
-            self._put(np.setdiff1d(homes, kept), 0)
-        gone = np.setdiff1d(np.fromiter(self._others, np.uint32), kept)
-        self._put(gone, 0)
+        kept, _ = held(records)
+        known = np.concatenate([self._marks.inside(), np.fromiter(self._others.marks, np.uint32)])
+        self._put(np.setdiff1d(known, kept), 0)
         self.follow(records)
 
     def follow(self, records: Records) -> None:
-        kind, homes = records["kind"], records["home_address"]
-        held = _held(records)
-        # Of one address the last one counts.
-        last, at = np.unique(homes[held][::-1], return_index=True)
-        marks = records["slot"][held][::-1][at].astype(np.uint32) + np.uint32(1)
-        self._put(last, marks)
-        ended = ((kind == Kind.UNBOUND) | (kind == Kind.SETTLED)) & (homes > 0)
-        left = np.unique(homes[ended])
-        found = [self._slot_of(home) for home in left.tolist()]
-        self._put(left, np.array([0 if one is None else one + 1 for one in found], np.uint32))
+        homes, marks = held(records)
+        last, at = np.unique(homes[::-1], return_index=True)  # of one address the last one counts
+        self._put(last, marks[::-1][at])
+        left = ended(records)
+        found = [self._slot_of(home) for home in left]
+        self._put(
+            np.array(left, np.uint32),
+            np.array([0 if one is None else one + 1 for one in found], np.uint32),
+        )
 
     def repoint(self, slots: Iterable[int], member: int) -> None:
         which = np.fromiter(slots, np.int64)
@@ -270,7 +283,7 @@ class NftRelay:
         return ()
 
     def lead(self, home: int) -> str | None:
-        slot = int(self._had(np.array([home], np.uint32))[0]) - 1
+        slot = self._marks.get(home) - 1
         if slot < 0:
             return None
         return f"slot {slot}, " + ("to its member" if self._reached[slot] else "nobody is reached")
@@ -312,45 +325,14 @@ class NftRelay:
     def _put(self, homes: NDArray[Any], marks: NDArray[Any] | int) -> None:
         """Each address once; mark 0 removes it."""
         wanted = np.broadcast_to(np.asarray(marks, np.uint32), homes.shape)
-        had = self._had(homes)
+        had = self._marks.get_many(homes)
         changed = np.flatnonzero(had != wanted)
         for at in range(0, len(changed), TRANSACTION):
             part = changed[at : at + TRANSACTION]
             keys = homes[part].astype(">u4")
             was, now = had[part] > 0, wanted[part] > 0
             self._elements.change("homes", keys[was], keys[now], wanted[part][now])
-        self._remember(homes[changed], wanted[changed])
-
-    def _had(self, homes: NDArray[Any]) -> NDArray[Any]:
-        found = np.zeros(len(homes), np.uint32)
-        left = np.ones(len(homes), np.bool_)
-        for first, marks in zip(self._firsts, self._marks, strict=True):
-            places = homes - np.uint32(first)
-            inside = places < len(marks)
-            found[inside] = marks[places[inside]]
-            left &= ~inside
-        for row in np.flatnonzero(left).tolist():
-            found[row] = self._others.get(int(homes[row]), 0)
-        return found
-
-    def _remember(self, homes: NDArray[Any], wanted: NDArray[Any]) -> None:
-        left = np.ones(len(homes), np.bool_)
-        for first, marks in zip(self._firsts, self._marks, strict=True):
-            places = homes - np.uint32(first)
-            inside = places < len(marks)
-            marks[places[inside]] = wanted[inside]
-            left &= ~inside
-        for home, mark in zip(homes[left].tolist(), wanted[left].tolist(), strict=True):
-            if mark:
-                self._others[home] = mark
-            else:
-                self._others.pop(home, None)
-
-
-def _held(records: Records) -> NDArray[Any]:
-    kind = records["kind"]
-    held: NDArray[Any] = (kind == Kind.BINDING) | (kind == Kind.PENDING)
-    return held & (records["home_address"] > 0)
+        self._marks.put_many(homes[changed], wanted[changed])
 
 
 def _attribute(kind: int, payload: bytes) -> bytes:

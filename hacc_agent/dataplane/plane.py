@@ -84,10 +84,6 @@ class RelayPlane(Plane, Protocol):
         ...
 
 
-class TunnelPlane(Plane, Protocol):
-    """A member's: home address -> care-of address."""
-
-
 SlotOf = Callable[[int], int | None]
 """From a home address to the slot of its binding or pending request, if it has one."""
 
