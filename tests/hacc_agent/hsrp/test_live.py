@@ -244,27 +244,31 @@ def test_a_cut_link_and_its_return(settled: Site) -> None:
 
 
 def test_all_that_is_said_is_read_by_tshark(settled: Site, tmp_path: Path) -> None:
+    path = tmp_path / "said.pcap"
+    fields = ("eth.src", "ip.src", "ip.ttl", "ip.dst", "hsrp2.state", "hsrp2.opcode")
+    asked = [word for name in fields for word in ("-e", name)]
+
+    def rows() -> list[list[str]]:
+        """What was captured until now: -U writes a packet at a time."""
+        path.write_bytes(base64.b64decode(settled.sh("r3", "base64 /tmp/said.pcap")))
+        text = tshark("-r", str(path), "-Y", "hsrp", "-T", "fields", *asked)
+        return [line.split("\t") for line in text.splitlines()]
+
+    def said() -> set[tuple[str, str]]:
+        return {(operation, state) for *_, state, operation in rows()}
+
     capture = settled.lab.popen(
-        "r3", "tcpdump", "-i", "lan", "-U", "-w", "/tmp/said.pcap", "udp port 1985 or arp"
-    )
+        "r3", "tcpdump", "-i", "lan", "--immediate-mode", "-U", "-w", "/tmp/said.pcap",
+        "udp port 1985 or arp",
+    )  # fmt: skip
     until(lambda: "said.pcap" in settled.sh("r3", "ls /tmp"))
     settled.sh("r1", "systemctl stop hacc-hsrp; systemctl start hacc-hsrp")
     until(settled.settled)
-    until(lambda: settled.groups("r1")["standby"] == "198.18.1.2")  # it has said so
+    until(lambda: {("0", "6"), ("0", "5"), ("0", "4"), ("1", "3"), ("2", "1")} <= said())
     settled.end(capture, signal.SIGINT)
-    path = tmp_path / "said.pcap"
-    path.write_bytes(base64.b64decode(settled.sh("r3", "base64 /tmp/said.pcap")))
     assert tshark("-r", str(path), "-Y", "_ws.malformed") == ""
-    fields = ("eth.src", "ip.src", "ip.ttl", "ip.dst", "hsrp2.state", "hsrp2.opcode")
-    asked = [word for name in fields for word in ("-e", name)]
-    rows = [
-        line.split("\t")
-        for line in tshark("-r", str(path), "-Y", "hsrp", "-T", "fields", *asked).splitlines()
-    ]
-    assert {(ttl, to) for _, _, ttl, to, _, _ in rows} == {("1", "224.0.0.102")}
-    said = {(operation, state) for *_, state, operation in rows}
-    assert {("0", "6"), ("0", "5"), ("0", "4"), ("1", "3"), ("2", "1")} <= said
-    for mac, _, _, _, state, operation in rows:
+    assert {(ttl, to) for _, _, ttl, to, _, _ in rows()} == {("1", "224.0.0.102")}
+    for mac, _, _, _, state, operation in rows():
         assert (mac == VMAC) == (state == "6" and operation == "0"), (mac, state, operation)
     gratuitous = tshark(
         "-r", str(path), "-Y", "arp.isgratuitous == 1", "-T", "fields",
