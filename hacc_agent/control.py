@@ -15,7 +15,10 @@ import select
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:  # who asks needs none
+    from .loop import Loop
 
 Answer = Iterator[Mapping[str, Any] | None]
 """Lines, and None where whoever makes them lets others have their turn."""
@@ -36,14 +39,6 @@ class Refused(Exception):
 
 class Unanswered(Exception):
     """The daemon does not answer."""
-
-
-class Loop(Protocol):
-    def watch(
-        self, descriptor: int, ready: Callable[[], None], events: int = select.EPOLLIN
-    ) -> None: ...
-
-    def forget(self, descriptor: int) -> None: ...
 
 
 class _Client:

@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import gc
 import math
-import select
-import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -25,6 +22,7 @@ from typing import Final, Protocol
 
 from .engine.batch import Outcome, outcome_of
 from .engine.effects import Alarm, AskAaa, Effect, Moment, Relay, Release, Retract, Send, Transfer
+from .loop import Loop
 from .roles import Engine
 from .transport import Ring, Transport
 
@@ -81,7 +79,7 @@ class Log(Part, Protocol):
         ...
 
 
-class Daemon:
+class Daemon(Loop):
     """The loop. Everything that it touches is given to it."""
 
     def __init__(
@@ -98,6 +96,7 @@ class Daemon:
         fault: Callable[[str], None],
     ) -> None:
         """`follow` is the data plane's, if there is one; `fault` is told of mistakes of ours."""
+        super().__init__()
         self.engine = engine
         self.transport = transport
         self.log = log
@@ -108,13 +107,6 @@ class Daemon:
         self._fault = fault
         self._clock = clock
         self._stopping = False
-        self._epoll = select.epoll()
-        self._ready: dict[int, Callable[[], None]] = {}
-        self._signals: dict[int, Callable[[], None]] = {}
-        self._woken, self._wake = socket.socketpair()
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
-        self.watch(self._woken.fileno(), self._handle_signals)
         self._parts: list[Part] = []
         self.add(log)
         for descriptor, handle in transport.watches():
@@ -123,21 +115,6 @@ class Daemon:
             self.watch(ring.fileno(), partial(self._drain, ring))
 
     # ------------------------------------------------------------------ the loop
-
-    def watch(
-        self, descriptor: int, ready: Callable[[], None], events: int = select.EPOLLIN
-    ) -> None:
-        """Calls `ready` whenever the descriptor is: level-triggered."""
-        if descriptor in self._ready:
-            self._epoll.modify(descriptor, events)
-        else:
-            self._epoll.register(descriptor, events)
-        self._ready[descriptor] = ready
-
-    def forget(self, descriptor: int) -> None:
-        """Before it is closed."""
-        del self._ready[descriptor]
-        self._epoll.unregister(descriptor)
 
     def add(self, part: Part) -> None:
         """From now on it is served too."""
@@ -152,18 +129,13 @@ class Daemon:
         if descriptor is not None:
             self.forget(descriptor)
 
-    def on_signal(self, number: int, handler: Callable[[], None]) -> None:
-        """Calls `handler` in the loop, between batches."""
-        self._signals[number] = handler
-        signal.signal(number, lambda *_: None)  # the octet in the pipe is what wakes the loop
-
     def stop(self) -> None:
         """Ends `run` after what is under way."""
         self._stopping = True
 
     def run(self, housekeeping: Callable[[Moment], None]) -> None:
         """Until `stop`. What was loaded is taken out of the garbage collector's sight first."""
-        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self.hear_signals()
         gc.collect()
         gc.freeze()
         due = looked = 0.0
@@ -177,10 +149,7 @@ class Daemon:
                 until = min(due, self._keep_time(now))
             else:  # what came may have made something due
                 until = looked + TARDY_S
-            for descriptor, _ in self._epoll.poll(max(0.0, until - now.steady)):
-                ready = self._ready.get(descriptor)
-                if ready is not None:  # an earlier one of this turn may have closed it
-                    ready()
+            self.turn(until - now.steady)
 
     def _keep_time(self, now: Moment) -> float:
         """Does what is due; when the next thing will be, s of the steady clock."""
@@ -193,18 +162,6 @@ class Daemon:
         if self.log.leads:
             found.append(self.engine.next_deadline())
         return min((at for at in found if at is not None), default=math.inf)
-
-    def close(self) -> None:
-        signal.set_wakeup_fd(-1)
-        self._epoll.close()
-        self._woken.close()
-        self._wake.close()
-
-    def _handle_signals(self) -> None:
-        for number in self._woken.recv(64):
-            handler = self._signals.get(number)
-            if handler is not None:
-                handler()
 
     def _drain(self, ring: Ring) -> None:
         for _ in range(ROUNDS):

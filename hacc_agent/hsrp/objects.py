@@ -11,7 +11,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from ..control import NAME, Loop
+from ..control import NAME
+from ..loop import Loop
 
 
 class AgentLife:

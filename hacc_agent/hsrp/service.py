@@ -9,12 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import random
-import select
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -34,6 +32,7 @@ from ..engine.hsrp import (
     Speaker,
 )
 from ..logs import Logs
+from ..loop import Loop
 from ..notify import Notifier
 from ..wire.hsrp import State, virtual_mac
 from . import guard
@@ -65,9 +64,8 @@ class Service:
         self._file = file
         self._logs = logs
         self._stopping = False
-        self._epoll = select.epoll()
-        self._ready: dict[int, Callable[[], None]] = {}
-        stack.callback(self._epoll.close)
+        self._loop = Loop()
+        stack.callback(self._loop.close)
         self._owned: set[Place] = set()
         self._before: Mapping[Place, Group] = {}  # of groups that a new configuration changes
         self._down: frozenset[str] = frozenset()  # tracked objects
@@ -92,12 +90,15 @@ class Service:
         self._watch_guard()
         self._links = Links(self._names())
         stack.callback(self._links.close)
-        self.watch(self._links.fileno(), self._look)
+        self._loop.watch(self._links.fileno(), self._look)
         self.speaker = Speaker(config.groups, random.random, time.monotonic())
         self.notifier = Notifier(os.environ)
         stack.callback(self.notifier.close)
         self._listen(folder, stack)
-        self._on_signals(stack)
+        self._loop.on_signal(signal.SIGTERM, self._stop)
+        self._loop.on_signal(signal.SIGINT, self._stop)
+        self._loop.on_signal(signal.SIGHUP, self._reload)
+        self._loop.hear_signals()
         self._meet_agent()
         self._look()
 
@@ -107,24 +108,9 @@ class Service:
         def fault(what: str) -> None:
             self._logs.limited("a fault in this program", where="control", what=what)
 
-        stack.callback(ControlServer(folder, commands, self, fault).close)
+        stack.callback(ControlServer(folder, commands, self._loop, fault).close)
 
     # ------------------------------------------------------------------ the loop
-
-    def watch(
-        self, descriptor: int, ready: Callable[[], None], events: int = select.EPOLLIN
-    ) -> None:
-        """Calls `ready` whenever the descriptor is: level-triggered."""
-        if descriptor in self._ready:
-            self._epoll.modify(descriptor, events)
-        else:
-            self._epoll.register(descriptor, events)
-        self._ready[descriptor] = ready
-
-    def forget(self, descriptor: int) -> None:
-        """Before it is closed."""
-        del self._ready[descriptor]
-        self._epoll.unregister(descriptor)
 
     def run(self) -> None:
         """Until somebody stops it."""
@@ -143,10 +129,7 @@ class Service:
                 sign_again = now + _hold_s(self.config) / guard.SIGNS
             deadline = self.speaker.next_deadline()
             until = min(at for at in (deadline, house_again, sign_again) if at is not None)
-            for descriptor, _ in self._epoll.poll(max(0.0, until - now)):
-                ready = self._ready.get(descriptor)
-                if ready is not None:  # an earlier one of this turn may have closed it
-                    ready()
+            self._loop.turn(until - now)
             # What waits is heard before a timer counts: on a busy machine a hello may have come
             # in time, and we not have been let to read it.
             now = time.monotonic()
@@ -156,25 +139,6 @@ class Service:
         self.notifier.stopping("giving up the addresses")
         self.perform(self.speaker.stop(time.monotonic()))
         self._logs.info("stopped")
-
-    def _on_signals(self, stack: ExitStack) -> None:
-        woken, wake = socket.socketpair()
-        for one in (woken, wake):
-            one.setblocking(False)
-            stack.callback(one.close)
-        handlers = {
-            signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload,
-        }  # fmt: skip
-
-        def handle() -> None:
-            for number in woken.recv(64):
-                handlers.get(signal.Signals(number), lambda: None)()
-
-        for number in handlers:
-            signal.signal(number, lambda *_: None)  # the octet in the pipe is what wakes the loop
-        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        stack.callback(signal.set_wakeup_fd, -1)
-        self.watch(woken.fileno(), handle)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -285,7 +249,7 @@ class Service:
             if not (usable and same):
                 self.perform(self.speaker.interface_down(name, now))
                 for descriptor in lan.filenos():
-                    self.forget(descriptor)
+                    self._loop.forget(descriptor)
                 lan.close()
                 del self._lans[name]
         for name, wanted in versions.items():
@@ -314,7 +278,7 @@ class Service:
                 self.perform(self.speaker.receive(payload, source, interface, now))
 
         for descriptor in lan.filenos():
-            self.watch(descriptor, hear)
+            self._loop.watch(descriptor, hear)
         return True
 
     def _object_is(self, name: str, *, up: bool) -> None:
@@ -336,7 +300,7 @@ class Service:
                 for name in names:
                     self._object_is(name, up=up)
 
-            self._life = AgentLife(Path(self.config.agent_directory), self, told)
+            self._life = AgentLife(Path(self.config.agent_directory), self._loop, told)
 
     # ------------------------------------------------------------------ the guard
 
@@ -345,14 +309,14 @@ class Service:
 
     def _watch_guard(self) -> None:
         self._guard_life = os.pidfd_open(self._guard.pid)
-        self.watch(self._guard_life, self._guard_gone)
+        self._loop.watch(self._guard_life, self._guard_gone)
 
     def _guard_gone(self) -> None:
         self._logs.warning("the guard has ended: another one begins")
         self._replace_guard()
 
     def _replace_guard(self) -> None:
-        self.forget(self._guard_life)
+        self._loop.forget(self._guard_life)
         os.close(self._guard_life)
         self._guard.replace(_hold_s(self.config))
         self._watch_guard()

@@ -14,13 +14,13 @@ from typing import Final
 
 from .. import __version__
 from ..config import AgentConfig
-from ..control import Loop
 from ..engine.effects import Alarm, Moment
 from ..engine.snmp import member, objects
 from ..engine.snmp.member import Minute, Notices, Served
 from ..engine.snmp.order import Order
 from ..engine.snmp.subagent import Ended, State, Subagent
 from ..engine.snmp.view import Bindings, View
+from ..loop import Loop
 from ..resources import Resources
 from ..roles import Member
 from ..wire import ReplyCode

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,37 +23,21 @@ from hacc_agent.control import (
     Unanswered,
     ask,
 )
+from hacc_agent.loop import Loop
 from tests.loopback import until
 
 
-class Turns:
+class Turns(Loop):
     """A loop whose turns are counted."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._ready: dict[int, Callable[[], None]] = {}
+        super().__init__()
         self.turns = 0
         self._stop = False
 
-    def watch(
-        self, descriptor: int, ready: Callable[[], None], events: int = select.EPOLLIN
-    ) -> None:
-        if descriptor in self._ready:
-            self._epoll.modify(descriptor, events)
-        else:
-            self._epoll.register(descriptor, events)
-        self._ready[descriptor] = ready
-
-    def forget(self, descriptor: int) -> None:
-        del self._ready[descriptor]
-        self._epoll.unregister(descriptor)
-
     def run(self) -> None:
         while not self._stop:
-            for descriptor, _ in self._epoll.poll(0.05):
-                self.turns += 1
-                if descriptor in self._ready:
-                    self._ready[descriptor]()
+            self.turns += self.turn(0.05)
 
     def end(self) -> None:
         self._stop = True
