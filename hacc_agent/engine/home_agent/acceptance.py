@@ -203,7 +203,8 @@ def _of(case: Case, home_address: int) -> tuple[list[Row], bytes]:
             rows.append(row)
         else:
             records += unbound(row.home_address, row.care_of_address, row.nai)
-            records += withdrawn(case.service, row.home_address)
+            if row.kind == _BINDING:  # what is only remembered may be another's by now
+                records += withdrawn(case.service, row.home_address)
     return rows, records
 
 

@@ -270,8 +270,28 @@ class Case:
 
     @property
     def known_address(self) -> int:
-        """The home address that it has by the table, 0 without one."""
-        return next((row.home_address for row in self.rows if row.home_address), 0)
+        """The home address that it has by the table, 0 without one.
+
+        One whose binding ended is remembered for a while, but is not its own any more once another
+        mobile node has claimed it.
+        """
+        return next(
+            (
+                row.home_address
+                for row in self.rows
+                if row.home_address
+                and (row.kind == _BINDING or not self.of_another(row.home_address))
+            ),
+            0,
+        )
+
+    def of_another(self, home_address: int) -> bool:
+        """Whether another mobile node is bound to this home address."""
+        table, own = self.service.table, self.key[1]
+        holders = [
+            at for at in table.rows_of(home_address) if int(table.rows["kind"][at]) == _BINDING
+        ]
+        return any((table.nai(at) or None) != own for at in holders)
 
     @property
     def bindings(self) -> list[Row]:

@@ -24,8 +24,6 @@ from typing import NamedTuple
 
 from ...wire import CriticalVendor, ReplyCode, RequestFlags
 from ..effects import Security, Verdict
-from ..record import Kind
-from ..table import Table
 from .case import Case
 from .replay import Freshness
 from .service import Service
@@ -179,17 +177,10 @@ def _home_address_not_served(case: Case) -> bool:
         return False
     if any(row.home_address == claimed for row in case.bindings):
         return False
-    table = case.service.table
     remembered = any(row.home_address == claimed for row in case.rows)
     if not remembered and not subscriber.may_claim(claimed):
         return True
-    own = case.key[1]
-    holders = [at for at in table.rows_of(claimed) if _is_binding(table, at)]
-    return any((table.nai(at) or None) != own for at in holders)
-
-
-def _is_binding(table: Table, row: int) -> bool:
-    return int(table.rows["kind"][row]) == Kind.BINDING
+    return case.of_another(claimed)
 
 
 def _tunnel_poorly_formed(case: Case) -> bool:

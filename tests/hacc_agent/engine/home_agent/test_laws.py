@@ -10,7 +10,7 @@ from collections import Counter
 from ipaddress import IPv4Address
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hacc_agent.engine.record import Kind, Row, Trait
@@ -109,9 +109,10 @@ def check(scene: Scene, accepted: Counter[int], outcome: Outcome | None) -> None
     """What holds after every step."""
     rows = scene.bindings() + scene.bindings(Kind.CLOSED)
     table, agent = scene.table, scene.agent
-    # One mobile node for each home address, and not more care-of addresses than it may have.
+    # One mobile node is bound to each home address (whom it was before may be remembered too), and
+    # to not more care-of addresses than it may have.
     owners: dict[int, set[int]] = {}
-    for row in rows:
+    for row in scene.bindings():
         owners.setdefault(row.home_address, set()).add(row.nai)
     assert all(len(names) == 1 for home, names in owners.items() if home)
     held = Counter((row.home_address, row.nai) for row in scene.bindings())
@@ -133,8 +134,15 @@ def check(scene: Scene, accepted: Counter[int], outcome: Outcome | None) -> None
     assert len(table) == len(rows)
 
 
+def registers(mobile: Mobile, lifetime: int) -> tuple[Any, ...]:
+    return "register", mobile, UNTRUSTED, lifetime, 0, "new", "care-of"
+
+
 @settings(max_examples=300)
 @given(st.lists(steps, min_size=5, max_size=30))
+# Bob's address ends, Alice claims it, Bob comes back while he is remembered.
+@example([registers(BOB, 1), ("wait", 3), registers(ALICE_HERE, 40), registers(BOB, 5)])
+@example([registers(BOB, 1), ("wait", 3), registers(ALICE_HERE, 40), registers(BOB, 0)])
 def test_conversation(script: list[tuple[Any, ...]]) -> None:
     talk = Talk()
     accepted: Counter[int] = Counter()
