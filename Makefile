@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table fuzz simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table laws fuzz simulate format lock clean system
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-dataplane  packets a second, beside the kernel's own forwarding"
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
+	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
 	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
 	@echo "make format      let ruff rewrite the layout of the code"
@@ -50,6 +51,9 @@ bench-table: $(READY)
 
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.campaign
+
+laws: $(READY) system
+	HACC_HYPOTHESIS=$${HACC_HYPOTHESIS:-search} $(BIN)/python -m pytest -m hypothesis
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.hacc_agent.wire.fuzz
