@@ -146,7 +146,10 @@ class Cluster:
         return self._failover.plan(moving, heirs)
 
     def move(self, moves: Moves, now: Moment, *, again: bool = False) -> list[Effect]:
-        """Slots get new members; `again`: the old ones will not answer what they were sent."""
+        """Slots get new members; `again`: the old ones will not answer what they were sent.
+
+        Then `handle_timer` sends it to the new ones, and is due at once.
+        """
         effects = self._failover.move(moves, now, again=again)
         self._timers.wait(now.steady)
         return effects

@@ -5,7 +5,9 @@ In this order, as effects:
     Log         SLOT records of one epoch: from here on both planes lead to the heirs
     Transfer    to each heir of ours: the bindings, those of who waits for a reply first
                 (a stock heir takes over nothing: its mobile nodes are summoned, `summons`)
-    Relay       requests that wait for a member that will not answer, to the heir
+    Relay       requests that wait for a member that will not answer, to the heir: with the next
+                call of `handle_timer`, which is due at once. To look for them among all requests
+                and to send them takes longer than all that is before, and nobody's packets wait
 
 A transfer takes seconds, and a request may well be faster than the binding that it is about. That
 does no harm: the heir accepts no Identification from before the failover of mobile nodes that it
@@ -60,6 +62,7 @@ class Failover:
         self._members = state.members
         self._counters = state.counters
         self._again: deque[int] = deque()  # pending rows to be sent again
+        self._unlistened: set[int] = set()  # slots; rows of theirs are to be sent again as well
         self._takes_over = [each.kind is MemberKind.LINUX for each in state.config.members]
         self.summons = Summons(state)
 
@@ -72,7 +75,10 @@ class Failover:
         return [Log(self._slots.rewrite([first], epoch))]
 
     def move(self, moves: Moves, now: Moment, *, again: bool) -> list[Effect]:
-        """These slots change hands; `again`: their members will not answer what they were sent."""
+        """These slots change hands; `again`: their members will not answer what they were sent.
+
+        Then it is sent to the heirs by `resend`.
+        """
         if not moves:
             return []
         epoch = self._slots.epoch + 1
@@ -88,8 +94,7 @@ class Failover:
             else:
                 self.summons.issue(own, now)
         if again:
-            self._again.extend(self._waiting([slot for slot, _ in moves]))
-            effects += self.resend(now)
+            self._unlistened.update(slot for slot, _ in moves)
         return effects
 
     def plan(self, moving: NDArray[Any], heirs: Collection[int]) -> Moves:
@@ -101,13 +106,11 @@ class Failover:
     @property
     def sending(self) -> bool:
         """Whether there is more to be sent again."""
-        return bool(self._again)
+        return bool(self._again or self._unlistened)
 
     def send_again(self, member: int) -> None:
         """What waits for it, with `resend`."""
-        already = set(self._again)
-        waiting = self._waiting(self._slots.served_by(member).tolist())
-        self._again.extend(row for row in waiting if row not in already)
+        self._unlistened.update(self._slots.served_by(member).tolist())
 
     def resend(self, now: Moment) -> list[Effect]:
         """A bounded part of the requests that moved, to whoever serves them now.
@@ -116,6 +119,11 @@ class Failover:
         accepted before waits in vain: an heir that has not got its binding would accept it again.
         """
         ledger = self._ledger
+        if self._unlistened:
+            already = set(self._again)
+            waiting = self._waiting(self._unlistened)
+            self._again.extend(row for row in waiting if row not in already)
+            self._unlistened.clear()
         effects: list[Effect] = []
         for _ in range(min(AT_ONCE, len(self._again))):
             row = self._again.popleft()
@@ -138,8 +146,9 @@ class Failover:
 
     def _waiting(self, slots: Collection[int]) -> list[int]:
         rows = self._ledger.pending.rows
-        waits = (rows["kind"] == Kind.PENDING) & np.isin(rows["slot"], list(slots))
-        return [int(row) for row in np.flatnonzero(waits)]
+        waiting = np.flatnonzero(rows["kind"] == Kind.PENDING)
+        found: list[int] = waiting[np.isin(rows["slot"][waiting], list(slots))].tolist()
+        return found
 
     # ------------------------------------------------------------------ bindings of slots
 

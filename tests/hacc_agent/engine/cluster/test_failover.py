@@ -54,6 +54,8 @@ class Guarded(World):
             for effect in told:
                 if isinstance(effect, Transfer) and self.confirms:
                     effects += self.confirm(effect)
+            if told and self.cluster.next_deadline() == 0.0:
+                effects += self.follow(self.cluster.handle_timer(self.now))
         return effects
 
     def confirm(self, transfer: Transfer) -> list[Effect]:
@@ -113,6 +115,17 @@ def test_a_failover_is_recorded_then_transferred_then_sent_again() -> None:
     homes = [row.home_address - int(HOME) for row in transferred(world, transfer)]
     assert homes[0] == 2  # it waits for a reply, so its binding goes first
     assert sorted(homes[1:]) == [0, 2]
+
+
+def test_what_waits_is_looked_for_when_both_planes_have_been_switched() -> None:
+    """However much that is: packets are not to wait for requests."""
+    world = Guarded()
+    for number in range(20):
+        world.cluster.weigh().base[:] = [0, 1, 1]
+        assert asked(world.receive(request(1, int(HOME) + number))) == [0]
+    assert kinds(world.cluster.fail_over({0}, {1, BACKUP}, world.now)) == ["Log", "Transfer"]
+    assert world.cluster.next_deadline() == 0.0
+    assert asked(world.cluster.handle_timer(world.now)) == [BACKUP] * 20
 
 
 def test_the_heir_answers_and_the_dead_is_not_listened_to() -> None:
