@@ -6,7 +6,8 @@
 END is the descriptor of the process's end, PORT that of the socket that notifications arrive at.
 
 The messages are those of `messages`. The process ends when the daemon's end is closed, in whatever
-way.
+way. It loads what it needs when it needs it: pysnmp at the first notification or table of bindings,
+which most members never send, numpy at the second.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from ..engine.health import Figures, Trap
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
-from ..engine.snmp.walking import COLUMNS, MOST, rows
 from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, encode
 from .reader import Access, SnmpReader, Unanswered
 
@@ -122,6 +122,7 @@ def open_reader(access: Access, port: int) -> SnmpReader:
 
 async def walk(asked: Asked, member: int, tell: Callable[[Told], Awaitable[None]]) -> None:
     """A member's table of bindings, row by row: with pysnmp, which can ask for whole rows."""
+    from ..engine.snmp.walking import COLUMNS, MOST, rows
     from .with_pysnmp import PysnmpReader
 
     reader = PysnmpReader(asked.access, asked.port)
@@ -147,7 +148,6 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
     """Does what the first message says until the daemon is gone."""
     loop = asyncio.get_running_loop()
     asked = Asked.decode(await loop.sock_recv(end, LARGEST))
-    reader = open_reader(asked.access, asked.port)
 
     async def tell(told: Told) -> None:
         await loop.sock_sendall(end, encode(told))
@@ -157,10 +157,10 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
         with contextlib.suppress(BlockingIOError):
             end.send(encode(told))
 
-    receiver = None
-    if port is not None:
+    def receive(port: socket.socket, stack: contextlib.ExitStack) -> None:
         from .receiver import Receiver
 
+        loop.remove_reader(port)
         addresses = {at: n for n, (_, where) in enumerate(asked.members) for at in where}
         receiver = Receiver(
             asked.access,
@@ -169,21 +169,24 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
             lambda member, kind, detail: tell_at_once(Trap(member, kind, detail, 0.0)),
             lambda member, what: tell_at_once(Odd(member, what)),
         )
+        stack.callback(receiver.close)
 
     async def obey() -> None:
         """Further messages: the number of a member whose bindings are wanted."""
         while message := await loop.sock_recv(end, LARGEST):
             await walk(asked, int(message), tell)
 
-    sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
-    gone = asyncio.create_task(obey())
-    await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
-    sweep.cancel()
-    gone.cancel()
-    await asyncio.gather(sweep, gone, return_exceptions=True)
-    reader.close()
-    if receiver is not None:
-        receiver.close()
+    with contextlib.ExitStack() as stack:
+        reader = open_reader(asked.access, asked.port)
+        stack.callback(reader.close)
+        if port is not None:
+            loop.add_reader(port, receive, port, stack)  # who has come waits until it is loaded
+        sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
+        gone = asyncio.create_task(obey())
+        await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
+        sweep.cancel()
+        gone.cancel()
+        await asyncio.gather(sweep, gone, return_exceptions=True)
 
 
 def main() -> None:
