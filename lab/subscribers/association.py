@@ -47,6 +47,7 @@ class Subscription:
     lifetime: int  # s, asked for
     nai: bytes = b""
     home_address: IPv4Address = UNASSIGNED
+    reverse_tunnel: bool = False  # what the node says goes by way of its Home Agent (RFC 3024)
 
 
 class Identifications(Protocol):

@@ -32,12 +32,21 @@ def subscribers(
     deregister: Annotated[
         bool, typer.Option("--deregister", help="Deregister everybody at the end.")
     ] = False,
+    traffic: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Packets a second to registered nodes, which answer each. 0: none."
+        ),
+    ] = 0.0,
     cluster: Annotated[str, typer.Option(help="Where the lab has more than one.")] = "",
     inventory: Inventory = INVENTORY,
     name: Name = "",
     as_json: AsJson = False,
 ) -> None:
     """Mobile nodes that register with a provisioned lab, through Foreign Agents.
+
+    With --traffic a correspondent behind a router that speaks OSPF with the cluster sends packets
+    to their home addresses; the report counts what was lost on either way, and each node's outage.
 
     Exit code 3 when one of them is not registered at the end (or, with --deregister, still is).
     """
@@ -48,7 +57,8 @@ def subscribers(
         found = run(
             lab_of(inventory, name),
             Wanted(
-                count, rate, duration, move, foreign_agents, lifetime, seed, deregister, cluster
+                *(count, rate, duration, move, foreign_agents, lifetime, seed, deregister),
+                *(cluster, traffic),
             ),
         )
         if as_json:

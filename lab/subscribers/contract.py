@@ -8,7 +8,7 @@ lab needs neither the intent nor the references to its secrets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -50,7 +50,9 @@ class Contract:
             config.port,
         )
 
-    def subscriptions(self, count: int, lifetime: int = 0) -> tuple[Subscription, ...]:
+    def subscriptions(
+        self, count: int, lifetime: int = 0, *, reverse_tunnel: bool = False
+    ) -> tuple[Subscription, ...]:
         """The first `count` mobile nodes: those with addresses of their own, then the realms' in
         turn. `lifetime` (s) is asked for; 0: what the cluster says."""
         found = [self._static(node, lifetime) for node in self.nodes[:count]]
@@ -65,7 +67,7 @@ class Contract:
             nai = f"mn{number // len(realms) + 1:0{_DIGITS}}{realm.realm}".encode()
             asked = lifetime or realm.lifetime_s
             found.append(Subscription(association, self.home_agent, asked, nai))
-        return tuple(found)
+        return tuple(replace(one, reverse_tunnel=reverse_tunnel) for one in found)
 
     def _static(self, node: Node, lifetime: int) -> Subscription:
         asked = lifetime or node.lifetime_s

@@ -89,6 +89,7 @@ REPAIRS: Final[Mapping[int, Repair]] = {
 _MISMATCH: Final = int(ReplyCode.IDENTIFICATION_MISMATCH)
 _MOBILE_HOME: Final = int(ExtensionType.MOBILE_HOME_AUTHENTICATION)
 _NO_FLAGS: Final = RequestFlags(0)
+_REVERSE: Final = RequestFlags.REVERSE_TUNNEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ class MobileNode:
         identification = self._identifications.following(now, self._token)
         association = self.subscription.association
         request = RegistrationRequest(
-            _NO_FLAGS,
+            _REVERSE if self.subscription.reverse_tunnel else _NO_FLAGS,
             lifetime,
             self.home_address,
             self.home_agent,

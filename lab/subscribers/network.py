@@ -11,21 +11,24 @@ the kernel takes the namespace, and with it the cable: a killed process leaves n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hacc_agent.config import AgentConfig
-from hacc_agent.datagrams import Datagrams
+from hacc_agent.datagrams import BUFFER, SO_RCVBUFFORCE, Datagrams
 
 from .. import fabric
 from ..errors import LabError, RouterFailed
 from ..lab import Lab
 from ..namespaces import GUEST, own_network, run_in_network
 from ..topology import Port
+
+T = TypeVar("T")
 
 INTERFACE: Final = "lan"
 
@@ -55,6 +58,19 @@ def stands(
     lab: Lab, configs: Sequence[AgentConfig], agents: Sequence[IPv4Address]
 ) -> tuple[Stand, ...]:
     """A place on the cluster's LAN for each agent. `configs`: of the cluster's routers."""
+    lan, free = free_places(lab, configs, len(agents))
+    config = configs[0]
+    gateway = next(one.address for one in config.gateways if one.lan == lan)
+    return tuple(
+        Stand(care_of, lan, address, gateway, config.home_agent_address)
+        for care_of, address in zip(agents, free, strict=True)
+    )
+
+
+def free_places(
+    lab: Lab, configs: Sequence[AgentConfig], count: int
+) -> tuple[str, list[IPv4Interface]]:
+    """The LAN that the controllers' group address is on, and addresses of it that nobody has."""
     config = configs[0]
     networks = {lan.name: lan.address.network for one in configs for lan in one.lans}
     gateway = next((one for one in config.gateways if one.lan in networks), None)
@@ -67,11 +83,7 @@ def stands(
     taken |= {at.address for one in config.controllers for at in one.addresses}
     taken |= {at.address for one in config.members for at in one.addresses}
     taken |= {port.address.ip for r in lab.topology.routers for port in r.ports if port.address}
-    free = _free(networks[gateway.lan], taken, len(agents))
-    return tuple(
-        Stand(care_of, gateway.lan, address, gateway.address, config.home_agent_address)
-        for care_of, address in zip(agents, free, strict=True)
-    )
+    return gateway.lan, _free(networks[gateway.lan], taken, count)
 
 
 def _free(network: IPv4Network, taken: set[IPv4Address], count: int) -> list[IPv4Interface]:
@@ -87,46 +99,75 @@ def _free(network: IPv4Network, taken: set[IPv4Address], count: int) -> list[IPv
     return found
 
 
+class Network(NamedTuple):
+    """A namespace that is plugged into the lab."""
+
+    path: str  # that names it
+    worker: ThreadPoolExecutor  # whose thread is in it
+
+    def open(self, made: Callable[..., T], *arguments: Any) -> T:
+        """Made inside: a socket stays there."""
+        return self.worker.submit(made, *arguments).result()
+
+
 @contextmanager
-def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Datagrams, ...]]:
-    """A socket for each Foreign Agent, in a namespace that is plugged into the lab."""
+def guest(
+    lab: Lab, number: int, lan: str, address: IPv4Interface, lines: Sequence[str], what: str
+) -> Iterator[Network]:
+    """`lines`: ip(8) commands for it. `what`: as people call it."""
+    with ThreadPoolExecutor(1, f"guest-{number}") as worker, ExitStack() as stack:
+        try:
+            namespace = worker.submit(own_network).result()
+        except OSError as error:
+            raise LabError(
+                f"no network namespace for {what}: {error.strerror}", hint="hacc lab needs root"
+            ) from error
+        stack.callback(os.close, namespace)
+        cable = Port(f"{GUEST}{number}", INTERFACE, lan, address)
+        path = f"/proc/{os.getpid()}/fd/{namespace}"
+        fabric.plug_guest(lab.fabric(), lab.topology.name, cable, path)
+        stack.callback(_unplug, lab, cable)
+        failed = run_in_network(path, "ip", "-batch", "-", text="\n".join(lines) + "\n")
+        # It asks for its gateway's MAC address as who it is on the LAN: Linux would ask as who it
+        # sends for, the care-of address, and a router that has no way back there does not answer.
+        failed += run_in_network(path, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2")
+        if failed:
+            raise RouterFailed(f"{what}: {failed}")
+        yield Network(path, worker)
+
+
+class Sockets(NamedTuple):
+    """Of a Foreign Agent."""
+
+    registrations: Datagrams
+    tunnels: socket.socket  # packets in IP in IP, with their outer header
+
+
+@contextmanager
+def sockets(lab: Lab, places: Sequence[Stand], port: int) -> Iterator[tuple[Sockets, ...]]:
+    """For each Foreign Agent, in a namespace that is plugged into the lab."""
     with ExitStack() as stack:
         opened = []
         for number, place in enumerate(places, 1):
-            worker = stack.enter_context(ThreadPoolExecutor(1, f"agent-{number}"))
-            namespace = _network(worker)
-            stack.callback(os.close, namespace)
-            cable = Port(f"{GUEST}{number}", INTERFACE, place.lan, place.address)
-            path = f"/proc/{os.getpid()}/fd/{namespace}"
-            fabric.plug_guest(lab.fabric(), lab.topology.name, cable, path)
-            stack.callback(_unplug, lab, cable)
-            _configure(place, path)
-            one = worker.submit(Datagrams, int(place.care_of_address), port).result()
-            stack.callback(one.close)
-            opened.append(one)
+            what = f"Foreign Agent {place.care_of_address}"
+            cable = (number, place.lan, place.address)
+            network = stack.enter_context(guest(lab, *cable, place.lines(), what))
+            registrations = network.open(Datagrams, int(place.care_of_address), port)
+            stack.callback(registrations.close)
+            tunnels = stack.enter_context(network.open(_tunnels, place.care_of_address))
+            opened.append(Sockets(registrations, tunnels))
         yield tuple(opened)
 
 
-def _network(worker: ThreadPoolExecutor) -> int:
-    try:
-        return worker.submit(own_network).result()
-    except OSError as error:
-        raise LabError(
-            f"no network namespace for a Foreign Agent: {error.strerror}",
-            hint="hacc lab needs root",
-        ) from error
+def _tunnels(care_of_address: IPv4Address) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_IPIP)
+    made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    made.bind((str(care_of_address), 0))
+    made.setblocking(False)
+    return made
 
 
 def _unplug(lab: Lab, cable: Port) -> None:
     """At once: the kernel takes a namespace away when it finds the time."""
     with suppress(LabError):  # the lab went down before we did
         fabric.unplug(lab.fabric(), [cable])
-
-
-def _configure(place: Stand, namespace: str) -> None:
-    failed = run_in_network(namespace, "ip", "-batch", "-", text="\n".join(place.lines()) + "\n")
-    # It asks for its gateway's MAC address as who it is on the LAN: Linux would ask as who it sends
-    # for, the care-of address, and a router that has no way back there does not answer.
-    failed += run_in_network(namespace, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2")
-    if failed:
-        raise RouterFailed(f"Foreign Agent {place.care_of_address}: {failed}")

@@ -19,6 +19,7 @@ from .association import Subscription
 from .foreign_agent import Effect, ForeignAgent, ToHomeAgent
 from .mobile_node import Ending, MobileNode, Visited
 from .report import Tally, Unlike
+from .visitors import Visitor
 from .wheel import TimingWheel
 
 
@@ -99,6 +100,11 @@ class Population:
         for node in self.nodes:
             if node.registered(now.steady) != wanted:
                 yield Unlike(str(node), not wanted, node.last_code)
+
+    def visitor(self, agent: int, home_address: int) -> Visitor | None:
+        """Who is registered through a Foreign Agent, and still on its link."""
+        found = self.agents[agent].visitors.find(home_address)
+        return found if found is not None and self._at[found.visitor] == agent else None
 
     def bindings_end(self, now: Moment) -> float:
         """Seconds until the last binding has ended by itself."""

@@ -1,51 +1,19 @@
-"""What came of it: counts, codes, and how long registrations took.
-
-Times go into a histogram of logarithmic buckets, so that a run of an hour needs no more memory than
-one of a second; a percentile is read to within one part in a hundred, the longest exactly.
-"""
+"""What came of it: counts, codes, how long registrations took, what became of packets."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hacc_agent.wire import ReplyCode
 
+from .latencies import Latencies
 from .mobile_node import Answer, Ending
+from .probes import Found
 
 NAMED: Final = 10
 """How many of the nodes that are not what they want to be are named."""
-
-_PER_DECADE: Final = 230  # buckets: 10 ** (1 / 230) is 1.01
-_SHORTEST: Final = 1e-6  # s
-
-
-class Latencies:
-    """Durations in seconds, to within a hundredth."""
-
-    __slots__ = ("_buckets", "count", "longest")
-
-    def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
-        self.count = 0
-        self.longest = 0.0
-
-    def add(self, seconds: float) -> None:
-        self._buckets[math.floor(math.log10(max(seconds, _SHORTEST)) * _PER_DECADE)] += 1
-        self.count += 1
-        self.longest = max(self.longest, seconds)
-
-    def percentile(self, part: float) -> float:
-        """The duration that this part (0 to 1) of all does not exceed; 0 when there are none."""
-        left = math.ceil(part * self.count)
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
-            if left <= 0:
-                upper: float = 10 ** ((bucket + 1) / _PER_DECADE)
-                return min(upper, self.longest)
-        return 0.0
 
 
 @dataclass(slots=True)
@@ -106,9 +74,11 @@ class Report:
     bindings_end: float  # s from now until the last binding ends by itself
     tally: Tally
     interrupted: bool = False
+    packets: Found | None = None  # where there was traffic
+    names: tuple[str, ...] = ()  # of the nodes, by their numbers
 
     def as_json(self) -> dict[str, Any]:
-        tally, latencies = self.tally, self.tally.latencies
+        tally, packets = self.tally, self.packets
         return {
             "nodes": self.count,
             "registered": self.registered,
@@ -127,10 +97,8 @@ class Report:
             "unsent": tally.unsent,
             "dropped": tally.dropped,
             "discarded": {why.value: count for why, count in tally.discarded.items()},
-            "latency_ms": {
-                **{name: round(1e3 * latencies.percentile(part), 3) for name, part in _SHOWN},
-                "max": round(1e3 * latencies.longest, 3),
-            },
+            "latency_ms": tally.latencies.as_json(),
+            "packets": None if packets is None else packets.as_json(self.names.__getitem__),
             "unlike": [str(one) for one in self.unlike[:NAMED]],
             "bindings_end_s": round(self.bindings_end, 1),
             "interrupted": self.interrupted,
@@ -147,8 +115,7 @@ class Report:
             f"{tally.moves} moves; {tally.deregistered} deregistrations",
         ]
         if latencies.count:
-            shown = [f"{name} {1e3 * latencies.percentile(part):.2f}" for name, part in _SHOWN]
-            found.append(f"latency in ms: {', '.join(shown)}, max {1e3 * latencies.longest:.2f}")
+            found.append(f"latency in ms: {latencies}")
         found.append(f"{tally.requests} requests sent, {tally.retransmissions} of them again")
         found += [
             f"denied {count} times: {told(code)}" for code, count in sorted(tally.denials.items())
@@ -160,15 +127,14 @@ class Report:
             found.append(f"{tally.unsent} datagrams did not leave this machine")
         if tally.dropped:
             found.append(f"{tally.dropped} datagrams came faster than they were read")
+        if self.packets is not None:
+            found += self.packets.lines(self.names.__getitem__)
         found += [str(one) for one in self.unlike[:NAMED]]
         if len(self.unlike) > NAMED:
             found.append(f"and {len(self.unlike) - NAMED} more")
         if self.registered:
             found.append(f"their bindings end by themselves within {self.bindings_end:.0f} s")
         return found
-
-
-_SHOWN: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
 
 def told(code: int) -> str:

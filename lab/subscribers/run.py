@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.status import Status
@@ -14,12 +17,16 @@ from hacc_agent.engine.effects import Moment
 from ..errors import LabError
 from ..lab import Lab
 from .contract import Contract, chosen
-from .network import sockets, stands
+from .edge import Edge, correspondent, edge
+from .network import free_places, sockets, stands
 from .population import Population, Schedule
+from .probes import Ledger
 from .report import Report
 from .session import Interrupt, Progress, Session
+from .traffic import UNDER_WAY_S, Traffic
 
 FILE = "/etc/hacc/agent.toml"
+FRR = "/etc/frr/frr.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +42,63 @@ class Wanted:
     seed: int
     deregister: bool
     cluster: str
+    traffic: float
 
 
 def run(lab: Lab, wanted: Wanted) -> Report:
     """Let them come, until everybody is registered, the time is up, or Ctrl-C."""
-    configs = provisioned(lab)
-    contract = chosen([Contract.of(one) for one in configs], wanted.cluster)
+    if wanted.traffic and not wanted.duration:
+        raise LabError("--traffic: for how long?", hint="--duration 60: for a minute")
+    provided = provisioned(lab)
+    contract = chosen([Contract.of(one) for one in provided], wanted.cluster)
+    configs = [one for one in provided if one.cluster == contract.cluster]
     agents = contract.foreign_agents(wanted.foreign_agents)
-    places = stands(
-        lab,
-        [one for one in configs if one.cluster == contract.cluster],
-        [agent.address for agent in agents],
+    places = stands(lab, configs, [agent.address for agent in agents])
+    subscriptions = contract.subscriptions(
+        wanted.count, wanted.lifetime, reverse_tunnel=wanted.traffic > 0
     )
-    subscriptions = contract.subscriptions(wanted.count, wanted.lifetime)
     schedule = Schedule(wanted.rate, wanted.move)
     clock = Clock()
     console = Console(stderr=True, highlight=False)
     with (
-        sockets(lab, places, contract.port) as opened,
+        ExitStack() as stack,
         Interrupt().caught() as interrupt,
         console.status("Foreign Agents are being plugged in") as line,
     ):
+        opened = stack.enter_context(sockets(lab, places, contract.port))
+        asking = None
+        if wanted.traffic:
+            line.update("OSPF finds its neighbours")
+            beyond = _beyond(lab, configs, len(places))
+            asking = stack.enter_context(correspondent(lab, beyond, places))
         population = Population(subscriptions, agents, schedule, wanted.seed, clock())
-        session = Session(population, opened, clock, _shown(line))
+        traffic = None
+        if asking is not None:
+            tunnels = [one.tunnels for one in opened]
+            ledger = Ledger(random.getrandbits(32))
+            traffic = Traffic(population, tunnels, asking, wanted.traffic, ledger)
+        registrations = [one.registrations for one in opened]
+        session = Session(population, registrations, clock, _shown(line), traffic)
         began = clock()
         session.run(wanted.duration, interrupt)
+        if traffic is not None:
+            traffic.end()
+            session.run(UNDER_WAY_S, interrupt)
         if wanted.deregister:
             population.leave(clock())
             session.run(0, interrupt)
-        return report(population, began, clock(), wanted.rate, interrupt.count > 0)
+        found = report(population, began, clock(), wanted.rate, interrupt.count > 0)
+        return found if traffic is None else replace(found, packets=traffic.ledger.found())
+
+
+def _beyond(lab: Lab, configs: Sequence[config.AgentConfig], agents: int) -> Edge:
+    """The router behind the LAN, at the address that is free after those of Foreign Agents."""
+    lan, free = free_places(lab, configs, agents + 1)
+    name, interface = next(
+        (one.name, port.interface) for one in configs for port in one.lans if port.name == lan
+    )
+    text = lab.run(name, "cat", FRR)
+    return edge(text.stdout, interface, lan, free[-1], configs[0].networks)
 
 
 def provisioned(lab: Lab) -> tuple[config.AgentConfig, ...]:
@@ -98,6 +133,7 @@ def report(
         bindings_end=population.bindings_end(now),
         tally=tally,
         interrupted=interrupted,
+        names=tuple(map(str, population.nodes)),
     )
 
 

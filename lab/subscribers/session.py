@@ -15,6 +15,7 @@ from hacc_agent.engine.effects import Endpoint, Moment
 
 from .icmp import report_errors, unreachable
 from .population import Datagram, Population
+from .traffic import Traffic
 
 PATIENCE: Final = 35.0
 """Seconds without a single acceptance after which nobody is waited for any more: a node that was
@@ -54,6 +55,7 @@ class Session:
         sockets: Sequence[Datagrams],
         clock: Clock,
         progress: Progress = lambda *_: None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._population = population
         self._sockets = sockets
@@ -64,6 +66,9 @@ class Session:
         for descriptor, number in self._numbers.items():
             self._poll.register(descriptor, select.POLLIN)
             report_errors(sockets[number].socket)
+        self._traffic = traffic
+        for descriptor in traffic.filenos() if traffic is not None else ():
+            self._poll.register(descriptor, select.POLLIN)
 
     def run(self, duration: float, interrupt: Interrupt) -> None:
         """Until the time is up, or (0) until everybody has an answer; or until interrupted."""
@@ -72,6 +77,8 @@ class Session:
         while interrupt.count == before:
             now = self._clock()
             self._send(self._population.advance(now))
+            if self._traffic is not None:
+                self._traffic.advance(now)
             if duration and now.steady - begin >= duration:
                 break
             if now.steady >= glance:
@@ -80,9 +87,15 @@ class Session:
                 if not duration and self._over(now):
                     break
             deadline = min(self._population.next_deadline(), glance)
+            if self._traffic is not None:
+                deadline = min(self._traffic.next_deadline(), deadline)
             # poll(2) counts milliseconds: it returns a little early rather than late.
             for descriptor, event in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
-                number = self._numbers[descriptor]
+                number = self._numbers.get(descriptor)
+                if number is None:
+                    assert self._traffic is not None
+                    self._traffic.receive(descriptor, self._clock())
+                    continue
                 if event & select.POLLERR:
                     self._hear_errors(number)
                 if event & select.POLLIN:

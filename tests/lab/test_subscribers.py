@@ -21,10 +21,11 @@ from lab.errors import LabError
 from lab.lab import Lab
 from lab.subscribers.association import Subscription
 from lab.subscribers.contract import Contract, NobodyMayRegister, chosen
+from lab.subscribers.latencies import Latencies
 from lab.subscribers.mobile_node import Ending
 from lab.subscribers.network import stands
 from lab.subscribers.population import Schedule
-from lab.subscribers.report import NAMED, Latencies, Tally, Unlike
+from lab.subscribers.report import NAMED, Tally, Unlike
 from lab.subscribers.run import report
 from lab.subscribers.wheel import TimingWheel
 from tests.hacc_agent.wire.tshark import ICMP, datagram, decode, packet

@@ -88,7 +88,7 @@ def test_they_register_with_daemons_that_the_pushed_unit_started(served: Lab) ->
         population = Population(
             contract.subscriptions(60), agents, Schedule(60, 1.5), seed=1, begin=clock()
         )
-        session = Session(population, opened, clock)
+        session = Session(population, [one.registrations for one in opened], clock)
         session.run(4, Interrupt())
         assert [*population.unlike(clock())] == []
         assert population.tally.moves > 60
@@ -123,5 +123,5 @@ def test_3_7_3_a_gateway_that_is_not_there_is_said(served: Lab) -> None:
             contract.subscriptions(3), agents, Schedule(100), seed=1, begin=clock()
         )
         # ARP asks three times, a second apart (net.ipv4.neigh.default.mcast_solicit).
-        Session(population, opened, clock).run(5, Interrupt())
+        Session(population, [one.registrations for one in opened], clock).run(5, Interrupt())
         assert set(population.tally.denials) == {81}

@@ -70,7 +70,7 @@ def test_mobile_nodes_register_with_a_pair_and_with_its_other_half(pair: Lab) ->
     subscriptions = [one for one in contract.subscriptions(40) if one.nai]
     with sockets(pair, [AGENT], contract.port) as opened:
         population = Population(subscriptions, agents, Schedule(100), seed=1, begin=clock())
-        session = Session(population, opened, clock)
+        session = Session(population, [one.registrations for one in opened], clock)
         session.run(0, Interrupt())
         assert [*population.unlike(clock())] == []
         assert len({node.home_address for node in population.nodes}) == len(subscriptions)
