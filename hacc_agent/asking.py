@@ -46,6 +46,10 @@ def events(config: Path, as_json: bool, limit: int) -> int:
     return _asked(_ask(config, "events", limit=limit), as_json, _print_events)
 
 
+def neighbours(config: Path, as_json: bool) -> int:
+    return _asked(_ask(config, "neighbours"), as_json, _print_neighbours)
+
+
 def dataplane(config: Path, as_json: bool, *, home: str | None, programs: bool) -> int:
     """`home` is a home address."""
     lines = _ask(config, "dataplane", home=home, programs=programs)
@@ -121,6 +125,8 @@ def _print_status(lines: Iterable[Line]) -> None:
             ),
             ("memory", f"{told['memory_mib']} MiB"),
         ]
+        if told["neighbours"]:
+            facts.append(("LAN", _heard(told["neighbours"])))
         for name, fact in facts:
             print(f"{name:<9} {fact}")
         if told["members"]:
@@ -188,6 +194,40 @@ def _print_events(lines: Iterable[Line]) -> None:
         at = datetime.fromtimestamp(told["at"], UTC).isoformat(timespec="milliseconds")
         more = (f"{name}={value}" for name, value in told.items() if name not in ("at", "event"))
         print(" ".join((at, told["event"], *more)))
+
+
+def _heard(told: Line) -> str:
+    """How many of what: findings are named, and nothing is said of those that there are not."""
+    words = [f"{told['expected']} heard"]
+    words += [f"{told[name]} {name}" for name in ("awaited", "missing") if told[name]]
+    words += [f"{told[name]} {name}s" for name in ("stranger", "impostor") if told[name]]
+    if told["untold"]:
+        words.append(f"{told['untold']} messages of more strangers")
+    return ", ".join(words)
+
+
+def _print_neighbours(lines: Iterable[Line]) -> None:
+    rows = []
+    for told in lines:
+        says = told["says"] or {}
+        cpu, free = says.get("cpu_percent"), says.get("memory_free_percent")
+        rows.append(
+            (
+                *(told["router"] or "-", told["lan"], told["address"], told["mac"] or "-"),
+                says.get("role", "-"),
+                says.get("state", "-"),
+                str(says.get("bindings", "-")),
+                "-" if cpu is None else f"{cpu} %",
+                "-" if free is None else f"{free} %",
+                "-" if told["seen_s"] is None else f"{told['seen_s']:.1f}s",
+                ": ".join(filter(None, (told["verdict"], told["why"]))),
+            )
+        )
+    if not rows:
+        print("nobody yet")
+        return
+    head = ("ROUTER", "LAN", "ADDRESS", "MAC", "ROLE", "STATE", "BINDINGS", "CPU", "FREE", "SEEN")
+    _table((*head, ""), rows)
 
 
 def _print_dataplane(lines: Iterable[Line]) -> None:

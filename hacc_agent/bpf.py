@@ -19,6 +19,7 @@ LOAD_WORD: Final = 0x20  # ld [k]
 LOAD_HALF: Final = 0x28  # ldh [k]
 LOAD_BYTE: Final = 0x30  # ldb [k]
 LOAD_HALF_X: Final = 0x48  # ldh [x + k]
+LOAD_BYTE_X: Final = 0x50  # ldb [x + k]
 LOAD_X_HEADER: Final = 0xB1  # ldx 4 * ([k] & 0xf)
 JUMP_EQUAL: Final = 0x15  # jeq #k
 JUMP_BITS: Final = 0x45  # jset #k

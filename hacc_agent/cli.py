@@ -76,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     resync.add_argument("router", nargs="?", metavar="ROUTER", help="usually from all")
     events = commands.add_parser("events", parents=[asking], help="what has happened, latest last")
     events.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
+    commands.add_parser(
+        "neighbours",
+        parents=[asking],
+        help="who was heard on the LANs, who is missing, and who is not expected there",
+    )
     for order, what in ORDERS.items():
         commands.add_parser(order, parents=[asking], help=what).add_argument(
             "member", metavar="MEMBER"
@@ -144,6 +149,8 @@ def _ask(options: argparse.Namespace) -> int:
         return asking.dataplane(options.config, options.json, **wanted)
     if options.command == "events":
         return asking.events(options.config, options.json, options.limit)
+    if options.command == "neighbours":
+        return asking.neighbours(options.config, options.json)
     if options.command == "why":
         return asking.why(options.config, options.json, options.mobile)
     if options.command in ORDERS:

@@ -93,6 +93,14 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class PairRouter:
+    """One router of a pair. What it says on its own behalf comes from its own addresses."""
+
+    name: Annotated[str, NAME]
+    addresses: tuple[LanAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A Home Agent that bindings are placed on: a host, or a pair behind its standby address."""
 
@@ -102,7 +110,8 @@ class Member:
     weight: Annotated[int, Range(1, 1000)]
     capacity: Annotated[int, Range(1, 2**31 - 1)]  # bindings
     slices: tuple[IPv4Network, ...]  # the prefixes that it assigns home addresses from
-    addresses: tuple[LanAddress, ...]
+    addresses: tuple[LanAddress, ...]  # of a pair: those of its groups
+    routers: tuple[PairRouter, ...] = ()  # of a pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from . import __version__
 from .config import AgentConfig, to_toml
 from .control import Answer, Refused
 from .daemon import Clock
+from .discovery import Discovery
 from .engine.record import Kind, Row, Trait
 from .engine.table import Table
 from .fleet import Fleet
@@ -44,12 +45,13 @@ class Report:
         transport: Transport,
         replica: Replica,
         side: Fleet | Ward,
+        discovery: Discovery | None,
         logs: Logs,
         clock: Clock,
     ) -> None:
         self.config = config
         self._engine, self._transport, self._replica = engine, transport, replica
-        self._side = side
+        self._side, self._discovery = side, discovery
         self._logs, self._clock = logs, clock
         self._since = clock().wall
         self._digested: tuple[AgentConfig | None, str] = (None, "")
@@ -72,6 +74,7 @@ class Report:
             "members": list(self._members()),
             "serves": self._side.status() if isinstance(self._side, Ward) else None,
             "log": self._replica.status(),
+            "neighbours": None if self._discovery is None else self._discovery.status(),
             "traffic": {
                 name: {field: getattr(found, field) for field in found.__slots__}
                 for name, found in self._transport.traffic()
@@ -85,6 +88,12 @@ class Report:
     def events(self, asked: Mapping[str, Any]) -> Answer:
         """The latest: `limit` lines, the oldest first."""
         yield from self._side.events.latest(limit_of(asked))
+
+    def neighbours(self, _asked: Mapping[str, Any]) -> Answer:
+        """Everybody who was heard on the LANs, or should have been."""
+        if self._discovery is None:
+            raise Refused('nobody is discovered with transport = "udp"')
+        yield from self._discovery.neighbours()
 
     def _digest(self) -> str:
         """SHA-256 of the file that is in force, as `hacc` writes it: of one that was refused not.

@@ -26,6 +26,7 @@ from .config import Transport as Carrier
 from .control import Answer, Command, ControlServer, Refused
 from .daemon import Clock, Daemon
 from .dataplane.plane import PlaneFailed
+from .discovery import Discovery
 from .engine.batch import outcome_of
 from .engine.effects import Alarm, AskAaa, Effect, Moment, Release, Retract, Transfer
 from .engine.effects import Answer as AaaAnswer
@@ -76,6 +77,7 @@ class Service:
         self.transport: Transport = open_transport(config)
         stack.callback(self.transport.close)
         self.engine = engine(config, self.clock)
+        self._discovery = self._discover(stack)
         account = privileges.account()
         self._make_folders(account)
         self.packets = self._move_packets(stack)
@@ -106,9 +108,18 @@ class Service:
         self.events = Events(logs, self.clock)
         self.side = self._side(stack)
         self.daemon.add(self.side)
+        if self._discovery is not None:
+            self.daemon.add(self._discovery)
         self._quickening = self._prepare(stack)
         self.report = Report(
-            config, self.engine, self.transport, self.replica, self.side, logs, self.clock
+            config,
+            self.engine,
+            self.transport,
+            self.replica,
+            self.side,
+            self._discovery,
+            logs,
+            self.clock,
         )
         self.resync = Resync(
             config,
@@ -152,6 +163,24 @@ class Service:
         self.logs.info("packets are moved by the kernel", how=made.plane.kind)
         return made
 
+    def _discover(self, stack: ExitStack) -> Discovery | None:
+        """Raises `CannotStart`. Who may not send frames may not send advertisements either."""
+        if self.config.transport is Carrier.UDP:
+            return None
+        try:
+            made = Discovery(self.config, self._vitals, self.logs, self.clock)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CannotStart(f"agent discovery on the LANs: {reason}") from error
+        stack.callback(made.close)
+        return made
+
+    def _vitals(self) -> tuple[int, bool]:
+        """How many bindings there are here, and whether this router decides, or serves any."""
+        if isinstance(self.side, Ward):
+            return self.bindings, bool(self.side.held)
+        return self.bindings, self.replica.leads
+
     def _side(self, stack: ExitStack) -> Fleet | Ward:
         """This router's end of the links between controllers and members."""
         if isinstance(self.engine, Controller):
@@ -188,6 +217,7 @@ class Service:
             "bindings": self.report.bindings,
             "events": self.report.events,
             "resync": self._resync,
+            "neighbours": self.report.neighbours,
         }
         if isinstance(self.side, Fleet):
             assert isinstance(self.engine, Controller)
@@ -271,6 +301,8 @@ class Service:
         if resync:
             self._resync_at = now.steady + (0 if self.replica.leads else LOOK_AROUND_S)
         self.daemon.run(self._keep_house)
+        if self._discovery is not None:
+            self._discovery.leave()
         self.notifier.stopping("writing the journal")
 
     @property
@@ -299,7 +331,7 @@ class Service:
         self.transport.keep_house(now.steady)
         if now.steady >= self._resync_at:
             self._resync_at = math.inf
-            followed = self.replica.status()["follows"]
+            followed = self.replica.follows
             if followed:
                 self.logs.info("the active controller gives the bindings", router=followed)
             else:
@@ -380,6 +412,8 @@ class Service:
         self.engine.reconfigure(config, self.clock())
         self.side.reconfigure(config)
         self._ask_members(config)
+        if self._discovery is not None:
+            self._discovery.reconfigure(config)
         if config.radius != radius:
             self._meet_aaa()
         try:

@@ -6,6 +6,7 @@
     extensions       one value each; vendor has those of RFC 3115
     messages         parse(octets) -> Message, message.to_bytes()
     advertisement    agent discovery over ICMP: parse_discovery(octets)
+    load             what our agents say of themselves in it, skipped by others
     authentication   keys with precomputed states: authenticate, verify
     peek             what a relay needs, read in place
 
@@ -56,6 +57,7 @@ from .extensions import (
     UdpTunnelRequest,
     UnknownExtension,
 )
+from .load import AgentLoad, AgentRole, AgentState
 from .messages import (
     Message,
     RegistrationReply,
@@ -94,7 +96,10 @@ __all__ = [
     "AdvertisementExtension",
     "AgentAdvertisement",
     "AgentFlags",
+    "AgentLoad",
+    "AgentRole",
     "AgentSolicitation",
+    "AgentState",
     "Algorithm",
     "Authentication",
     "Challenge",

@@ -15,6 +15,7 @@ from typing import ClassVar
 from . import tlv
 from .errors import Corrupted, NotUnderstood, PoorlyFormed, Truncated, Unencodable
 from .extensions import Padding, UnknownExtension
+from .load import AgentLoad
 from .registry import AdvertisementExtensionType, AgentFlags
 from .tlv import Octets, pack
 from .vendor import CriticalVendor, NormalVendor
@@ -174,6 +175,14 @@ class AgentAdvertisement:
         for extension in self.extensions:
             if isinstance(extension, MobilityAgent):
                 return extension
+        return None
+
+    @property
+    def load(self) -> AgentLoad | None:
+        """What a router of ours says of itself; None: this one is none."""
+        for extension in self.extensions:
+            if isinstance(extension, NormalVendor) and (found := AgentLoad.of(extension)):
+                return found
         return None
 
     def to_bytes(self) -> bytes:
