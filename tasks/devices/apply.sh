@@ -70,9 +70,13 @@ make_directory() { # PATH: with its parents, each noted so that it can be remove
     make_directory "${1%/*}" && mkdir -m 0755 "$1" && echo "$1" >>"$here/made"
 }
 
+run_line() { # COMMAND: its output in $output. A subshell: what it sets, or leaves by exit, is its own
+    output=$({ umask 022; eval "$1"; } 2>&1 </dev/null 3<&- 9>&-)
+}
+
 run_lines() { # FILE: run each line; the first that fails is said, with its output
     while IFS= read -r command <&3; do
-        if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
+        if ! run_line "$command"; then
             say "failed: $command"
             printf '%s\n' "$output" | tail -n 60
             return 1
@@ -177,7 +181,7 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
     unlimited
     # Each command on its own: one that fails must not keep the others from being run.
     while IFS= read -r command <&3; do
-        if ! output=$(sh -c "umask 022; $command" 2>&1 </dev/null 9>&-); then
+        if ! run_line "$command"; then
             say "failed on the way back: $command"
             printf '%s\n' "$output" | tail -n 60
             failed=1
