@@ -55,7 +55,6 @@ class Fleet:
         self._clock = clock
         self._link: Link | None = replica.link
         self._controller = controller
-        self._orders: dict[str, Order] = {}
         self._watches: dict[int, Watch] = {}
         self._generation = 0  # of configurations: what was dialled under one is nothing to the next
         self._told: dict[int, frozenset[int]] = {}
@@ -79,13 +78,9 @@ class Fleet:
         linux = [n for n, each in enumerate(config.members) if each.kind is MemberKind.LINUX]
         self._dial_at = dict.fromkeys(linux if self._link is not None else (), now.steady)
         self._attempts = dict.fromkeys(linux, 0)
-        known = {each.name for each in config.members}
-        self._orders = {name: order for name, order in self._orders.items() if name in known}
-        for name, order in self._orders.items():
-            self._give(name, order, now)
 
     def reconfigure(self, config: AgentConfig) -> None:
-        """Under another configuration: what was ordered still is."""
+        """Under another configuration."""
         if self._link is not None:
             for watch in list(self._watches.values()):
                 self._link.end(watch, "")
@@ -275,19 +270,19 @@ class Fleet:
 
     # ------------------------------------------------------------------ what operators ask
 
-    def order(self, name: str, order: Order) -> None:
-        """Until it is taken back, and as long as this daemon runs. Raises `KeyError`."""
+    def order(self, member: int, order: Order) -> None:
+        """Until another one is given. While nobody leads, it counts if this controller will."""
         now = self._clock()
-        self._give(name, order, now)
-        if order is Order.UNDRAIN:
-            self._orders.pop(name, None)
-        else:
-            self._orders[name] = order
-        self.events.note("an operator's order", member=name, order=order.value)
+        effects = self._controller.cluster.order(member, order)
+        if self._replica.leads:
+            self._do(effects, now)
+        self.supervision.obey(now)
+        self.events.note("an operator's order", member=self._name(member), order=order.value)
 
-    def _give(self, name: str, order: Order, now: Moment) -> None:
-        numbers = {each.name: number for number, each in enumerate(self._config.members)}
-        self.health.order(numbers[name], order, now)
+    @property
+    def follows(self) -> str | None:
+        """The controller that decides, if it is another one and gives us its log."""
+        return self._replica.follows
 
     @property
     def names(self) -> list[str]:

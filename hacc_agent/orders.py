@@ -15,18 +15,19 @@ from .roles import Controller
 
 
 class Orders:
-    """Of one daemon: the other controller has to be told too, or forgets it when it takes over."""
+    """Given to the controller that leads: the others have them by its log."""
 
     def __init__(self, fleet: Fleet, controller: Controller, clock: Callable[[], Moment]) -> None:
         self._fleet, self._controller, self._clock = fleet, controller, clock
 
     def give(self, order: Order, asked: Mapping[str, Any]) -> Answer:
-        name = asked.get("member")
-        try:
-            self._fleet.order(str(name), order)
-        except KeyError:
-            listed = ", ".join(self._fleet.names)
-            raise Refused(f"there is no member {name!r}; members are: {listed}") from None
+        name, names = asked.get("member"), self._fleet.names
+        if name not in names:
+            raise Refused(f"there is no member {name!r}; members are: {', '.join(names)}")
+        leader = self._fleet.follows
+        if leader is not None:
+            raise Refused(f"{leader} decides, and this controller follows it: order it there")
+        self._fleet.order(names.index(name), order)
         yield {
             "member": name,
             "order": order.value,

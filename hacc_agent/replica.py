@@ -195,6 +195,11 @@ class Replica:
     # ------------------------------------------------------------------ who leads
 
     @property
+    def follows(self) -> str | None:
+        """The router whose log this one is given."""
+        return self._followed if self._follow is not None and self._follow.welcome else None
+
+    @property
     def leads(self) -> bool:
         return self._log is not None
 
@@ -348,7 +353,7 @@ class Replica:
                 }
                 for name, feed in self._followers()
             ],
-            "follows": self._followed if self._follow is not None else None,
+            "follows": self.follows,
             "whole": self._standby.whole,
             "differed": self._follow.differed if self._follow is not None else 0,
         }

@@ -15,6 +15,7 @@ Records say *what is*, not what was done: applying one twice leaves what applyin
     NETWORK   a mobile network behind it is routed to it (RFC 5177); SPARE_FLAG: not any more
     NAME      octets of an NAI; stands before the first record that refers to it by its hash
     SLOT      the slot is served by this member
+    ORDER     an operator wants this of a member (controllers)
 
 Times in records are seconds of the steady clock: Unix time when the daemon started, and from there
 on the monotonic clock, so that a step of the wall clock ends no binding.
@@ -45,6 +46,7 @@ class Kind(enum.IntEnum):
     NETWORK = 6
     NAME = 7
     SLOT = 8
+    ORDER = 9
 
 
 class Trait(enum.IntFlag):
@@ -154,7 +156,18 @@ class SlotChange(NamedTuple):
 
 
 SLOT: Final = Struct("<BBHIQ48s")
-assert NAME.size == NETWORK.size == SLOT.size == OCTETS
+
+class OrderGiven(NamedTuple):
+    kind: int
+    word: int  # what is ordered (`cluster.standing`)
+    spare: int
+    member: int  # its place in the configuration
+    number: int = 0  # of the order among all that were given
+    rest: bytes = b""
+
+
+ORDER: Final = Struct("<BBHIQ48s")
+assert NAME.size == NETWORK.size == SLOT.size == ORDER.size == OCTETS
 
 
 def name_records(nai: bytes, hashed: int) -> bytes:
@@ -165,7 +178,7 @@ def name_records(nai: bytes, hashed: int) -> bytes:
     )
 
 
-def rows(records: bytes) -> Iterator[Row | Name | Network | SlotChange]:
+def rows(records: bytes) -> Iterator[Row | Name | Network | SlotChange | OrderGiven]:
     """The values in the octets of records: for people and tests, not for whole tables."""
     for at in range(0, len(records), OCTETS):
         match records[at]:
@@ -175,5 +188,7 @@ def rows(records: bytes) -> Iterator[Row | Name | Network | SlotChange]:
                 yield Network._make(NETWORK.unpack_from(records, at))
             case Kind.SLOT:
                 yield SlotChange._make(SLOT.unpack_from(records, at))
+            case Kind.ORDER:
+                yield OrderGiven._make(ORDER.unpack_from(records, at))
             case _:
                 yield Row._make(STRUCT.unpack_from(records, at))

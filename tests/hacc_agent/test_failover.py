@@ -8,6 +8,7 @@ everybody bound. What must hold after each of them stands in `unharmed`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import signal
@@ -22,7 +23,7 @@ from typing import Any
 import pytest
 
 from hacc_agent.config import Link
-from hacc_agent.control import ask
+from hacc_agent.control import Refused, ask
 from hacc_agent.routes import PROTOCOL
 from hacc_agent.wire import RegistrationReply, parse
 from tests.hacc_agent.pair import certificates
@@ -93,9 +94,13 @@ class Site:
     def status(self, host: str) -> dict[str, Any]:
         return next(ask(Path(self.agents[host].config.runtime_directory), "status"))
 
-    def order(self, command: str, member: str) -> None:
-        for host in ("hacc1", "hacc2"):
-            list(ask(Path(self.agents[host].config.runtime_directory), command, member=member))
+    def order(self, command: str, member: str) -> list[dict[str, Any]]:
+        """Given to the controller that leads; one that follows it says so, and who that is."""
+        for host in (self.active, self.standby):
+            folder = Path(self.agents[host].config.runtime_directory)
+            with contextlib.suppress(Refused):
+                return list(ask(folder, command, member=member))
+        raise AssertionError(self.told())
 
     def until(self, what: Callable[[], Any]) -> None:
         """Something is so, soon."""
@@ -304,6 +309,34 @@ def test_an_operator_moves_everything_away(site: Site, command: str) -> None:
     site.until(lambda: site.status(leaving)["bindings"] == 0)
     site.until(lambda: site.states()[leaving] == "maintenance")
     assert site.announced(leaving) == set()
+
+
+@pytest.mark.parametrize("dies", ["active", "both"])
+def test_a_drain_outlives_the_controller_that_was_told(site: Site, dies: str) -> None:
+    """The other one has it by its log; one that is started again, by its journal."""
+    leaving, heir = site.serving, site.other
+    site.order("drain", leaving)
+    site.until(lambda: site.states()[leaving] == "maintenance")
+    killed(site, site.active)
+    if dies == "both":
+        killed(site, site.standby)
+        for host in (site.active, site.standby):
+            site.agents[host].start()
+    else:
+        site.take_over(site.standby)
+    site.nodes[0].send(site.nodes[0].request())  # it is asked, and so it leads
+    site.until(lambda: site.status(site.active)["log"]["leads"])
+    site.until(lambda: site.states()[leaving] == "maintenance")
+    site.unharmed(heir)
+    assert site.states()[leaving] == "maintenance"
+
+
+def test_an_order_is_given_to_the_controller_that_leads(site: Site) -> None:
+    site.until(lambda: site.status(site.standby)["log"]["follows"] == site.active)
+    folder = Path(site.agents[site.standby].config.runtime_directory)
+    with pytest.raises(Refused, match=f"{site.active} decides"):
+        list(ask(folder, "drain", member=site.other))
+    assert site.states()[site.other] in ("up", "failing")
 
 
 def test_a_controller_that_dies_leaves_the_standby_to_decide(site: Site) -> None:

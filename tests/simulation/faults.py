@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from hacc_agent.engine.cluster import Cluster
 from hacc_agent.engine.health import Figures, Order, Source
 from tests.simulation.scenario import PEACE_S, TROUBLE_S, fails, something, world
 from tests.simulation.supervised import Supervised
@@ -111,8 +112,13 @@ def ordered(made: Supervised) -> None:
 
 
 def tell(made: Supervised, number: int, order: Order) -> None:
-    for health in made.health.values():
-        health.order(number, order, made.moment)
+    """The controller that leads; if none does, the operator asks again a second later."""
+    active = made.active
+    if active is None or active.memory is None:
+        made.later(1.0, functools.partial(tell, made, number, order))
+        return
+    assert isinstance(active.memory.engine, Cluster)
+    made.perform(active, active.memory.engine.order(number, order))
 
 
 def replayed(made: Supervised) -> None:

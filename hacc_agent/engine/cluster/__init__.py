@@ -11,7 +11,7 @@
     timers      what time does
     failover    what a decision about slots does; planning: the decision; summons: where nothing
                 can be transferred; supervision, weighing: what is decided of health and load
-    selection, admission, answers, revocation, nonces, departures, members, counters
+    selection, admission, answers, revocation, nonces, departures, standing, members, counters
 
 The controller judges nothing that a member judges, and passes on what it got, octet for octet. What
 it answers itself, when the cluster is full or when it sends a mobile node elsewhere, it answers as
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from ...config import AgentConfig
 from ..batch import Batch, Outcome, one_by_one
 from ..effects import Effect, Endpoint, Log, Moment
+from ..health import Order
 from ..slots import Slots
 from ..table import Table
 from .admission import Admission
@@ -45,6 +46,7 @@ from .planning import Moves
 from .quick import Fit, Quick
 from .revocation import Revocations
 from .selection import LeastLoaded, Loads, Selection
+from .standing import StandingOrders
 from .state import State
 from .timers import Timers
 
@@ -117,6 +119,17 @@ class Cluster:
     def lead(self, controller: int, now: Moment) -> list[Effect]:
         """This controller, by its place in the configuration, decides from now on."""
         return self._failover.lead(controller, now)
+
+    @property
+    def orders(self) -> StandingOrders:
+        """What operators have ordered, to be read."""
+        return self._state.ledger.orders
+
+    def order(self, member: int, order: Order) -> list[Effect]:
+        """An operator wants this of a member, by its place in the configuration."""
+        record = self.orders.given(member, order)
+        self._state.ledger.apply(record)
+        return [Log(record)]
 
     @property
     def slots(self) -> Slots:

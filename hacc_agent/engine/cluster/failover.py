@@ -69,10 +69,13 @@ class Failover:
     # ------------------------------------------------------------------ decisions
 
     def lead(self, controller: int, now: Moment) -> list[Effect]:
-        """This controller is the one that decides from now on: it begins its term."""
+        """This controller is the one that decides from now on: it begins its term.
+
+        What was ordered of it while nobody led is in the log from here on.
+        """
         epoch = self._slots.term_of(controller, now.steady)
         first = (0, int(self._slots.member_of[0]))
-        return [Log(self._slots.rewrite([first], epoch))]
+        return [Log(self._slots.rewrite([first], epoch) + self._ledger.orders.snapshot())]
 
     def move(self, moves: Moves, now: Moment, *, again: bool) -> list[Effect]:
         """These slots change hands; `again`: their members will not answer what they were sent.

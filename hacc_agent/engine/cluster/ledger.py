@@ -32,6 +32,7 @@ from ..record import OCTETS, RECORD, STRUCT, Kind, Row
 from ..replay import FEW, compiled, through
 from ..slots import Slots
 from ..table import CROWD, Table
+from .standing import StandingOrders
 
 ROOM: Final = 256
 """Octets of a request that are kept in place; longer ones are rare and kept apart."""
@@ -64,12 +65,13 @@ class WaitingArrays(NamedTuple):
 
 
 class Ledger:
-    """The permanent table, the pending one, and what belongs to pending rows."""
+    """The permanent table, the pending one, what belongs to pending rows, and standing orders."""
 
     def __init__(self, table: Table, pending: Table, slots: Slots) -> None:
         self.table = table
         self.pending = pending
         self.slots = slots
+        self.orders = StandingOrders()
         rows = len(pending.rows)
         self.arrays = WaitingArrays(
             np.zeros((rows, ROOM), np.uint8),
@@ -196,6 +198,8 @@ class Ledger:
                     self.table.names.learn(record)
                 case Kind.SLOT:
                     self.slots.apply(record)
+                case Kind.ORDER:
+                    self.orders.apply(record)
                 case _:
                     self.do(Row._make(STRUCT.unpack(record)))
 
@@ -222,9 +226,9 @@ class Ledger:
         Pending requests come last, so that no binding of before settles them, and at once, so
         that none becomes an earlier one while nobody looks.
         """
-        moved = self.slots.snapshot()
-        if moved:
-            yield moved
+        decided = self.slots.snapshot() + self.orders.snapshot()
+        if decided:
+            yield decided
         yield from self.table.snapshot()
         held = [request.values for earlier in self.earlier.values() for request in earlier]
         named = sorted({self.table.names.numbered(values.nai) for values in held if values.nai})
@@ -236,8 +240,8 @@ class Ledger:
         """64 bits of what a snapshot holds, whatever the order."""
         held = [request.values for earlier in self.earlier.values() for request in earlier]
         records = np.frombuffer(b"".join(STRUCT.pack(*values) for values in held), RECORD)
-        moved = np.frombuffer(self.slots.snapshot(), RECORD)
-        others = int(mix(records).sum()) + int(mix(moved).sum())
+        decided = np.frombuffer(self.slots.snapshot() + self.orders.snapshot(), RECORD)
+        others = int(mix(records).sum()) + int(mix(decided).sum())
         return (self.table.digest() + self.pending.digest() + others) % 2**64
 
     def _pend(self, values: Row) -> int:

@@ -14,8 +14,8 @@ Who gave up slots and lives is told so when the heir has their bindings, not bef
 tunnels carry on. Whoever is told later by the new epoch that it serves none, because nobody could
 reach it at the time, gives up everything before it serves anything (`home_agent.takeover`).
 
-All of this is a function of states and slots as they are. A controller that takes over, or that was
-stopped anywhere between two effects, looks at them and goes on.
+All of this is a function of states, orders and slots as they are. A controller that takes over, or
+that was stopped anywhere between two effects, looks at them and goes on.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 
 from ...config import AgentConfig, MemberKind
 from ..effects import Effect, Moment, Release
-from ..health import SERVES, TAKES_NEW, Change, Health, Standing, State
+from ..health import SERVES, TAKES_NEW, Change, Health, Order, Standing, State
 from . import Cluster
+from .standing import Given
 from .weighing import Candidate, Weighing
 
 PORTION: Final = 10_000
@@ -71,6 +72,7 @@ class Supervision:
         self._leads = False
         self._weighed: float | None = None
         self._answered, self._silent = self._known.answered, self._known.silent
+        self._obeyed: dict[int, Given] = {}  # of members, that health was told of
         self._moved = -PORTION_S
         self._unconfirmed: dict[int, int] = {}  # members -> the epoch of their last transfer
         self._former: dict[int, int] = {}  # slots -> who may still have what they hold
@@ -116,6 +118,7 @@ class Supervision:
     def handle_timer(self, now: Moment) -> Acts:
         """What became of members since the last look, and what is done about it."""
         self._listen(now)
+        self.obey(now)
         changes = self._health.handle_timer(now)
         changed: Iterable[int] = [change.member for change in changes]
         for member in changed if self._weighed is not None else self._members:
@@ -132,6 +135,19 @@ class Supervision:
         return Acts(tuple(changes), tuple(effects))
 
     # ------------------------------------------------------------------ what operators ask
+
+    def obey(self, now: Moment) -> None:
+        """What was ordered of members counts, whether it was ordered here or came by the log."""
+        orders = self._cluster.orders
+        for member in self._members:
+            latest = orders.of(member)
+            if latest == self._obeyed.get(member):
+                continue
+            if latest is None:  # the log of another controller does not know it
+                del self._obeyed[member]
+            else:
+                self._obeyed[member] = latest
+            self._health.order(member, Order.UNDRAIN if latest is None else latest.order, now)
 
     def candidates(self, now: Moment) -> tuple[Candidate, ...]:
         """The members as a new mobile node finds them."""

@@ -26,7 +26,7 @@ _PUTS: Final = (int(Kind.BINDING), int(Kind.PENDING), int(Kind.CLOSED))
 _ENDS: Final = (int(Kind.UNBOUND), int(Kind.SETTLED))
 _BINDING, _PENDING, _SETTLED = int(Kind.BINDING), int(Kind.PENDING), int(Kind.SETTLED)
 _FOLLOWED: Final = (_BINDING, int(Kind.UNBOUND), _PENDING, _SETTLED)
-_SLOT: Final = int(Kind.SLOT)
+_DECISIONS: Final = (int(Kind.SLOT), int(Kind.ORDER))
 _TEXT_AT: Final = 16  # in a NAME record
 _LONGEST: Final = 255  # octets of an NAI
 
@@ -72,7 +72,7 @@ def follow(
                 return at
             at += parts
             continue
-        if kind == _SLOT:
+        if kind in _DECISIONS:
             return at
         if kind in _FOLLOWED:
             cell = find_number(names, log[at].nai) if log[at].nai else 0

@@ -40,7 +40,7 @@ from hacc_agent.config import (
 from hacc_agent.engine.effects import Alarm, Answer, AskAaa, Effect, Endpoint, Log, Moment, Send
 from hacc_agent.engine.effects import Security as Watched
 from hacc_agent.engine.home_agent import HomeAgent
-from hacc_agent.engine.record import Name, Network, Row, SlotChange, rows
+from hacc_agent.engine.record import Name, Network, OrderGiven, Row, SlotChange, rows
 from hacc_agent.engine.table import Table
 from hacc_agent.wire import (
     Authentication,
@@ -187,7 +187,7 @@ class Outcome:
     """What became of one datagram."""
 
     effects: list[Effect]
-    records: list[Row | Name | Network | SlotChange] = field(default_factory=list)
+    records: list[Row | Name | Network | SlotChange | OrderGiven] = field(default_factory=list)
     sent: list[Send] = field(default_factory=list)
     alarms: list[Watched] = field(default_factory=list)
     questions: list[AskAaa] = field(default_factory=list)

@@ -11,7 +11,7 @@ from hacc_agent.engine.cluster.failover import AT_ONCE
 from hacc_agent.engine.cluster.supervision import PORTION_S, STEADY_S, Supervision
 from hacc_agent.engine.effects import Effect, Log, Relay, Release, Retract, Transfer
 from hacc_agent.engine.health import RETURN_S, Change, Figures, Health, Order, Source, State
-from hacc_agent.engine.record import Kind, Name, Row, SlotChange, rows
+from hacc_agent.engine.record import ORDER, Kind, Name, OrderGiven, Row, SlotChange, rows
 from tests.hacc_agent.engine.cluster.world import (
     HOME,
     World,
@@ -68,6 +68,10 @@ class Guarded(World):
     def revive(self, number: int) -> list[Effect]:
         self.beating.add(number)
         return self.wait(RETURN_S + 0.5)
+
+    def order(self, order: Order) -> None:
+        """Of the first member."""
+        self.follow(self.cluster.order(0, order))
 
     def register(self, number: int, to: int = 0) -> None:
         """A mobile node with a member of the test's choice."""
@@ -231,7 +235,7 @@ def test_a_drain_moves_portions_and_ends_in_maintenance(monkeypatch: pytest.Monk
     world = Guarded()
     for number in range(5):
         world.register(number)
-    world.health.order(0, Order.DRAIN, world.now)
+    world.order(Order.DRAIN)
     first = [each for each in world.wait(0.5) if isinstance(each, Transfer)]
     assert len(first) == 1
     assert 0 < len(first[0].slots) < 64
@@ -243,7 +247,7 @@ def test_a_drain_moves_portions_and_ends_in_maintenance(monkeypatch: pytest.Monk
         set(range(64)) - set(first[0].slots)
     )
     assert world.wait(2 * STEADY_S) == []  # nothing comes back without another order
-    world.health.order(0, Order.UNDRAIN, world.now)
+    world.order(Order.UNDRAIN)
     world.wait(STEADY_S + 70 * PORTION_S)
     assert world.served() == [64, 64, 64]
 
@@ -254,7 +258,7 @@ def test_a_portion_waits_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(3):
         world.register(number)
     world.confirms = False
-    world.health.order(0, Order.DRAIN, world.now)
+    world.order(Order.DRAIN)
     (transfer,) = [each for each in world.wait(10) if isinstance(each, Transfer)]
     (released,) = [each for each in world.confirm(transfer) if isinstance(each, Release)]
     assert (released.member, released.slots) == (0, transfer.slots)
@@ -264,10 +268,74 @@ def test_a_portion_waits_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_order_to_fail_over_moves_a_member_that_lives_at_once() -> None:
     world = Guarded()
     world.register(0)
-    world.health.order(0, Order.FAIL_OVER, world.now)
+    world.order(Order.FAIL_OVER)
     effects = world.wait(0.2)
     assert world.served() == [0, 64, 128]
     assert [each.member for each in effects if isinstance(each, Release)] == [0]
+
+
+def test_an_order_is_in_force_wherever_the_log_is() -> None:
+    """On a controller that is started again, and on the standby, which judges by itself."""
+    world = Guarded()
+    world.register(0)
+    world.order(Order.DRAIN)
+    said = b"".join(world.cluster.snapshot())
+    world.table, world.pending, world.slots, world.cluster = world.controller()
+    world.health = Health(world.config, world.now)
+    world.supervision = Supervision(world.config, lambda: world.cluster, world.health)
+    world.cluster.apply(said, world.now)
+    world.wait(1)
+    assert world.health.state(0) is State.DRAINING
+    assert world.served() == [64, 64, 64]  # it does not lead
+    world.follow(world.supervision.lead(1, world.now))
+    world.wait(1)
+    assert world.served() == [0, 64, 128]
+    assert world.health.state(0) is State.MAINTENANCE
+    world.order(Order.UNDRAIN)
+    world.wait(0.2)
+    assert world.health.state(0) is State.UP
+
+
+def test_what_was_ordered_while_nobody_led_is_in_the_log_of_who_leads() -> None:
+    world = Guarded()
+    world.cluster.order(1, Order.DRAIN)  # not yet in any log
+    world.follow(world.supervision.lead(0, world.now))
+    _, _, _, replica = world.replica
+    assert replica.orders.of(1) == world.cluster.orders.of(1)
+
+
+def test_the_same_order_given_twice_is_two_orders() -> None:
+    """The second `undrain` forgives what happened after the first."""
+    world = Guarded()
+    for _ in range(2):
+        for _ in range(4):
+            world.kill(0)
+            world.revive(0)
+        assert world.health.state(0) is State.HELD
+        world.order(Order.UNDRAIN)
+        world.wait(0.2)
+        assert world.health.state(0) is State.UP
+
+
+def test_an_order_of_a_later_version_is_passed_over() -> None:
+    world = Guarded()
+    later = ORDER.pack(*OrderGiven(Kind.ORDER, 200, 0, 0, 7))
+    world.follow([Log(later)])
+    world.cluster.apply(later, world.now)
+    assert world.cluster.orders.of(0) is None
+
+
+def test_an_order_is_forgotten_with_the_log_that_it_was_in() -> None:
+    """A standby is given the state of a controller that knows nothing of it."""
+    world = Guarded()
+    world.supervision.stand_back()
+    world.cluster.order(0, Order.FAIL_OVER)
+    world.wait(0.2)
+    assert world.health.state(0) is State.MAINTENANCE
+    world.table, world.pending, world.slots, world.cluster = world.controller()
+    world.replica = world.controller()
+    world.wait(0.2)
+    assert world.health.state(0) is State.UP
 
 
 def test_a_failing_member_is_relieved() -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from hacc_agent.engine import replay as shell
 from hacc_agent.engine.cluster.ledger import Ledger
+from hacc_agent.engine.cluster.standing import StandingOrders
+from hacc_agent.engine.health import Order
 from hacc_agent.engine.kernels.replaying import follow, replay
 from hacc_agent.engine.record import OCTETS, Kind, Row
 from hacc_agent.engine.replay import Compiled
@@ -91,11 +93,15 @@ def test_a_table_takes_a_log_through_compiled_code() -> None:
     assert_same(whole, source)
 
 
-def test_slots_of_a_log_are_moved() -> None:
-    ledger, mover = ledger_of(), Slots(3)
+def test_decisions_of_a_log_are_taken() -> None:
+    ledger, mover, orders = ledger_of(), Slots(3), StandingOrders()
     log = mover.rewrite([(3, 2), (70, 0), (4, 1)], 1)
+    for member, order in ((2, Order.DRAIN), (0, Order.FAIL_OVER), (2, Order.UNDRAIN)):
+        log += orders.given(member, order)
+        orders.apply(log[-OCTETS:])
     ledger.apply(log)
     assert ledger.slots.snapshot() == mover.snapshot() != b""
+    assert ledger.orders.snapshot() == orders.snapshot() != b""
 
 
 def test_more_requests_than_there_is_room_for() -> None:
