@@ -315,8 +315,7 @@ class _Push:
         job = self._jobs[host]
         self._fleet.events.emit(host, Stage.CONFIRM)
         self._confirmed.add(host)
-        router.confirm(job)
-        return router.fetch([file.path for file in job.before.files])
+        return router.confirm(job)
 
     def _take_back(self) -> None:
         """Every router that was touched, the last wave first; and read that it is back."""

@@ -165,7 +165,7 @@ class IosRouter:
         job.journal.record(self._host, "send", "end")
         terminal.leave_configuration()
 
-    def confirm(self, job: Job) -> None:
+    def confirm(self, job: Job) -> Running:
         terminal = self._terminal_now()
         if self._armed_until is not None:
             job.journal.record(self._host, "send", "configure confirm")
@@ -177,6 +177,7 @@ class IosRouter:
         old = [name for name in self._old_backups if name < backup_name(job.run)[len("flash:") :]]
         if surplus := old[: -KEPT_BACKUPS or None] if len(old) > KEPT_BACKUPS else []:
             terminal.ask(*(f"delete /force flash:{name}" for name in surplus))
+        return self.fetch([file.path for file in job.before.files])
 
     def _save(self, job: Job) -> None:
         job.journal.record(self._host, "send", "write memory")

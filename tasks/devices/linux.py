@@ -37,6 +37,8 @@ APPLY_TIMEOUT_S: Final = 120.0
 # Exit codes of apply.sh; anything else above 0: the way back failed.
 REFUSED, RESTORED, MOVED = 10, 11, 13
 
+_DONE: Final = b"hacc-has-done-it\n"  # between what a verb says and what follows it
+
 
 class LinuxRouter:
     """See `router.Router`."""
@@ -47,10 +49,12 @@ class LinuxRouter:
         self._connection: Any = None
 
     def run(self, command: str) -> str:
-        return self._sh(command, timeout_s=APPLY_TIMEOUT_S)[1].decode("utf-8", "replace")
+        return self._exec(_shell(command), b"", APPLY_TIMEOUT_S)[1].decode("utf-8", "replace")
 
     def fetch(self, paths: Sequence[str]) -> Running:
-        code, output = self._sh(FETCH.read_text(), *paths, timeout_s=FETCH_TIMEOUT_S)
+        return self._held(paths, *self._exec(_fetching(paths), b"", FETCH_TIMEOUT_S))
+
+    def _held(self, paths: Sequence[str], code: int, output: bytes) -> Running:
         if code != 0:
             raise DeviceError(self._host, f"cannot read its files: {_said(output)}")
         return parse_fetched(self._host, paths, output)
@@ -81,8 +85,14 @@ class LinuxRouter:
         )
         return self._exec(command, archive, APPLY_TIMEOUT_S, urgent=urgent)
 
-    def confirm(self, job: Job) -> None:
-        self._judge(job, *self._verb(job, "confirm"))
+    def confirm(self, job: Job) -> Running:
+        """One exec: what stays, and then a look at it."""
+        paths = [file.path for file in job.before.files]
+        code, output = self._verb(job, "confirm", then=_fetching(paths))
+        said, done, held = output.partition(_DONE)
+        if not done:
+            self._judge(job, code, said)
+        return self._held(paths, code, held)
 
     def revert(self, job: Job) -> None:
         code, output = self._verb(job, "restore", urgent=True)
@@ -128,13 +138,16 @@ class LinuxRouter:
         return resolve(change.after, {**job.opened, **own}).encode()
 
     def _verb(
-        self, job: Job, verb: str, *, run: str = "", urgent: bool = False
+        self, job: Job, verb: str, *, run: str = "", urgent: bool = False, then: str = ""
     ) -> tuple[int, bytes]:
+        """`then` is run, after a line of its own, when the verb has done its part."""
         run = run or job.run
         script = f"{RUNS}/{run}/apply.sh"
         # Without the script nothing was staged, so there is nothing to take back.
         missing = "exit 0" if verb == "restore" else "echo hacc: nothing was staged; exit 10"
-        command = f"[ -f {script} ] || {{ {missing}; }}; exec /bin/sh {script} {verb} {run}"
+        hand = f"/bin/sh {script} {verb} {run}"
+        rest = f"{hand} || exit; echo {_DONE.decode()}{then}" if then else f"exec {hand}"
+        command = f"[ -f {script} ] || {{ {missing}; }}; {rest}"
         job.journal.record(self._host, "step", verb)
         return self._exec(command, b"", APPLY_TIMEOUT_S, urgent=urgent)
 
@@ -155,11 +168,6 @@ class LinuxRouter:
         for file in job.before.files:
             text = redact(text, reveal(file.text or "", Platform.LINUX))
         return redact(text, job.opened)
-
-    def _sh(self, script: str, *words: str, timeout_s: float) -> tuple[int, bytes]:
-        """Run by /bin/sh, whatever root's shell is: exit code and output."""
-        command = f"exec /bin/sh -c {shlex.quote(script)} {shlex.join(['hacc', *words])}"
-        return self._exec(command, b"", timeout_s)
 
     def _exec(
         self, command: str, data: bytes, timeout_s: float, *, urgent: bool = False
@@ -186,6 +194,15 @@ class LinuxRouter:
             self._connection = None
             raise SessionLost(self._host, "the connection was lost while a command ran")
         return code, output
+
+
+def _shell(script: str, *words: str) -> str:
+    """Run by /bin/sh, whatever root's shell is."""
+    return f"exec /bin/sh -c {shlex.quote(script)} {shlex.join(['hacc', *words])}"
+
+
+def _fetching(paths: Sequence[str]) -> str:
+    return _shell(FETCH.read_text(), *paths)
 
 
 def _said(output: bytes) -> str:

@@ -52,8 +52,8 @@ class Router(Protocol):
         it raises anything else, something may have changed."""
         ...
 
-    def confirm(self, job: Job) -> None:
-        """Make the change stay."""
+    def confirm(self, job: Job) -> Running:
+        """Make the change stay; what the router holds then, of the files of `job.before`."""
         ...
 
     def revert(self, job: Job) -> None:
