@@ -33,7 +33,7 @@ from hacc_agent.engine.snmp.objects import Oid
 from hacc_agent.engine.snmp.order import BLOCK, Order
 from hacc_agent.engine.table import Table
 from hacc_agent.snmp.asking import Sweep
-from hacc_agent.snmp.messages import Asked
+from hacc_agent.snmp.messages import Asked, Whom
 from hacc_agent.snmp.reader import Access, SnmpReader, Unanswered
 from hacc_agent.snmp.with_gufo import GufoReader
 from hacc_agent.snmp.with_pysnmp import PysnmpReader
@@ -134,7 +134,7 @@ async def sweeps(make: Callable[[Access, int], SnmpReader]) -> list[tuple[float,
 
     As many at once as the timetable allows, without its pauses.
     """
-    members = tuple((MemberKind.IOS, (str(IPv4Address(FIRST + n)),)) for n in range(MEMBERS))
+    members = tuple(Whom(MemberKind.IOS, (str(IPv4Address(FIRST + n)),)) for n in range(MEMBERS))
     asked = Asked(Access(2, COMMUNITY), PORT, INTERVAL_S, members)
     reader = make(asked.access, PORT)
     sweep = Sweep(asked, reader, None)

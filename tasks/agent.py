@@ -78,7 +78,7 @@ def _common(
             config.Controller(
                 other.host,
                 max(group.priority for group in other.groups),
-                tuple(config.LanAddress(port.lan, port.address.ip) for port in other.ports),
+                _own_addresses(other),
             )
             for other in devices
             if other.role is Role.CONTROLLER
@@ -187,11 +187,7 @@ def _members(devices: Sequence[DeviceModel], slices: Slices) -> Iterator[config.
         if service is None or service.member in seen:
             continue
         seen.add(service.member)
-        addresses = (
-            [(group.port.lan, group.address) for group in device.groups]
-            if device.groups
-            else [(port.lan, port.address.ip) for port in device.ports]
-        )
+        pair = bool(device.groups)
         yield config.Member(
             name=service.member,
             kind=config.MemberKind(device.platform.value),
@@ -201,8 +197,21 @@ def _members(devices: Sequence[DeviceModel], slices: Slices) -> Iterator[config.
             slices=tuple(
                 prefix for cut in slices.values() for prefix in cut.get(service.member, ())
             ),
-            addresses=tuple(config.LanAddress(lan, address) for lan, address in addresses),
+            addresses=tuple(
+                config.LanAddress(group.port.lan, group.address) for group in device.groups
+            )
+            if pair
+            else _own_addresses(device),
+            routers=tuple(
+                config.PairRouter(half.host, _own_addresses(half))
+                for half in devices
+                if pair and half.service is not None and half.service.member == service.member
+            ),
         )
+
+
+def _own_addresses(device: DeviceModel) -> tuple[config.LanAddress, ...]:
+    return tuple(config.LanAddress(port.lan, port.address.ip) for port in device.ports)
 
 
 def _realm(realm: Realm) -> config.Realm:

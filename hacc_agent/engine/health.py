@@ -95,6 +95,7 @@ class Trap:
     kind: TrapKind
     detail: str
     at: float  # s of the steady clock
+    router: str = ""  # of a pair: which of them has sent it
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,8 @@ class Health:
     def trapped(self, trap: Trap, now: Moment) -> None:
         known = self._members[trap.member]
         known.trap = trap
-        if trap.kind is TrapKind.COLD_START:
+        # A router of a pair that restarts takes nothing with it: the other one has its bindings.
+        if trap.kind is TrapKind.COLD_START and not trap.router:
             known.restarted = True
         self._wake(now.steady)
 

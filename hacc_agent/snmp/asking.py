@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from ..engine.health import Figures, Trap
+from ..engine.health import Figures
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
@@ -44,7 +44,7 @@ class Sweep:
         self._polling = Polling(
             len(asked.members), asked.interval_s, reader.at_once, time.monotonic()
         )
-        self._readings = [Reading(n, kind) for n, (kind, _) in enumerate(asked.members)]
+        self._readings = [Reading(n, each.kind) for n, each in enumerate(asked.members)]
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class Sweep:
 
     async def ask(self, member: int) -> Figures:
         """One member, once. Raises `Unanswered`."""
-        reading, address = self._readings[member], self._asked.members[member][1][0]
+        reading, address = self._readings[member], self._asked.members[member].addresses[0]
         await self._look(reading, address)
         names = reading.names()
         if not names:
@@ -126,7 +126,7 @@ async def walk(asked: Asked, member: int, tell: Callable[[Told], Awaitable[None]
     from .with_pysnmp import PysnmpReader
 
     reader = PysnmpReader(asked.access, asked.port)
-    address = asked.members[member][1][0]
+    address = asked.members[member].addresses[0]
     after: Oid = ()
     seen = 0
     try:
@@ -161,12 +161,11 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
         from .receiver import Receiver
 
         loop.remove_reader(port)
-        addresses = {at: n for n, (_, where) in enumerate(asked.members) for at in where}
         receiver = Receiver(
             asked.access,
-            addresses,
+            asked.members,
             port,
-            lambda member, kind, detail: tell_at_once(Trap(member, kind, detail, 0.0)),
+            tell_at_once,
             lambda member, what: tell_at_once(Odd(member, what)),
         )
         stack.callback(receiver.close)

@@ -88,7 +88,7 @@ class SnmpMembers:
 
     def _trapped(self, trap: Trap, now: Moment) -> None:
         self._health().trapped(trap, now)
-        name = self._name(trap.member)
+        name = trap.router or self._name(trap.member)
         self._logs.limited(f"SNMP notification {trap.kind}", name, detail=trap.detail)
 
     def _odd(self, told: Odd, _: Moment) -> None:

@@ -19,15 +19,25 @@ LARGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Whom:
+    """A member: it is asked at the first of its addresses, and notifies from any.
+
+    The routers of a pair, by name, notify and have neighbours on their own behalf.
+    """
+
+    kind: MemberKind
+    addresses: tuple[str, ...]
+    routers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Whom to ask, how, and how often."""
 
     access: Access
     port: int
     interval_s: float
-    members: tuple[tuple[MemberKind, tuple[str, ...]], ...]
-    """Kind and addresses of each, in the configuration's order: it is asked at the first of them,
-    and notifies from any."""
+    members: tuple[Whom, ...]  # in the configuration's order
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -35,7 +45,14 @@ class Asked:
     @classmethod
     def decode(cls, message: bytes) -> Asked:
         told = json.loads(message)
-        members = tuple((MemberKind(kind), tuple(at)) for kind, at in told["members"])
+        members = tuple(
+            Whom(
+                MemberKind(each["kind"]),
+                tuple(each["addresses"]),
+                tuple((name, tuple(addresses)) for name, addresses in each["routers"]),
+            )
+            for each in told["members"]
+        )
         return cls(Access(**told["access"]), told["port"], told["interval_s"], members)
 
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..config import AgentConfig
+from ..config import AgentConfig, LanAddress
 from ..engine.effects import Moment
 from ..engine.health import Figures, Trap
-from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, decode
+from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, Whom, decode
 from .reader import Access
 
 ROUND: Final = 64
@@ -40,10 +40,18 @@ def what_to_ask(config: AgentConfig) -> Asked:
         snmp.version, snmp.community or "", snmp.user or "", snmp.auth or "", snmp.priv or ""
     )
     members = tuple(
-        (member.kind, tuple(str(where.address) for where in member.addresses))
+        Whom(
+            member.kind,
+            _texts(member.addresses),
+            tuple((each.name, _texts(each.addresses)) for each in member.routers),
+        )
         for member in config.members
     )
     return Asked(access, snmp.port, float(config.health.snmp_interval_s), members)
+
+
+def _texts(addresses: Sequence[LanAddress]) -> tuple[str, ...]:
+    return tuple(str(where.address) for where in addresses)
 
 
 def bind_notifications(config: AgentConfig) -> socket.socket:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from pyasn1.codec.ber import decoder
 from pyasn1.error import PyAsn1Error
@@ -25,9 +25,10 @@ from pysnmp.proto.mpmod.rfc3412 import SNMPv3Message
 from pysnmp.proto.rfc1902 import OctetString
 from pysnmp.proto.secmod.rfc3414.service import UsmSecurityParameters
 
-from ..engine.health import TrapKind
+from ..engine.health import Trap
 from ..engine.snmp.objects import Oid, Value
 from ..engine.snmp.traps import Allowance, meaning
+from .messages import Whom
 from .reader import Access
 from .with_pysnmp import value_of
 
@@ -46,25 +47,32 @@ usmStatsUnknownEngineIDs is none of them: informs begin by asking for ours."""
 AUTH_PRIV: Final = 3
 
 
+class _Sender(NamedTuple):
+    """Whose address it is."""
+
+    member: int
+    router: str  # of a pair
+
+
 class Receiver:
     """On a socket that is bound already: the port is a privileged one."""
 
     def __init__(
         self,
         access: Access,
-        members: Mapping[str, int],
+        members: Sequence[Whom],
         bound: socket.socket,
-        happened: Callable[[int, TrapKind, str], None],
+        happened: Callable[[Trap], None],
         odd: Callable[[int | None, str], None],
     ) -> None:
-        """`members`: by each of their addresses. `odd`: who (None: a stranger) sent what."""
+        """`odd`: who (None: a stranger) sent what. Times of traps are the daemon's to add."""
         self._access = access
-        self._members = members
-        self._engines: dict[int, OctetString] = {}  # by member
+        self._senders = dict(_senders(members))
+        self._engines: dict[str, OctetString] = {}  # by address
         self._happened, self._odd = happened, odd
         self._allowance = Allowance()
         self._engine = SnmpEngine()
-        self._member = 0  # who sent the datagram that is being read
+        self._sender = _Sender(0, "")  # who sent the datagram that is being read
         self._level = 0  # of its security
         receiver = self
 
@@ -93,16 +101,17 @@ class Receiver:
 
     def datagram(self, transport: Any, octets: bytes, address: tuple[str, int]) -> None:
         """One that has arrived. What nobody accepts is told of."""
-        member = self._members.get(address[0])
-        if member is None:
+        sender = self._senders.get(address[0])
+        if sender is None:
             self._odd(None, f"a notification from a stranger, {address[0]}")
             return
+        member = sender.member
         if not self._allowance.allows(member, time.monotonic()):
             self._odd(member, "more notifications than are listened to")
             return
         if self._access.version == 3:
-            self._meet(member, octets)
-        self._member, self._level = member, 0
+            self._meet(address[0], octets)
+        self._sender, self._level = sender, 0
         before = [int(counter.syntax) for counter, _ in self._counters]
         try:
             transport._callback_function(transport, address, octets)
@@ -113,9 +122,9 @@ class Receiver:
             if int(counter.syntax) != count:
                 self._odd(member, f"a notification with {why}")
 
-    def _meet(self, member: int, octets: bytes) -> None:
+    def _meet(self, address: str, octets: bytes) -> None:
         """The user's keys differ from engine to engine (RFC 3414, 2.6), and a trap comes with that
-        of its sender: pysnmp has to know it before. One for each member, as strangers may write
+        of its sender: pysnmp has to know it before. One for each address, as strangers may write
         into this field what they like.
         """
         try:
@@ -126,14 +135,14 @@ class Receiver:
             return
         engine = parameters["msgAuthoritativeEngineId"]
         ours = self._engine.snmpEngineID
-        if not 4 < len(engine) < 33 or engine in (ours, self._engines.get(member)):
+        if not 4 < len(engine) < 33 or engine in (ours, self._engines.get(address)):
             return
-        before = self._engines.pop(member, None)
+        before = self._engines.pop(address, None)
         if before is not None and before not in self._engines.values():
             config.delete_v3_user(self._engine, self._access.user, before)
         if engine not in self._engines.values():
             self._know(engine)
-        self._engines[member] = engine
+        self._engines[address] = engine
 
     def _know(self, engine: OctetString | None) -> None:
         config.add_v3_user(
@@ -153,9 +162,17 @@ class Receiver:
         self, _engine: Any, _reference: Any, _id: Any, _name: Any, rows: Any, _context: Any
     ) -> None:
         if self._access.version == 3 and self._level != AUTH_PRIV:
-            self._odd(self._member, "a notification without authentication and privacy")
+            self._odd(self._sender.member, "a notification without authentication and privacy")
             return
         varbinds: list[tuple[Oid, Value]] = [(tuple(name), value_of(value)) for name, value in rows]
         found = meaning(varbinds)
         if found is not None:
-            self._happened(self._member, *found)
+            kind, detail = found
+            self._happened(Trap(self._sender.member, kind, detail, 0.0, self._sender.router))
+
+
+def _senders(members: Sequence[Whom]) -> Iterator[tuple[str, _Sender]]:
+    for number, member in enumerate(members):
+        yield from ((address, _Sender(number, "")) for address in member.addresses)
+        for router, addresses in member.routers:
+            yield from ((address, _Sender(number, router)) for address in addresses)

@@ -216,6 +216,15 @@ def test_a_stock_member_that_restarted_has_lost_its_bindings(member: int) -> Non
     assert watch.states()[member] is (State.DOWN if member == IOS else State.UP)
 
 
+def test_a_router_of_a_pair_that_restarts_takes_no_bindings_with_it() -> None:
+    watch = Watch()
+    watch.health.reported(IOS, Figures(IOS, Source.SNMP, watch.seconds), watch.now)
+    watch.wait(5)
+    watch.health.trapped(Trap(IOS, TrapKind.COLD_START, "", watch.seconds, "ios1"), watch.now)
+    watch.wait(0.1)
+    assert watch.states()[IOS] is State.UP
+
+
 def test_who_hears_nobody_blames_himself_first() -> None:
     watch = Watch(members=5)
     watch.wait(5)

@@ -19,7 +19,7 @@ from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.objects import dotted
 from hacc_agent.engine.snmp.traps import AT_ONCE
 from hacc_agent.snmp import poller
-from hacc_agent.snmp.messages import Asked, Odd, Silent
+from hacc_agent.snmp.messages import Asked, Odd, Silent, Whom
 from hacc_agent.snmp.poller import Poller
 from hacc_agent.snmp.reader import Access
 from tests.hacc_agent.snmpd import AUTH, COMMUNITY, ENVIRONMENT, PRIV, USER, Snmpd
@@ -31,10 +31,21 @@ V3 = Access(3, "", USER, AUTH, PRIV)
 Told = Figures | Silent | Trap | Odd
 
 
+PAIR = Whom(
+    MemberKind.IOS,
+    ("127.0.0.97",),
+    (("ios1", ("127.0.0.31",)), ("ios2", ("127.0.0.32", "127.0.0.33"))),
+)
+
+
+def lone(address: str) -> Whom:
+    return Whom(MemberKind.LINUX, (address,))
+
+
 class Beside:
     """The daemon's end, with its loop played here."""
 
-    def __init__(self, access: Access, port: int, *addresses: str) -> None:
+    def __init__(self, access: Access, port: int, *members: Whom) -> None:
         self.clock = Clock()
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.bind(("127.0.0.1", 0))
@@ -45,7 +56,6 @@ class Beside:
         def note(told: Told, _: object) -> None:
             self.told.append(told)
 
-        members = tuple((MemberKind.LINUX, (address,)) for address in addresses)
         asked = Asked(access, port, 0.3, members)
         self.poller = Poller(
             asked, bound, note, note, note, note, lambda line, **_: self.logged.append(line),
@@ -83,7 +93,7 @@ def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snmpd]:
 
 @pytest.fixture
 def beside(request: pytest.FixtureRequest, snmpd: Snmpd) -> Iterator[Beside]:
-    found = Beside(request.param, snmpd.port, "127.0.0.1", "127.0.0.99")
+    found = Beside(request.param, snmpd.port, lone("127.0.0.1"), lone("127.0.0.99"), PAIR)
     yield found
     found.poller.close()
 
@@ -96,7 +106,7 @@ def test_members_are_asked_again_and_again_and_silent_ones_are_told_of(beside: B
     assert figures.member == 0
     assert figures.memory_free_percent is not None
     assert abs(beside.clock().steady - figures.at) < 60  # the daemon's clock, not the process's
-    assert all(isinstance(told, Silent) and told.member == 1 for told in beside.of(Silent))
+    assert all(isinstance(told, Silent) and told.member > 0 for told in beside.of(Silent))
 
 
 @pytest.mark.parametrize("beside", [V2C], indirect=True)
@@ -161,6 +171,24 @@ def test_traps_and_informs(beside: Beside, access: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("beside", "access"), [(V2C, AS_V2C), (V3, as_v3())], indirect=["beside"], ids=["v2c", "v3"]
+)
+def test_the_routers_of_a_pair_notify_from_addresses_of_their_own(
+    beside: Beside, access: tuple[str, ...]
+) -> None:
+    beside.until(lambda: bool(beside.of(Figures)))
+    senders = {"127.0.0.31": "ios1", "127.0.0.32": "ios2", "127.0.0.33": "ios2", "127.0.0.97": ""}
+    for number, address in enumerate(senders):
+        # Each router is an SNMP engine of its own.
+        engine = ("-e", f"0x80001f8880aabbcc{number:02x}") if access[0] == "-v3" else ()
+        source = f"--clientaddr={address}"
+        notify(beside, "snmptrap", (source, *access, *engine), kind=dotted(objects.COLD_START))
+        beside.until(lambda heard=number + 1: len(beside.traps) == heard)  # type: ignore[misc]
+    found = [(told.member, told.router) for told in beside.told if isinstance(told, Trap)]
+    assert found == [(2, router) for router in senders.values()]
+
+
+@pytest.mark.parametrize(
     ("beside", "access", "why"),
     [
         (V2C, ("-v2c", "-c", "wrong"), f"{BAD} a wrong community"),
@@ -216,7 +244,7 @@ def test_strangers_garbage_and_storms(beside: Beside) -> None:
 
 
 def test_the_port_is_free_again_when_it_is_closed() -> None:
-    found = Beside(V2C, free_port(), "127.0.0.98")
+    found = Beside(V2C, free_port(), lone("127.0.0.98"))
     found.poller.close()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
         again.bind(("127.0.0.1", found.notifications))

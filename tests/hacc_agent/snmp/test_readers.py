@@ -14,7 +14,7 @@ from hacc_agent.config import MemberKind
 from hacc_agent.engine.health import Figures
 from hacc_agent.engine.snmp import objects
 from hacc_agent.snmp.asking import Sweep
-from hacc_agent.snmp.messages import Asked
+from hacc_agent.snmp.messages import Asked, Whom
 from hacc_agent.snmp.reader import Access, SnmpReader, Unanswered
 from hacc_agent.snmp.with_gufo import GufoReader
 from hacc_agent.snmp.with_pysnmp import PysnmpReader
@@ -56,7 +56,7 @@ def done(
 
 
 async def told(found: SnmpReader, port: int) -> Figures:
-    asked = Asked(V2C, port, 5.0, ((MemberKind.LINUX, ("127.0.0.1",)),))
+    asked = Asked(V2C, port, 5.0, (Whom(MemberKind.LINUX, ("127.0.0.1",)),))
     return await Sweep(asked, found, None).ask(0)
 
 

@@ -22,7 +22,7 @@ from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.member import VIOLATIONS_S
 from hacc_agent.engine.snmp.objects import Oid, dotted
 from hacc_agent.engine.snmp.view import FRESH_S
-from hacc_agent.snmp.messages import Asked
+from hacc_agent.snmp.messages import Asked, Whom
 from hacc_agent.snmp.poller import Poller
 from hacc_agent.snmp.reader import Access
 from hacc_agent.wire import Key
@@ -236,7 +236,8 @@ def test_its_bindings_can_be_had_from_its_table(bound: tuple[Served, list[Mobile
     """As those of a stock Home Agent, for a controller that starts empty."""
     found, nodes = bound
     clock = Clock()
-    asked = Asked(Access(2, COMMUNITY), found.snmpd.port, 60.0, ((MemberKind.IOS, ("127.0.0.1",)),))
+    stock = Whom(MemberKind.IOS, ("127.0.0.1",))
+    asked = Asked(Access(2, COMMUNITY), found.snmpd.port, 60.0, (stock,))
 
     def nothing(*_: object, **__: object) -> None:
         """Its load is of no interest here."""
