@@ -160,6 +160,10 @@ class Ledger:
             self._round_trips.add(at - self._sent[number])
         self._back[number] = min(self._back[number] + 1, 255)
 
+    def answered_of_last(self, count: int) -> int:
+        """How many of the probes that left last are back."""
+        return len(self._back[-count:]) - self._back[-count:].count(0)
+
     def found(self) -> Found:
         """When nothing is under way any more."""
         there, back = (np.frombuffer(bytes(each), np.uint8) for each in (self._there, self._back))

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hacc_agent.control import ask
+from hacc_agent.dataplane.maps import Folder
+from hacc_agent.dataplane.member import TcxTunnels
+from hacc_agent.engine.record import RECORD, STRUCT, Kind, Row
 from tests.hacc_agent.dataplane.packets import ip, udp
-from tests.hacc_agent.test_frames import CARE_OF, VIRTUAL, Site, site_of
+from tests.hacc_agent.dataplane.test_planes import passes
+from tests.hacc_agent.test_frames import CARE_OF, VIRTUAL, Site, mac, site_of
+from tests.lab.labs import until
 from tests.loopback import PATIENCE_S
+from tests.segment import Namespace
 
 pytestmark = pytest.mark.lab
 
 CORRESPONDENT = "198.18.1.90"
+LAST = b"the last frame!!"
 
 
 @dataclass
@@ -29,6 +41,7 @@ class Ends:
     site: Site
     tunnel: socket.socket
     plain: socket.socket
+    host: Namespace  # that one
 
     def told(self, host: str, **asked: Any) -> list[dict[str, Any]]:
         folder = Path(self.site.agents[host].config.runtime_directory)
@@ -59,7 +72,7 @@ def ends(tmp_path: Path) -> Iterator[Ends]:
             plain.bind((CORRESPONDENT, 7000))
         for one in (tunnel, plain):
             one.settimeout(PATIENCE_S)
-        yield Ends(site, tunnel, plain)
+        yield Ends(site, tunnel, plain, host)
 
 
 def test_who_is_registered_has_a_tunnel_both_ways(ends: Ends) -> None:
@@ -75,6 +88,104 @@ def test_who_is_registered_has_a_tunnel_both_ways(ends: Ends) -> None:
     assert ends.counted("hacc1", "tunnelled") == 1
     assert ends.counted("ha1", "decapsulated") == 1
     assert ends.counted("ha1", "encapsulated") == 1
+
+
+# ------------------------------------------------------------------ what the controller touches
+
+
+@contextmanager
+def captured(router: Namespace, file: Path) -> Iterator[list[bytes]]:
+    """Every frame of its LAN, in and out, by dumpcap; there when it has ended.
+
+    It writes late, so the last frame is one that is known.
+    """
+    found: list[bytes] = []
+    command = ("dumpcap", "-q", "-P", "-i", "lan", "-f", "ip", "-w", str(file))
+    process = subprocess.Popen(command, preexec_fn=router.enter_for_good, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith(b"File:"))  # it listens from here on
+    try:
+        yield found
+        router.run("ping", "-c", "1", "-p", LAST.hex(), CORRESPONDENT)
+        until(lambda: LAST in file.read_bytes())
+    finally:
+        process.kill()
+        process.stderr.close()
+        process.wait()
+    octets, at = file.read_bytes(), 24
+    while not (found and LAST in found[-1]):
+        length = int.from_bytes(octets[at + 8 : at + 12], sys.byteorder)
+        found.append(octets[at + 16 : at + 16 + length])
+        at += 16 + length
+
+
+@contextmanager
+def mobile_host(ends: Ends, home: str) -> Iterator[Namespace]:
+    """The Foreign Agent's host has the mobile node too, and tunnels as our members do: not every
+    kernel has tunnels of its own.
+    """
+    host = ends.site.routers["fa"]
+    host.setting("net.ipv4.ip_forward", 1)
+    for where in ("all", "lan"):
+        host.setting(f"net.ipv4.conf.{where}.rp_filter", 0)
+    correspondent = int(IPv4Address(CORRESPONDENT))
+    way = Row(Kind.BINDING, home_address=correspondent, care_of_address=int(VIRTUAL))
+    with host.inside():
+        plane = TcxTunnels(
+            *(CARE_OF, (IPv4Network("198.18.1.0/24"),), ("lan",)),
+            lambda asked: [way] if asked == correspondent else [],
+            folder=Folder("member", "foreign agent", Path("/nonexistent")),
+        )
+    plane.load(np.frombuffer(STRUCT.pack(*way), RECORD))
+    host.ip("addr", "add", f"{home}/32", "dev", "lo")
+    host.ip("route", "add", f"{CORRESPONDENT}/32", "dev", plane.device.name, "src", home)
+    yield host
+    plane.close()
+    host.ip("link", "del", plane.device.name)
+
+
+def test_the_controller_changes_nothing_but_mac_addresses(ends: Ends, tmp_path: Path) -> None:
+    """Pings, UDP and TCP both ways between hosts that know of no tunnel; each packet of the mobile
+    node is on the controller's LAN twice, and differs in twelve octets.
+    """
+    correspondent, controller = ends.host, ends.site.routers["hacc1"]
+    with closing(ends.site.mobile_node()) as node:
+        home = str(node.register().home_address)
+    with ExitStack() as opened:
+        host = opened.enter_context(mobile_host(ends, home))
+        with host.inside():
+            heard = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            heard.bind((home, 5000))
+            client = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            client.bind((home, 0))
+        with correspondent.inside():
+            server = opened.enter_context(socket.create_server((CORRESPONDENT, 7001)))
+        for one in (heard, client, server):
+            one.settimeout(PATIENCE_S)
+        with captured(controller, tmp_path / "pcap") as frames:
+            client.connect((CORRESPONDENT, 7001))
+            peer = opened.enter_context(closing(server.accept()[0]))
+            for sender, receiver in ((client, peer), (peer, client)):
+                assert passes(sender, receiver, os.urandom(1 << 20))
+            for number in range(100):
+                ends.plain.sendto(bytes([number] * 500), (home, 5000))
+                heard.sendto(*heard.recvfrom(2000))
+                assert ends.plain.recvfrom(2000) == (bytes([number] * 500), (home, 5000))
+            # Last, since they take longer than any acknowledgement of TCP's is delayed.
+            ping = ("ping", "-c", "3", "-i", "0.2", "-W", str(PATIENCE_S))
+            correspondent.run(*ping, home)
+            host.run(*ping, "-I", home, CORRESPONDENT)
+        counted = ends.counted("hacc1", "tunnelled")
+    ours, member, agent = (mac(ends.site.routers[each]) for each in ("hacc1", "ha1", "fa"))
+    tunnelled = [each for each in frames if each[23] == socket.IPPROTO_IPIP]
+    came = [each for each in tunnelled if each[:12] == ours + agent]
+    went = [each for each in tunnelled if each[:12] == member + ours]
+    assert len(came) + len(went) == len(tunnelled)
+    assert Counter(each[12:] for each in went) == Counter(each[12:] for each in came)
+    assert len({each[22] for each in came}) == 1, "all hops are as they were"
+    assert len(came) > 3 + 3 + 100
+    assert counted == len(came)
+    assert ends.counted("hacc1", "by destination") == 0, "the way there is the member's own"
 
 
 def test_who_is_not_is_told_to_be_out_of_reach(ends: Ends) -> None:
