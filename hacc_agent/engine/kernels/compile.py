@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
-from numba.core import config
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,6 +70,32 @@ def direct(function: F, *arguments: Any) -> F:
     types = tuple(numba.typeof(argument) for argument in arguments)
     called: F = cast(Any, function).compile(types)  # numba's, that it keeps behind the function
     return called
+
+
+def _prefetch(_typing: Any, array: Any, at: Any) -> Any:
+    """What numba puts where `prefetch` is called: the type of the call, and who writes its code."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        found = make_array(kind)(context, builder, arguments[0])
+        item = cgutils.get_item_pointer(context, builder, kind, found, [arguments[1]])
+        number = ir.IntType(32)
+        kinds = [cgutils.voidptr_t, number, number, number]
+        call = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+        )
+        place = builder.bitcast(item, cgutils.voidptr_t)
+        builder.call(call, [place, number(1), number(3), number(1)])  # to write, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
+
+
+prefetch: Final[Callable[[NDArray[Any], int], None]] = intrinsic(_prefetch)
+"""Has the cache line of array[at] brought from memory, which is not waited for.
+
+A dozen lines come in the time of one: who knows its next keys asks for all of them first.
+"""
 
 
 def _compiled(function: F, inlined: bool) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..arrays import IndexArrays
 from ..index import LANES
-from .compile import part
+from .compile import part, prefetch
 from .numbers import i8, u8
 
 
@@ -12,6 +12,15 @@ from .numbers import i8, u8
 def home_of(index: IndexArrays, hashed: int) -> int:
     """The bucket where a search begins."""
     return i8(hashed * u8(len(index.passed)) >> u8(32))
+
+
+@part
+def call_up(index: IndexArrays, hashed: int) -> None:
+    """A search, or a new key, will be there soon."""
+    bucket = home_of(index, hashed)
+    prefetch(index.tags, bucket * LANES)
+    prefetch(index.numbers, bucket * LANES)
+    prefetch(index.passed, bucket)
 
 
 @part

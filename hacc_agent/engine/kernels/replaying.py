@@ -15,9 +15,10 @@ from ..replay import Compiled, quicken
 from ..slots import Slots
 from ..table import Table
 from .compile import CACHE, kernel, part
+from .indexes import call_up
 from .names import NOT_PLAIN, find_number, learn_name
-from .numbers import i8
-from .tables import find_address, look_up, put, remove
+from .numbers import i8, u8
+from .tables import find_address, hash_address, look_up, put, remove
 
 __all__ = ["CACHE", "follow", "is_on_disk", "replay", "warm"]
 
@@ -29,14 +30,18 @@ _FOLLOWED: Final = (_BINDING, int(Kind.UNBOUND), _PENDING, _SETTLED)
 _DECISIONS: Final = (int(Kind.SLOT), int(Kind.ORDER))
 _TEXT_AT: Final = 16  # in a NAME record
 _LONGEST: Final = 255  # octets of an NAI
+_AHEAD: Final = 16  # records: what they look for in the indexes is called up before their turn
 
 
 @kernel
 def replay(table: TableArrays, names: NameArrays, log: Records, first: int) -> int:
     """`Table.apply` of log[first:], up to the first record that is not plain: its place."""
     octets = log.view(np.uint8)
-    at = first
+    at = called = first
     while at < len(log):
+        if at >= called:
+            _call_up(table, names, log, at)
+            called = at + _AHEAD
         kind = log[at].kind
         if kind == _NAME:
             parts = _learn(names, log, octets, at)
@@ -63,8 +68,11 @@ def follow(
 ) -> int:
     """`Ledger.apply` of the same."""
     octets = log.view(np.uint8)
-    at = first
+    at = called = first
     while at < len(log):
+        if at >= called:
+            _call_up(table, names, log, at)
+            called = at + _AHEAD
         kind = log[at].kind
         if kind == _NAME:
             parts = _learn(names, log, octets, at)
@@ -164,6 +172,17 @@ def _pend(
     if 0 < (number - waiting.arrivals[0]) & LOW_32 < 1 << 31:
         waiting.arrivals[0] = number
     return True
+
+
+@part
+def _call_up(table: TableArrays, names: NameArrays, log: Records, first: int) -> None:
+    """What the next records will look for."""
+    for at in range(first, min(first + _AHEAD, len(log))):
+        number = log.view(np.uint64)[at * 8 + 1] if log[at].kind == _NAME else log[at].nai
+        if number:
+            call_up(names.by_number, number >> u8(32))
+        if log[at].kind != _NAME:
+            call_up(table.by_address, hash_address(table, i8(log[at].home_address)))
 
 
 @part
