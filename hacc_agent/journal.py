@@ -32,7 +32,7 @@ from .engine.log import (
     stamp_of,
 )
 from .engine.record import OCTETS
-from .recovery import Apply, JournalError, JournalLocked, Recovered, read
+from .recovery import Apply, Expect, JournalError, JournalLocked, Recovered, read
 
 PREFIX: Final = "journal."
 DRAFT: Final = ".new"
@@ -84,9 +84,10 @@ class Journal:
         self.position = START
         self.durable = 0  # the last group that is safe on the disk
 
-    def open(self, apply: Apply) -> Recovered:
+    def open(self, apply: Apply, expect: Expect | None = None) -> Recovered:
         """Lock the folder and apply what is in it. Raises `JournalError`, and changes nothing then.
 
+        `expect` hears before that of how many rows and names it will be, if it is much.
         A folder without a journal is a first start.
         """
         try:
@@ -103,7 +104,7 @@ class Journal:
         recovered = Recovered()
         if numbers:
             self._number = numbers[-1]
-            recovered = self._recover(apply)
+            recovered = self._recover(apply, expect)
         for name in names:
             if name.startswith(PREFIX) and name.endswith(DRAFT):
                 self._remove(self._folder / name)
@@ -113,14 +114,14 @@ class Journal:
             self.work(0.0, to_the_end=True)
         return recovered
 
-    def _recover(self, apply: Apply) -> Recovered:
+    def _recover(self, apply: Apply, expect: Expect | None) -> Recovered:
         path = self._path(self._number)
         try:
             file = self._disk.open(path)
         except OSError as error:
             raise JournalError(path, f"cannot be opened: {_words(error)}") from None
         try:
-            recovered = read(self._disk, file, path, self._cluster, apply)
+            recovered = read(self._disk, file, path, self._cluster, apply, expect)
         except BaseException:
             self._disk.close(file)
             raise
@@ -283,7 +284,7 @@ class Journal:
             return
         path = self._path(self._number)
         try:
-            recovered = read(self._disk, self._file, path, self._cluster, apply)
+            recovered = read(self._disk, self._file, path, self._cluster, apply, None)
         except JournalError as error:
             self.trouble = str(error)
             return

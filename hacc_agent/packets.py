@@ -45,6 +45,9 @@ class Followed:
         self.loaded = False
         """Until then the plane hears of nothing: it is given the tables as a whole."""
 
+    def expect(self, rows: int, names: int) -> None:
+        self._engine.expect(rows, names)
+
     def apply(self, records: bytes) -> None:
         self._engine.apply(records)
         if self.loaded:

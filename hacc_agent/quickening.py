@@ -145,12 +145,18 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"{__package__}.engine.kernels.{name}")
 
 
-def read_long_logs() -> None:
-    """A log of many records is about to come: from here on it goes through compiled code.
+def read_long_logs() -> threading.Thread:
+    """A log of many records is about to come: it goes through compiled code once this has ended.
 
     If that was compiled before: to load it takes 0.4 s, what 50,000 records take without it; to
     compile it takes as long as two million.
     """
+    loading = threading.Thread(target=_load_for_logs, name="kernels for logs", daemon=True)
+    loading.start()
+    return loading
+
+
+def _load_for_logs() -> None:
     with contextlib.suppress(Exception):  # as slow as ever, and `Quickening` says why under load
         replaying = _module("replaying")
         if replay.compiled() is None and replaying.is_on_disk():

@@ -26,7 +26,7 @@ from .engine.log import (
     decode,
     frames_behind,
 )
-from .engine.record import OCTETS
+from .engine.record import OCTETS, Kind
 from .quickening import read_long_logs
 
 BLOCK: Final = 8 << 20  # octets read at a time; several of the longest frames
@@ -37,6 +37,8 @@ RESYNC: Final = (
 )
 
 Apply = Callable[[bytes], None]
+Expect = Callable[[int, int], None]
+"""(rows, names): about so many will be applied; what they need can be got ready."""
 
 
 class JournalError(Exception):
@@ -76,8 +78,10 @@ class Recovered:
 class _Reader:
     """One pass through a file."""
 
-    def __init__(self, path: Path, cluster: str, apply: Apply) -> None:
+    def __init__(self, path: Path, cluster: str, apply: Apply, get_ready: Apply) -> None:
+        """`get_ready` is called with the first records, before `apply` is."""
         self._path, self._cluster, self._apply = path, cluster, apply
+        self._get_ready: Apply | None = get_ready
         self._waiting: list[memoryview] = []
         self._waiting_octets = 0
         self._begun = False
@@ -127,7 +131,11 @@ class _Reader:
 
     def flush(self) -> None:
         if self._waiting:
-            self._apply(b"".join(self._waiting))
+            records = b"".join(self._waiting)
+            if self._get_ready is not None:
+                self._get_ready(records)
+                self._get_ready = None
+            self._apply(records)
             self._waiting.clear()
             self._waiting_octets = 0
 
@@ -149,12 +157,21 @@ class _Reader:
                 raise self.damaged(f"{what}, and it had been safe on the disk")
 
 
-def read(disk: Disk, file: int, path: Path, cluster: str, apply: Apply) -> Recovered:
+def read(
+    disk: Disk, file: int, path: Path, cluster: str, apply: Apply, expect: Expect | None
+) -> Recovered:
     """Apply everything that a journal holds, in order. Raises `JournalError`."""
     size = disk.size(file)
-    if size >= LONG:
-        read_long_logs()
-    reader = _Reader(path, cluster, apply)
+    loading = read_long_logs() if size >= LONG else None
+
+    def get_ready(first: bytes) -> None:
+        """The kernel clears memory while the code is loaded: each takes some tenths of a second."""
+        if loading is not None:
+            if expect is not None:
+                expect(*_extrapolate(first, size))
+            loading.join()
+
+    reader = _Reader(path, cluster, apply, get_ready)
     what = ""
     while reader.at < size and not what:
         block = memoryview(_read(disk, file, path, BLOCK, reader.at))
@@ -187,6 +204,15 @@ def read(disk: Disk, file: int, path: Path, cluster: str, apply: Apply) -> Recov
         reader.at,
         size - reader.at,
     )
+
+
+def _extrapolate(first: bytes, size: int) -> tuple[int, int]:
+    """Rows and names of a journal of so many octets, whose first records are these."""
+    kinds = first[::OCTETS]
+    names = kinds.count(Kind.NAME)
+    rows = kinds.count(Kind.BINDING) + kinds.count(Kind.CLOSED)
+    of_all = size / len(first)
+    return int(rows * of_all), int(names * of_all)
 
 
 def _read(disk: Disk, file: int, path: Path, count: int, at: int) -> bytes:

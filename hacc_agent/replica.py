@@ -42,6 +42,10 @@ class State(Protocol):
         """All records in blocks, each as it is at the moment when it is taken."""
         ...
 
+    def expect(self, rows: int, names: int) -> None:
+        """About so many of the log that is read back now: memory for them is of use."""
+        ...
+
     def clear(self) -> None: ...
 
     def digest(self) -> int:
@@ -68,7 +72,7 @@ class _Standby:
 
     def begin(self, frame: Frame) -> None:
         self.whole = False
-        read_long_logs()
+        read_long_logs().join()
         self._waiting.clear()
         self._state.clear()
         self._journal.receive(frame)
@@ -176,7 +180,7 @@ class Replica:
 
     def open(self, now: Moment) -> Recovered:
         """Read the journal into the tables and listen. Raises `JournalError` and `LinkError`."""
-        recovered = self.journal.open(self._state.apply)
+        recovered = self.journal.open(self._state.apply, self._state.expect)
         if self._link is not None:
             self._link.listen(lan.address.ip for lan in self._config.lans)
         self._compare_at = now.steady + COMPARE

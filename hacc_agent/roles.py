@@ -44,6 +44,10 @@ class Engine(Protocol):
 
     def handle_timer(self, now: Moment) -> Iterable[Effect]: ...
 
+    def expect(self, rows: int, names: int) -> None:
+        """About so many are about to be applied: memory for them is of use."""
+        ...
+
     def apply(self, records: bytes) -> None:
         """What a journal or another router says."""
         ...
@@ -148,6 +152,9 @@ class Controller:
     def handle_timer(self, now: Moment) -> Iterable[Effect]:
         return self.cluster.handle_timer(now)
 
+    def expect(self, rows: int, names: int) -> None:
+        self.tables[0].expect(rows, names)
+
     def apply(self, records: bytes) -> None:
         self.cluster.apply(records, self._clock())
 
@@ -217,6 +224,9 @@ class Member:
     def answered(self, number: int, answer: Answer, now: Moment) -> Iterable[Effect]:
         """What the AAA server said to a question."""
         return self.home_agent.answered(number, answer, now)
+
+    def expect(self, rows: int, names: int) -> None:
+        self.tables[0].expect(rows, names)
 
     def apply(self, records: bytes) -> None:
         self.home_agent.apply(records)

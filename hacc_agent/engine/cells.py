@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import FREED, TOUCHED
-from .memory import zeros
+from .memory import populate, zeros
 
 TEXT: Final = 47  # octets of a name in a cell
 CELL: Final = np.dtype(
@@ -56,6 +56,10 @@ class Cells:
     @property
     def allocated(self) -> int:
         return int(self._cells.nbytes + self.unused.nbytes)
+
+    def populate(self, count: int) -> None:
+        """The first so many, while none is in use."""
+        populate(self._cells, count + 1)
 
     @property
     def room(self) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import IndexArrays
-from .memory import zeros
+from .memory import populate, zeros
 
 LANES: Final = 16
 _SHIFT: Final = 4  # LANES = 1 << _SHIFT
@@ -62,6 +62,11 @@ class Index:
     def allocated(self) -> int:
         """Octets of address space; those that were ever touched are memory."""
         return int(self._tags.nbytes + self._numbers.nbytes + self._passed.nbytes)
+
+    def populate(self) -> None:
+        """All of it, while it is empty."""
+        for column in self.arrays:
+            populate(column, len(column))
 
     # ------------------------------------------------------------------ one key
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 CACHE_LINE: Final = 64  # octets
+PAGE: Final = 4096  # octets: the smallest one
 
 
 def zeros(count: int, kind: DTypeLike) -> NDArray[Any]:
@@ -21,6 +22,15 @@ def zeros(count: int, kind: DTypeLike) -> NDArray[Any]:
     octets = np.zeros(size + CACHE_LINE, np.uint8)
     start = -octets.ctypes.data % CACHE_LINE
     return octets[start : start + size].view(kind)
+
+
+def populate(column: NDArray[Any], count: int) -> None:
+    """Has the kernel provide the pages of the first `count` rows now; nothing has used them yet.
+
+    Whoever else has something to do runs meanwhile: no lock of the interpreter is held.
+    """
+    octets = column[:count].reshape(-1).view(np.uint8)
+    octets[::PAGE] = 0
 
 
 @functools.cache  # of one seed: a cluster's

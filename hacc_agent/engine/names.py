@@ -24,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import LIVE, MOST, NAME_COUNTERS, OLDEST, RETIRED, NameArrays
+from .arrays import LIVE, MOST, NAME_COUNTERS, OLDEST, RETIRED, TOUCHED, NameArrays
 from .cells import TEXT, Cells, Full
 from .index import Index
 from .memory import key_stream, zeros
@@ -90,6 +90,12 @@ class Names:
     @property
     def allocated(self) -> int:
         return self._cells.allocated + self._index.allocated + int(self._recent.nbytes)
+
+    def expect(self, count: int) -> None:
+        """About so many will be learned: their memory is taken, if there are none yet."""
+        if count and not self._counters[TOUCHED]:
+            self._cells.populate(count)
+            self._index.populate()
 
     @property
     def awaits_more(self) -> bool:

@@ -31,7 +31,7 @@ from .arrays import FREED, TABLE_COUNTERS, TOUCHED, TableArrays
 from .cells import Full, Refused
 from .index import Index
 from .ledger import Ledger
-from .memory import key_stream, zeros
+from .memory import key_stream, populate, zeros
 from .names import NameConflict, Names, UnknownName
 from .record import OCTETS, RECORD, STRUCT, Kind, Records, Row
 from .replay import replay
@@ -121,6 +121,16 @@ class Table:
         self._first_of: Final = self._first_by_name.data
         self._cell_of: Final = self._cell.data
         self._left_of: Final = self._left.data
+
+    def expect(self, rows: int, names: int) -> None:
+        """About so many will be put, and learned: their memory is taken, if there are none yet."""
+        self.names.expect(names)
+        if rows and not self._counters[TOUCHED]:
+            populate(self._rows, rows + 1)
+            populate(self._left, rows + 1)
+            populate(self._cell, min(rows, names) + 1)
+            populate(self._first_by_name, names + 1)
+            self._by_address.populate()
 
     def beside(self, capacity: int) -> Table:
         """A table of the same log: it shares the names, so that one NAME record serves both.

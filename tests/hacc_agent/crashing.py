@@ -187,6 +187,9 @@ class Rows:
                 ROW.pack(key, self.rows[key]) for key in keys[at : at + 3] if key in self.rows
             )
 
+    def expect(self, rows: int, names: int) -> None:
+        """It has no memory of its own to get ready."""
+
     def clear(self) -> None:
         self.rows.clear()
 

@@ -21,7 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hacc_agent import journal as journal_module
+from hacc_agent import recovery
 from hacc_agent.engine.log import HEADER, START, FrameKind, Position, decode, encode
+from hacc_agent.engine.record import STRUCT, Kind, Row
+from hacc_agent.engine.table import Table
 from hacc_agent.journal import Journal, set_aside
 from hacc_agent.recovery import (
     JournalDamaged,
@@ -110,6 +113,27 @@ def test_a_first_start_is_empty_and_the_next_one_is_where_it_ended() -> None:
     assert recovered.position == Position(7, GROUPS)
     assert recovered.torn == 0
     assert recovered.steady == 99.0
+
+
+def test_who_reads_much_hears_before_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and names, of which memory can be got ready."""
+    table = Table(200, 7)
+    for number in range(100):
+        number_of_nai, told = table.names.introduce(b"mn%d@example.net" % number)
+        named = Row(int(Kind.BINDING), home_address=number + 1, care_of_address=9)
+        table.apply(told + STRUCT.pack(*named._replace(nai=number_of_nai)))
+    disk = Platter()
+    written = Journal(FOLDER, "west", table.snapshot, disk=disk)
+    written.open(lambda _records: None)
+    written.close()
+    monkeypatch.setattr(recovery, "LONG", 1000)
+    heard: list[tuple[int, int]] = []
+    again = Journal(FOLDER, "west", table.snapshot, disk=disk)
+    again.open(lambda _records: heard.append((0, 0)), lambda *many: heard.append(many))
+    rows, names = heard[0]
+    assert 100 <= rows <= 105
+    assert 100 <= names <= 105
+    assert set(heard[1:]) == {(0, 0)}
 
 
 def test_a_new_file_replaces_the_old_one() -> None:

@@ -97,18 +97,18 @@ def test_a_long_log_is_read_by_what_was_compiled_before(monkeypatch: pytest.Monk
     """And what was not is not compiled while somebody waits for a restart."""
     monkeypatch.setattr(replay, "_compiled", None)
     monkeypatch.setattr(replaying, "is_on_disk", lambda: False)
-    read_long_logs()
+    read_long_logs().join()
     assert replay.compiled() is None
     monkeypatch.undo()
     monkeypatch.setattr(replay, "_compiled", None)
     replaying.warm()
     monkeypatch.setattr(replay, "_compiled", None)
-    read_long_logs()
+    read_long_logs().join()
     assert replay.compiled() is not None
 
 
 def test_a_log_is_read_without_numba_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "_compiled", None)
     monkeypatch.setitem(sys.modules, replaying.__name__, None)
-    read_long_logs()
+    read_long_logs().join()
     assert replay.compiled() is None

@@ -37,6 +37,7 @@ from tests.tables import (
     SEED,
     Colliding,
     as_records,
+    assert_same,
     changes,
     contents,
     conversations,
@@ -276,6 +277,20 @@ def test_a_log_applied_twice_is_a_log_applied_once(
         twice.apply(records + records)
     assert contents(once) == contents(twice)
     assert once.digest() == twice.digest()
+
+
+@given(conversations, st.integers(0, 400), st.integers(0, 400))
+def test_memory_that_was_expected_makes_no_difference(
+    sequence: list[tuple[Row, bytes | None]], rows: int, names: int
+) -> None:
+    """Too little, too much, or when the table is in use already."""
+    plain, expected = table_of(200), table_of(200)
+    for values, nai in sequence:
+        expected.expect(rows, names)
+        records = as_records(values, nai, plain.names)
+        plain.apply(records)
+        expected.apply(records)
+    assert_same(plain, expected)
 
 
 @given(conversations, st.booleans(), st.integers(0, 20))
