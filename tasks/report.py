@@ -136,8 +136,20 @@ def _show_host(out: Console, host: HostPlan, wave: int) -> None:
 
 
 def show_diff(out: Console, lines: Iterable[DiffLine]) -> None:
-    for line in lines:
-        out.print(Text(f"{line.sign} {' ' * line.depth}{line.text}", _SIGN_STYLE[line.sign]))
+    _print_lines(
+        out,
+        (
+            Text(f"{line.sign} {' ' * line.depth}{line.text}", _SIGN_STYLE[line.sign])
+            for line in lines
+        ),
+    )
+
+
+def _print_lines(out: Console, lines: Iterable[Text]) -> None:
+    """In one go: line by line rich takes three times as long."""
+    text = Text("\n").join(lines)
+    if text:
+        out.print(text)
 
 
 def _show_commands(out: Console, commands: Sequence[Command]) -> None:
