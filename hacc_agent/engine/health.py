@@ -19,7 +19,8 @@ Who hears nobody looks at himself first: when all members fall silent at once it
 off, and when nobody has looked for a while (a suspended machine) all silences begin anew.
 
 A member that comes and goes is held down longer each time, by a penalty that decays (RFC 2439, with
-the figures that routers use). An operator's order stands above all figures, but not above death.
+the figures that routers use), unless nobody else serves: a member that may go again is better than
+none. An operator's order stands above all figures, but not above death.
 """
 
 from __future__ import annotations
@@ -346,7 +347,8 @@ class Health:
         if known.state in (State.DOWN, State.HELD):
             if not self._back(known, now):
                 return State.DOWN, known.reason
-            if _penalty(known, now) > (SUPPRESS if known.state is State.DOWN else REUSE):
+            tired = _penalty(known, now) > (SUPPRESS if known.state is State.DOWN else REUSE)
+            if tired and any(each.state in SERVES for each in self._members):
                 return State.HELD, "back, but it came and went too often"
         if known.order is not None:
             if known.emptied or known.order is Order.FAIL_OVER:

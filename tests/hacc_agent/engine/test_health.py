@@ -341,6 +341,20 @@ def test_who_comes_and_goes_is_held() -> None:
     assert watch.health.standing(0, watch.now).penalty < REUSE
 
 
+def test_who_comes_and_goes_is_better_than_nobody() -> None:
+    """All members have gone; of those that come back the first one is let in, tired or not."""
+    watch = Watch(2)
+    watch.wait(5)
+    while watch.states()[0] is not State.HELD:
+        flap(watch)
+    watch.beating.clear()
+    watch.wait(10)
+    assert set(watch.states()) == {State.DOWN}
+    watch.beating.add(0)
+    watch.wait(RETURN_S + 1)
+    assert watch.states()[0] is State.UP
+
+
 def test_an_operator_lets_it_in_at_once() -> None:
     watch = Watch()
     watch.wait(5)
