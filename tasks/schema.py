@@ -486,7 +486,9 @@ class Snmp(Node):
     user: UserName | None = None
     auth: Secret | None = None
     priv: Secret | None = None
-    traps: tuple[Address, ...] = Field(default=(), description="Receivers of traps.")
+    traps: tuple[Address, ...] = Field(
+        default=(), description="Receivers of traps, beside the controllers."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Snmp:

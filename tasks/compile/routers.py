@@ -105,6 +105,23 @@ def _pair(cluster: Cluster, member: PairMember, subject: str) -> Iterator[Device
         yield _device(cluster, facts, Role.HOME_AGENT, router.at("host"), groups, served)
 
 
+def _managers(cluster: Cluster, role: Role) -> tuple[IPv4Address, ...]:
+    """Who is notified: whom the intent names, and by a member the controllers.
+
+    A controller is told at its address on the first LAN, so that what a member says comes from the
+    LAN too, where the controller knows its address.
+    """
+    named = cluster.intent.snmp.traps
+    if role is Role.CONTROLLER:
+        return named
+    controllers = (
+        next(iter(cluster.ports(cluster.inventory[router.host], router.at("host"))), None)
+        for router in cluster.intent.controllers.members
+    )
+    found = (port.address.ip for port in controllers if port is not None)
+    return tuple(dict.fromkeys((*named, *found)))
+
+
 def _device(
     cluster: Cluster,
     facts: HostFacts,
@@ -152,7 +169,7 @@ def _device(
             user=snmp.user,
             auth=snmp.auth,
             priv=snmp.priv,
-            managers=snmp.traps,
+            managers=_managers(cluster, role),
             place=cluster.intent.at("snmp"),
         ),
         radius=Radius(
