@@ -54,7 +54,7 @@ class Watch:
     """A health that is looked at when it wants to be; members beat unless a test silences them."""
 
     def __init__(self, members: int = 3) -> None:
-        self.seconds = 1000.0
+        self.seconds, self.members = 1000.0, members
         self.health = Health(configuration(members), self.now)
         self.beating = {member for member in range(members) if member != IOS}
         self.changes: list[Change] = []
@@ -78,7 +78,7 @@ class Watch:
         self.figures[0] = Figures(0, Source.LINK, self.seconds, **figures)
 
     def states(self) -> list[State]:
-        return [self.health.state(member) for member in range(3)]
+        return [self.health.state(member) for member in range(self.members)]
 
 
 def test_nobody_is_down_because_nothing_is_known() -> None:
