@@ -25,11 +25,13 @@ from .dataplane.member import TcxTunnels
 from .dataplane.nft import NftRelay
 from .dataplane.plane import Counted, Neighbour, Plane, PlaneFailed, RelayPlane
 from .engine.effects import Moment
+from .engine.home_agent.networks import routed
 from .engine.record import OCTETS, RECORD, SLOT, Kind, Row, SlotChange
 from .engine.table import Table
 from .link import Say
 from .neighbours import Neighbours
 from .roles import Controller, Engine, Member
+from .strays import Strays
 
 LOOK_S: Final = 1.0  # s between looks at what interfaces there are
 FRAMES: Final = 256  # that no program took, in a turn
@@ -73,7 +75,7 @@ class RelayPackets:
         self._config, self._engine, self._say = config, engine, say
         self._due = 0.0
         self._places: list[Neighbour | None] = [None] * len(config.members)
-        self.plane: RelayPlane = _relay(config, engine)
+        self.plane: RelayPlane = _relay(config, engine, say)
         self.state = Followed(engine, self.follow, self.load)
         self._neighbours = Neighbours(frozenset(lan.interface for lan in config.lans))
         self._reach()
@@ -94,7 +96,9 @@ class RelayPackets:
     def load(self) -> None:
         bindings, pending = self._engine.tables
         held = [_rows(bindings, Kind.BINDING), _rows(pending, Kind.PENDING)]
-        self.plane.load(np.concatenate(held))
+        # Of a router with an address of its own the configuration says what is behind it.
+        behind = [routed(int(one.address), one.mobile_networks) for one in self._config.nodes]
+        self.plane.load(np.concatenate([*held, np.frombuffer(b"".join(behind), RECORD)]))
         self.state.loaded = True
         self._repoint(enumerate(self._engine.slots.member_of.tolist()))
 
@@ -157,8 +161,10 @@ class TunnelPackets:
             self._bindings,
             mtu=mtu,
             port=config.port,
+            mobile_networks=_mobile_networks(config),
         )
         self.plane: Plane = self._tunnels
+        self.strays = Strays(engine, [lan.address.network for lan in config.lans], say)
         self.state = Followed(engine, self.follow, self.load)
         self._raw = socket.socket(
             socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
@@ -190,11 +196,16 @@ class TunnelPackets:
         return self._due
 
     def load(self) -> None:
-        self.plane.load(_rows(self._engine.tables[0], Kind.BINDING))
+        held = _rows(self._engine.tables[0], Kind.BINDING)
+        networks = b"".join(self._engine.home_agent.networks.snapshot())
+        self.plane.load(np.concatenate([held, np.frombuffer(networks, RECORD)]))
         self.state.loaded = True
+        self.strays.load()
 
     def follow(self, records: bytes) -> None:
-        self.plane.follow(np.frombuffer(records, RECORD))
+        found = np.frombuffer(records, RECORD)
+        self.plane.follow(found)
+        self.strays.follow(found)
 
     def members(self) -> tuple[Counted, ...]:
         return ()
@@ -211,7 +222,7 @@ class TunnelPackets:
     def _send(self, packet: bytes) -> None:
         """What the programs leave: copies for several care-of addresses, or word to the sender."""
         ours = int(self._config.home_agent_address)
-        rows = self._bindings(leftover.home_of(packet))
+        rows = self._bindings(self._tunnels.bearer(leftover.home_of(packet)))
         made = leftover.copies(packet, rows, ours, self._config.port)
         if not made and self._errors:
             self._errors -= 1
@@ -250,7 +261,7 @@ def packets(config: AgentConfig, engine: Engine, say: Say) -> RelayPackets | Tun
     return TunnelPackets(config, engine, say)
 
 
-def _relay(config: AgentConfig, engine: Controller) -> RelayPlane:
+def _relay(config: AgentConfig, engine: Controller, say: Say) -> RelayPlane:
     """The first implementation that the kernel permits."""
 
     def slot_of(home: int) -> int | None:
@@ -259,17 +270,27 @@ def _relay(config: AgentConfig, engine: Controller) -> RelayPlane:
                 return table.get(row).slot
         return None
 
-    refusals = []
-    for made in (TcxRelay, NftRelay):
-        try:
-            return made(
-                *(config.home_agent_address, _networks(config), tuple(ethernets(NAME))),
-                *(engine.slots.member_of, len(config.members), slot_of),
-                port=config.port,
-            )
-        except PlaneFailed as why:
-            refusals.append(str(why))
-    raise PlaneFailed("; ".join(refusals))
+    ours = (config.home_agent_address, _networks(config), tuple(ethernets(NAME)))
+    known = (engine.slots.member_of, len(config.members), slot_of)
+    behind = _mobile_networks(config)
+    try:
+        return TcxRelay(*ours, *known, port=config.port, mobile_networks=behind)
+    except PlaneFailed as why:
+        refusal = str(why)
+    try:
+        made = NftRelay(*ours, *known, port=config.port)
+    except PlaneFailed as why:
+        raise PlaneFailed(f"{refusal}; {why}") from None
+    say("packets are moved by nftables", why=refusal)
+    if behind:
+        say("nftables drop what mobile networks send", hint="mobile_networks in agent.toml")
+    return made
+
+
+def _mobile_networks(config: AgentConfig) -> bool:
+    """Whether a router may have any behind it."""
+    nodes = any(one.mobile_networks for one in config.nodes)
+    return nodes or any(one.mobile_networks for one in config.realms)
 
 
 def _networks(config: AgentConfig) -> tuple[IPv4Network, ...]:

@@ -52,7 +52,7 @@ from .routes import NoRoutes, Routes
 from .snmp.members import SnmpMembers
 from .snmp.subagent import SubagentSocket
 from .transport import PlainUdp, Transport
-from .ward import Ward
+from .ward import Announcer, Ward
 
 LOOK_AROUND_S: Final = 5.0
 """How long a controller without bindings looks for an active one before it asks the members."""
@@ -193,12 +193,16 @@ class Service:
         device = self.packets.device if isinstance(self.packets, TunnelPackets) else 0
         routes = Routes(self.logs.limited, device) if frames else NoRoutes()
         stack.callback(routes.close)
+        announcer: Announcer = routes
+        if isinstance(self.packets, TunnelPackets):
+            announcer = self.packets.strays.through(routes)
+            self.daemon.add(self.packets.strays)
         return Ward(
             self.config,
             self.engine,
             self.replica,
             self.transport,
-            routes,
+            announcer,
             self._perform,
             self.events,
             self.clock,

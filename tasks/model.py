@@ -240,6 +240,14 @@ class HomeAgentService:
     max_bindings: int
     place: Place
 
+    @property
+    def routed(self) -> tuple[IPv4Network, ...]:
+        """In which its daemon puts routes into the kernel, for the routing daemon to announce."""
+        found = dict.fromkeys(network.prefix for network in self.virtual_networks)
+        for subscriber in (*self.realms, *self.nodes):
+            found.update(dict.fromkeys(subscriber.mobile_networks))
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceModel:

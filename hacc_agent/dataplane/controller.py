@@ -42,18 +42,25 @@ class TcxRelay:
         *,
         port: int = 434,
         unknown: Unknown = Unknown.DROP,
+        mobile_networks: bool = False,
         folder: Folder | None = None,
     ) -> None:
-        """`slots`: who serves each now. Raises `PlaneFailed`."""
+        """`slots`: who serves each now. `mobile_networks`: whether there ever are any.
+
+        Raises `PlaneFailed`.
+        """
         self._slot_of = slot_of
-        shape = (home_agent_address, networks, len(slots), members, port, unknown)
+        kept = (home_agent_address, networks, len(slots), members, port, unknown)
+        shape = (*kept, mobile_networks)
         self._folder = folder or Folder("relay", shape)
         self._served: Final = slots.astype(np.int64)
         self._place: Final = [0] * members  # of each member's two entries the one in use
         self._known: Final = [False] * members
         make = self._folder.map
         try:
-            self._homes: Final = HomeMaps(self._folder, networks, 4)
+            self._homes: Final = HomeMaps(
+                self._folder, networks, 4, mobile_networks=mobile_networks
+            )
             slot_map = make(MapKind.ARRAY, 4, 4, len(slots), "slots")
             self._entries: Final = make(MapKind.ARRAY, 4, ENTRY.size, 2 * members, "entries")
             fragments = make(MapKind.LRU_HASH, FRAGMENT.size, 4, FRAGMENTED, "fragments")
@@ -80,12 +87,16 @@ class TcxRelay:
 
     def load(self, records: Records) -> None:
         self._homes.replace(*held(records))
+        if self._homes.behind is not None:
+            self._homes.behind.replace(records)
 
     def follow(self, records: Records) -> None:
         self._homes.put_many(*held(records))
         for home in ended(records):
             slot = self._slot_of(home)
             self._homes.put(home, 0 if slot is None else slot + 1)
+        if self._homes.behind is not None:
+            self._homes.behind.follow(records)
 
     def repoint(self, slots: Iterable[int], member: int) -> None:
         which = np.fromiter(slots, np.int64)
@@ -145,7 +156,7 @@ class TcxRelay:
         return counted(self._members, map(str, range(len(self._known))))
 
     def lead(self, home: int) -> str | None:
-        slot = self._homes.get(home) - 1
+        slot = self._homes.get(self._homes.bearer(home)) - 1
         if slot < 0:
             return None
         return f"slot {slot}, " + ("to its member" if self._slots[slot] else "nobody is reached")

@@ -60,6 +60,7 @@ class MapKind(enum.IntEnum):
     ARRAY = 2
     PER_CPU_ARRAY = 6
     LRU_HASH = 9
+    PREFIXES = 11  # BPF_MAP_TYPE_LPM_TRIE: the longest prefix counts
 
 
 class ProgramKind(enum.IntEnum):
@@ -71,6 +72,13 @@ class Attach(enum.IntEnum):
     XDP = 37
     TCX_INGRESS = 46
     TCX_EGRESS = 47
+
+
+_FLAGS: Final = {
+    MapKind.ARRAY: _MMAPABLE,
+    MapKind.HASH: _NO_PREALLOC,
+    MapKind.PREFIXES: _NO_PREALLOC,  # a trie has no other kind
+}
 
 
 def processors() -> int:
@@ -111,7 +119,7 @@ class Map:
         cls, kind: MapKind, key_octets: int, value_octets: int, entries: int, name: str
     ) -> Map:
         """Raises `KernelRefused`. An array of one value may be mapped: `view`."""
-        flags = {MapKind.ARRAY: _MMAPABLE, MapKind.HASH: _NO_PREALLOC}.get(kind, 0)
+        flags = _FLAGS.get(kind, 0)
         attributes = _CREATE.pack(
             kind, key_octets, value_octets, entries, flags, 0, 0, name.encode()[:15]
         )

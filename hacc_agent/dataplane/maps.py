@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
-from ipaddress import IPv4Network
+from ipaddress import IPV4LENGTH, IPv4Network
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final
@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.record import Kind, Records
 from .homes import Numbers
 from .kernel import KernelRefused, Map, MapKind, pin
 from .packet import COUNTER, Homes
@@ -28,6 +29,9 @@ from .plane import Counted
 BPFFS: Final = Path("/sys/fs/bpf")
 OTHERS: Final = 1 << 16
 """Home addresses outside of all networks: those of single mobile nodes."""
+
+MOBILE_NETWORKS: Final = 1 << 14
+"""As many as mobile routers have behind them, all together."""
 
 _WORD: Final = Struct("=I")
 
@@ -104,20 +108,91 @@ class OtherHomes:
                 self._map.remove(key)
 
 
+class Behind:
+    """Mobile networks, and the home addresses of the routers that have them behind them."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._map: Final = folder.map(MapKind.PREFIXES, 8, 4, MOBILE_NETWORKS, "behind")
+        self._held: Final[dict[bytes, int]] = {}
+        for key in self._map.stored():
+            home = self._map.get(key)
+            self._held[key] = int.from_bytes(home or b"", "big")
+        self.full = 0
+        """Networks that found no room."""
+
+    @property
+    def descriptor(self) -> int:
+        return self._map.descriptor
+
+    def replace(self, records: Records) -> None:
+        """Those that NETWORK records say, and no others."""
+        said = _networks(records)
+        for gone in self._held.keys() - said.keys():
+            self._put(gone, 0)
+        self.follow(records)
+
+    def follow(self, records: Records) -> None:
+        for key, home in _networks(records).items():
+            self._put(key, home)
+
+    def router_of(self, address: int) -> int:
+        """The home address of the mobile router that has it behind it; 0: nobody has."""
+        for length in range(IPV4LENGTH, 0, -1):
+            free = IPV4LENGTH - length
+            home = self._held.get(_prefix(length, address >> free << free))
+            if home is not None:
+                return home
+        return 0
+
+    def _put(self, key: bytes, home: int) -> None:
+        """0 removes it."""
+        if not home:
+            self._map.remove(key)
+            self._held.pop(key, None)
+            return
+        try:
+            self._map.put(key, home.to_bytes(4, "big"))
+        except OSError:
+            self.full += 1
+        else:
+            self._held[key] = home
+
+
+def _networks(records: Records) -> dict[bytes, int]:
+    """By key, of NETWORK records, to whom each leads; 0: to nobody any more."""
+    said = records[records["kind"] == Kind.NETWORK]
+    columns = (said[name].tolist() for name in ("flags", "slot", "home_address", "care_of_address"))
+    return {
+        _prefix(length, network): 0 if withdrawn else home
+        for withdrawn, length, home, network in zip(*columns, strict=True)  # as `record.Network`
+    }
+
+
+def _prefix(length: int, network: int) -> bytes:
+    """struct bpf_lpm_trie_key: the length in this machine's order, the address in the network's."""
+    return _WORD.pack(length) + network.to_bytes(4, "big")
+
+
 class HomeMaps(Numbers):
-    """Arrays that are memory of the kernel's, and a hash."""
+    """Arrays that are memory of the kernel's, and a hash; mobile networks beside them."""
 
     def __init__(
-        self, folder: Folder, networks: Iterable[IPv4Network], octets: int, entries: int = OTHERS
+        self,
+        folder: Folder,
+        networks: Iterable[IPv4Network],
+        octets: int,
+        *,
+        mobile_networks: bool = False,
     ) -> None:
-        """`octets`: of a number, 4 or 8."""
+        """`octets`: of a number, 4 or 8. `mobile_networks`: whether there ever are any."""
         self._networks: Final = tuple(networks)
         self._pools: Final = [
             folder.map(MapKind.ARRAY, 4, octets, network.num_addresses, f"pool{number}")
             for number, network in enumerate(self._networks)
         ]
-        self._hash: Final = folder.map(MapKind.HASH, 4, octets, entries, "others")
+        self._hash: Final = folder.map(MapKind.HASH, 4, octets, OTHERS, "others")
         self.others: Final = OtherHomes(self._hash)
+        self.behind: Final = Behind(folder) if mobile_networks else None
         kind = np.uint32 if octets == 4 else np.uint64
         values = [pool.view().view(kind)[:, 0] for pool in self._pools]
         super().__init__(self._networks, values, self.others)
@@ -125,7 +200,14 @@ class HomeMaps(Numbers):
     @property
     def homes(self) -> Homes:
         pools = tuple(pool.descriptor for pool in self._pools)
-        return Homes(self._networks, pools, self._hash.descriptor)
+        behind = None if self.behind is None else self.behind.descriptor
+        return Homes(self._networks, pools, self._hash.descriptor, behind)
+
+    def bearer(self, address: int) -> int:
+        """The home address that packets of an address go by: its own, or its mobile router's."""
+        if self.behind is None or self.get(address):
+            return address
+        return self.behind.router_of(address) or address
 
     def replace(self, homes: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
         """These and no others, outside of the networks too."""

@@ -37,11 +37,15 @@ class TcxTunnels:
         *,
         mtu: int = 1500,
         port: int = 434,
+        mobile_networks: bool = False,
         folder: Folder | None = None,
     ) -> None:
-        """`mtu`: of the way to care-of addresses. Raises `PlaneFailed`."""
+        """`mtu`: of the way to care-of addresses. `mobile_networks`: whether there ever are any.
+
+        Raises `PlaneFailed`.
+        """
         self._rows_of = rows_of
-        shape = (home_agent_address, networks, port)
+        shape = (home_agent_address, networks, port, mobile_networks)
         self._folder = folder or Folder("member", shape)
         inside = mtu - max(OVERHEAD.values())
         try:
@@ -50,7 +54,9 @@ class TcxTunnels:
             raise PlaneFailed(refused("device of tunnels", why)) from None
         made = Member(home_agent_address, port, self.device.interface, inside)
         try:
-            self._homes: Final = HomeMaps(self._folder, networks, 8)
+            self._homes: Final = HomeMaps(
+                self._folder, networks, 8, mobile_networks=mobile_networks
+            )
             self._reasons: Final = self._folder.map(
                 MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
             )
@@ -89,6 +95,8 @@ class TcxTunnels:
         _, which, count = np.unique(homes, return_inverse=True, return_counts=True)
         numbers[count[which] > 1] = _SEVERAL
         self._homes.replace(homes, numbers)
+        if self._homes.behind is not None:
+            self._homes.behind.replace(records)
 
     def follow(self, records: Records) -> None:
         """A renewal of the same binding, which is what most records are, changes nothing."""
@@ -101,12 +109,20 @@ class TcxTunnels:
             changed[places[~same]] = True
         for home in np.unique(homes[changed]).tolist():
             self._homes.put(home, self._tunnel(self._rows_of(home)))
+        if self._homes.behind is not None:
+            self._homes.behind.follow(records)
+
+    def bearer(self, address: int) -> int:
+        """The home address whose tunnel a packet to this address goes through."""
+        return self._homes.bearer(address)
 
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, words(Reason))
 
     def lead(self, home: int) -> str | None:
-        address, port, kind = TUNNEL.unpack(self._homes.get(home).to_bytes(8, "little"))
+        address, port, kind = TUNNEL.unpack(
+            self._homes.get(self.bearer(home)).to_bytes(8, "little")
+        )
         if not kind:
             return None
         if kind == Tunnel.SEVERAL:

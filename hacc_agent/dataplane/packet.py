@@ -42,6 +42,7 @@ IPIP: Final = 4
 UDP: Final = 17
 GRE: Final = 47
 MINIMAL: Final = 55
+_ADDRESS_BITS: Final = 32
 LATER: Final = 0x1FFF  # fragment offset
 MORE: Final = 0x2000  # more fragments follow
 GRE_CHECKSUM: Final = 0x8000
@@ -58,6 +59,7 @@ NEXT_HEADER: Final = -40  # what follows it
 INNER: Final = -64  # the header in the tunnel
 KEY: Final = -72  # an address, or a place in an array
 PLACE: Final = -76  # of a counter
+BEHIND: Final = -128  # an address with its length, to find the mobile network that it is of
 
 COUNTER: Final = Struct("=QQ")
 """Packets and octets, of one processor."""
@@ -70,6 +72,7 @@ class Homes:
     networks: tuple[IPv4Network, ...]
     pools: tuple[int, ...]  # an array for each network, by the address's place in it
     others: int  # hash, for addresses outside of all
+    behind: int | None = None  # prefixes: mobile network -> its router's home address (RFC 5177)
 
 
 class PacketProgram:
@@ -160,7 +163,33 @@ class PacketProgram:
             asm.add(R7, 4)
             asm.name(without)
 
-    def look_up(self, homes: Homes, nobody: str) -> None:
+    def look_up(self, homes: Homes, width: Width, nobody: str) -> None:
+        """From an address in R2, in network order, to R2: its value, of that width, which is not 0.
+
+        A mobile node's own, else that of the mobile router which has it behind it.
+        """
+        asm = self.asm
+        if homes.behind is None:
+            self.find(homes, nobody)
+            asm.load(width, R2, R0)
+            asm.jump_if(R2, Condition.EQUAL, 0, nobody)
+            return
+        behind, found = asm.unique("behind"), asm.unique("found")
+        asm.store(Width.WORD, STACK, BEHIND + 4, R2)
+        self.find(homes, behind)
+        asm.load(width, R2, R0)
+        asm.jump_if(R2, Condition.UNEQUAL, 0, found)
+        asm.name(behind)
+        asm.store(Width.WORD, STACK, BEHIND, _ADDRESS_BITS)
+        self.get(homes.behind, BEHIND)
+        asm.jump_if(R0, Condition.EQUAL, 0, nobody)
+        asm.load(Width.WORD, R2, R0)
+        self.find(homes, nobody)
+        asm.load(width, R2, R0)
+        asm.jump_if(R2, Condition.EQUAL, 0, nobody)
+        asm.name(found)
+
+    def find(self, homes: Homes, nobody: str) -> None:
         """From an address in R2, in network order, to R0: where its value stands."""
         asm = self.asm
         found = asm.unique("found")
@@ -181,12 +210,12 @@ class PacketProgram:
         asm.jump_if(R0, Condition.EQUAL, 0, nobody)
         asm.name(found)
 
-    def get(self, descriptor: int) -> None:
-        """R0: where the value for the key at KEY is, or 0."""
+    def get(self, descriptor: int, key: int = KEY) -> None:
+        """R0: where the value for the key on the stack is, or 0."""
         asm = self.asm
         asm.map(R1, descriptor)
         asm.move(R2, STACK)
-        asm.add(R2, KEY)
+        asm.add(R2, key)
         asm.call(Helper.MAP_LOOKUP)
 
     def count(self, descriptor: int, place: int | Register) -> None:

@@ -241,9 +241,8 @@ class _Program(PacketProgram):
         """R2: the address, in network order."""
         asm = self.asm
         asm.name("address found")
-        self.look_up(self._maps.homes, "unknown")
-        asm.load(Width.WORD, R8, R0)
-        asm.jump_if(R8, Condition.EQUAL, 0, "unknown")
+        self.look_up(self._maps.homes, Width.WORD, "unknown")
+        asm.move(R8, R2)
         asm.move(R2, Reason.TUNNELLED)
         asm.jump_if(R9, Condition.EQUAL, SOURCE, "counted")
         asm.move(R2, Reason.ICMP_ERROR)
@@ -341,9 +340,8 @@ class _Program(PacketProgram):
         """Somebody sends to a home address by way of us: the member's own route is not known."""
         asm = self.asm
         asm.name("transit")
-        self.look_up(self._maps.homes, "kernel")
-        asm.load(Width.WORD, R8, R0)
-        asm.jump_if(R8, Condition.EQUAL, 0, "kernel")
+        self.look_up(self._maps.homes, Width.WORD, "kernel")
+        asm.move(R8, R2)
         asm.load(Width.BYTE, R2, STACK, OUTER + 8)
         asm.jump_if(R2, Condition.AT_MOST, 1, "kernel")  # which tells the sender
         # A loop between us and a member ends, since each turn costs one of its time to live.

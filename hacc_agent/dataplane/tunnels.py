@@ -164,9 +164,8 @@ class _Into(PacketProgram):
         """Of the destination: its kind is in R9 then."""
         asm = self.asm
         asm.load(Width.WORD, R2, STACK, INNER + DESTINATION)
-        self.look_up(self._maps.homes, unbound)
-        asm.load(Width.DOUBLE, R9, R0)
-        asm.store(Width.DOUBLE, STACK, _TUNNEL, R9)
+        self.look_up(self._maps.homes, Width.DOUBLE, unbound)
+        asm.store(Width.DOUBLE, STACK, _TUNNEL, R2)
         asm.load(Width.BYTE, R9, STACK, _TUNNEL + 6)
 
     def _encapsulate(self) -> None:
@@ -417,7 +416,6 @@ class _Arriving(_Into):
             asm.load(Width.WORD, R2, STACK, OUTER + word)
             asm.store(Width.WORD, STACK, INNER + word, R2)
         self._find_tunnel("kernel")
-        asm.jump_if(R9, Condition.EQUAL, 0, "kernel")
         asm.jump_if(R9, Condition.EQUAL, Kind.SEVERAL, "kernel")
         self.older(INNER)
         self._encapsulate()
@@ -439,11 +437,9 @@ class _Arriving(_Into):
         """Whether the binding of the inner source, in R2, is of this tunnel."""
         asm = self.asm
         right, same = asm.unique("right"), asm.unique("same kind")
-        self.look_up(self._maps.homes, Reason.UNKNOWN.name)
-        asm.load(Width.DOUBLE, R9, R0)
-        asm.store(Width.DOUBLE, STACK, _TUNNEL, R9)
+        self.look_up(self._maps.homes, Width.DOUBLE, Reason.UNKNOWN.name)
+        asm.store(Width.DOUBLE, STACK, _TUNNEL, R2)
         asm.load(Width.BYTE, R2, STACK, _TUNNEL + 6)
-        asm.jump_if(R2, Condition.EQUAL, 0, Reason.UNKNOWN.name)
         asm.jump_if(R2, Condition.EQUAL, R8, same)
         # Whoever encapsulates minimally sends IP in IP what has no place there (RFC 2004, 2).
         asm.jump_if(R2, Condition.UNEQUAL, Kind.MINIMAL, Reason.SPOOFED.name)

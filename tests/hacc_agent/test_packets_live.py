@@ -16,6 +16,7 @@ import pytest
 from hacc_agent.config import Link
 from hacc_agent.daemon import Clock
 from hacc_agent.datagrams import Datagrams
+from hacc_agent.routes import PROTOCOL
 from lab.subscribers.contract import Contract
 from lab.subscribers.population import Population, Schedule
 from lab.subscribers.probes import Found, Ledger
@@ -32,6 +33,7 @@ CONTROLLER = "198.18.1.11"
 ROUTERS = {"hacc1": CONTROLLER, "ha1": "198.18.1.21", "ha9": "198.18.1.29"}
 CARE_OF = ("198.18.9.1", "198.18.9.2")
 CORRESPONDENT = "198.18.1.90"
+STATIC = "198.19.96.7 dev hacc0"
 NODES, RATE = 1000, 1000  # packets a second, of all
 
 
@@ -81,6 +83,10 @@ class Site:
         router.ip("route", "add", "198.18.1.0/24", "dev", "lan")
         router.ip("route", "add", VIRTUAL, "via", CONTROLLER)
         return router
+
+    def routes(self, host: str) -> str:
+        """Those that a routing daemon would announce."""
+        return self.routers[host].ip("route", "show", "proto", str(PROTOCOL))
 
     def kill(self, host: str) -> None:
         """Its cable as well: what the kernel was told outlives the daemon."""
@@ -144,10 +150,12 @@ def test_a_member_dies_under_the_traffic_of_a_thousand(
 ) -> None:
     run = site.begin(NODES, Schedule(500), RATE)
     run.until_all_are_answered()
+    assert STATIC in site.routes("ha1")
     requests = run.population.tally.requests
     site.kill("ha1")
     run.until_all_are_answered()
     found = run.end()
+    assert STATIC in site.routes("ha9"), "one of them has its own address, and so a route"
     record_property("packets", found.as_json(str))
     assert (found.silent, found.doubled) == (0, 0), "everybody has packets, and once each"
     assert run.population.tally.requests == requests, "nobody has had to register again"

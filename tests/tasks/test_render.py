@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,18 @@ def test_a_linux_controller_takes_its_address_after_everything_that_serves_it() 
 
 def test_a_linux_member_has_no_keepalived() -> None:
     assert "/etc/keepalived/keepalived.conf" not in [f.path for f in render(member()).present]
+
+
+def test_mobile_networks_are_announced_beside_the_home_networks() -> None:
+    """Their routes are in the kernel while their routers are bound (RFC 5177)."""
+    service = clusters.service(member())
+    behind = IPv4Network("203.0.113.0/24")
+    (realm, *_), plain = service.realms, lines(member(), "frr.conf")
+    realm = dataclasses.replace(realm, mobile_networks=(behind,))
+    found = lines(with_service(member(), realms=(realm,)), "frr.conf")
+    assert [line for line in found if line not in plain] == [
+        f"ip prefix-list hacc-slices seq 2 permit {behind} le 32"
+    ]
 
 
 def test_an_ios_router_has_one_text() -> None:

@@ -46,6 +46,7 @@ from .associations import mobile_association
 from .case import Case
 from .counters import Counters
 from .decisions import NO_ROOM, Rule, Rulebook, Silence
+from .networks import MobileNetworks
 from .questions import Questions
 from .quick import DigestKey, Fit, Quick
 from .replay import outstanding_nonce, resynchronized, timestamp, with_nonce
@@ -82,6 +83,11 @@ class HomeAgent:
         self._revocations = revocation.Outstanding(self._service)
         self.counters = Counters()
         self._quick: Quick | None = None
+
+    @property
+    def networks(self) -> MobileNetworks:
+        """Those behind its mobile routers."""
+        return self._service.mobile_networks
 
     # ------------------------------------------------------------------ datagrams
 

@@ -37,6 +37,9 @@ class MobileNetworks:
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
 
+    def __iter__(self) -> Iterator[IPv4Network]:
+        return (network for networks in self._held.values() for network in networks)
+
     def of(self, home_address: int) -> frozenset[IPv4Network]:
         return frozenset(self._held.get(home_address, ()))
 

@@ -22,6 +22,7 @@ from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.dataplane.nft import NftRelay
 from hacc_agent.dataplane.plane import Counted, Neighbour, PlaneFailed
+from hacc_agent.engine.home_agent.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Records, Row, Trait
 from tests.hacc_agent.dataplane.packets import data, gre, ip, minimal, udp
 from tests.segment import Namespace, Segment
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.lab
 VIRTUAL = IPv4Address("198.19.0.1")
 NETWORK = IPv4Network("198.19.64.0/18")
 HOME, STRANGER, FOREIGN = "198.19.64.5", "198.19.64.6", "192.0.2.66"
+BEHIND, BESIDE = IPv4Network("203.0.113.64/26"), "203.0.113.1"
+BOARD = "203.0.113.70"  # a host in the mobile network
 CORRESPONDENT, CONTROLLER, MEMBER, AGENT = (f"10.9.0.{n}" for n in (2, 3, 4, 5))
 SLOTS = np.zeros(64, np.uint16)
 PATIENCE = 5.0  # s until a packet on this machine is taken for lost
@@ -68,6 +71,7 @@ class Net:
         self.agent = segment.router(f"{AGENT}/24")
         self.correspondent.ip("route", "add", str(NETWORK), "via", MEMBER)
         self.correspondent.ip("route", "add", FOREIGN, "via", MEMBER)
+        self.correspondent.ip("route", "add", str(BEHIND), "via", MEMBER)
         self.agent.ip("route", "add", f"{VIRTUAL}/32", "via", CONTROLLER)
         for router in (self.controller, self.member):
             router.setting("net.ipv4.ip_forward", 1)
@@ -78,6 +82,7 @@ class Net:
         self.start(root)
         self.member.ip("route", "add", str(NETWORK), "dev", self.tunnels.device.name)
         self.member.ip("route", "add", FOREIGN, "dev", self.tunnels.device.name)
+        self.member.ip("route", "add", str(BEHIND), "dev", self.tunnels.device.name)
 
     def start(self, root: Path) -> None:
         """Both planes, as two daemons do it."""
@@ -85,6 +90,7 @@ class Net:
             self.relay = TcxRelay(
                 *(VIRTUAL, (NETWORK,), ("lan",), SLOTS, 1),
                 lambda home: 0 if home in self.bound else None,
+                mobile_networks=True,
                 folder=Folder("relay", "test", root),
             )
         self.relay.reach(0, self.place(self.member))
@@ -92,6 +98,7 @@ class Net:
             self.tunnels = TcxTunnels(
                 *(VIRTUAL, (NETWORK,), ("lan",)),
                 lambda home: self.bound.get(home, []),
+                mobile_networks=True,
                 folder=Folder("member", "test", root),
             )
         held = records(*(row for rows in self.bound.values() for row in rows))
@@ -259,6 +266,86 @@ def test_an_address_outside_of_the_network(net: Net, ends: Ends) -> None:
     assert is_question(ends.raw[4].recv(2000)[20:], FOREIGN)
     ends.raw[4].sendto(answer(FOREIGN), (str(VIRTUAL), 0))
     assert ends.plain.recv(2000) == b"answer"
+
+
+# ------------------------------------------------------------------ mobile networks
+
+
+def serves(net: Net, home: str = HOME, *, withdrawn: bool = False) -> None:
+    """A mobile router has its network behind it, or not any more."""
+    net.follow(np.frombuffer(routed(number(home), [BEHIND], withdrawn=withdrawn), RECORD))
+
+
+@pytest.mark.parametrize("kind", [4, 47, 55], ids=["ip", "gre", "minimal"])
+def test_a_mobile_network_lies_where_its_router_is(net: Net, ends: Ends, kind: int) -> None:
+    """RFC 5177: packets for its hosts go through the router's tunnel, theirs come out of it."""
+    net.bind(binding(tunnel=kind))
+    serves(net)
+    try:
+        ends.ask(BOARD)
+        packet = ends.raw[kind].recv(2000)
+        assert packet[16:20] == IPv4Address(AGENT).packed
+        inside = {
+            4: lambda: (is_question(packet[20:], BOARD), answer(BOARD)),
+            47: lambda: (is_question(packet[24:], BOARD), gre(answer(BOARD))),
+            55: lambda: (
+                packet[24:28] == IPv4Address(BOARD).packed,
+                minimal(CORRESPONDENT, BOARD, answer(BOARD)[20:]),
+            ),
+        }
+        is_it, back = inside[kind]()
+        assert is_it
+        ends.raw[kind].sendto(back, (str(VIRTUAL), 0))
+        assert ends.plain.recvfrom(2000) == (b"answer", (BOARD, 5000))
+        assert net.tunnels.lead(number(BOARD)) == net.tunnels.lead(number(HOME))
+        assert net.relay.lead(number(BOARD)) == net.relay.lead(number(HOME))
+    finally:
+        serves(net, withdrawn=True)
+
+
+def test_nobody_else_speaks_for_a_mobile_network(net: Net, ends: Ends) -> None:
+    net.bind(binding(care_of_address=number(CORRESPONDENT)))
+    serves(net)
+    before = net.tunnelled("spoofed")
+    try:
+        ends.raw[4].sendto(answer(BOARD), (str(VIRTUAL), 0))
+        assert quiet(ends.plain)
+        assert net.tunnelled("spoofed") == before + 1
+    finally:
+        serves(net, withdrawn=True)
+
+
+def test_a_mobile_network_ends_where_its_prefix_ends_and_with_its_binding(
+    net: Net, ends: Ends
+) -> None:
+    net.bind(binding())
+    serves(net)
+    before = net.relayed("unknown")
+    ends.raw[4].sendto(answer(BESIDE), (str(VIRTUAL), 0))
+    net.unbind(HOME)
+    ends.raw[4].sendto(answer(BOARD), (str(VIRTUAL), 0))
+    net.bind(binding())
+    serves(net, withdrawn=True)
+    ends.raw[4].sendto(answer(BOARD), (str(VIRTUAL), 0))
+    assert quiet(ends.plain)
+    assert net.relayed("unknown") == before + 3
+
+
+def test_a_load_knows_mobile_networks_too(net: Net, ends: Ends) -> None:
+    serves(net, STRANGER)
+    net.bind(binding())
+    kept = np.concatenate(
+        [records(binding()), np.frombuffer(routed(number(HOME), [BEHIND]), RECORD)]
+    )
+    net.relay.load(kept)
+    net.tunnels.load(kept)
+    ends.ask(BOARD)
+    assert is_question(ends.raw[4].recv(2000)[20:], BOARD)
+    net.relay.load(records(binding()))
+    net.tunnels.load(records(binding()))
+    ends.ask(BOARD)
+    assert quiet(ends.raw[4])
+    assert net.tunnels.lead(number(BOARD)) is None
 
 
 def quiet(one: socket.socket) -> bool:
