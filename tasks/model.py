@@ -243,10 +243,14 @@ class HomeAgentService:
     @property
     def routed(self) -> tuple[IPv4Network, ...]:
         """In which its daemon puts routes into the kernel, for the routing daemon to announce."""
-        found = dict.fromkeys(network.prefix for network in self.virtual_networks)
-        for subscriber in (*self.realms, *self.nodes):
-            found.update(dict.fromkeys(subscriber.mobile_networks))
-        return tuple(found)
+        homes = tuple(network.prefix for network in self.virtual_networks)
+        mobile = {
+            prefix
+            for subscriber in (*self.realms, *self.nodes)
+            for prefix in subscriber.mobile_networks
+            if not any(prefix.subnet_of(home) for home in homes)
+        }
+        return (*homes, *sorted(mobile))
 
 
 @dataclass(frozen=True, slots=True)
