@@ -154,11 +154,12 @@ class Lab:
         router.compile_code()
         programs = router.programs()
         hashes = {name: disk.password_hash(secrets[name]) for name in {r.password for r in missing}}
-        for one in missing:
-            place = self.disk(one.name)
-            key, hashed = self.topology.authorized_key, hashes[one.password]
-            disk.make_disk(place, self.topology.name, one, hashed, key, programs)
-            router.boot(self.topology.name, one, place)
+        with router.Nursery(self.topology.name, self.directory / "nursery.log") as nursery:
+            for one in missing:
+                place = self.disk(one.name)
+                key, hashed = self.topology.authorized_key, hashes[one.password]
+                disk.make_disk(place, self.topology.name, one, hashed, key, programs)
+                nursery.boot(one, place)
         logs = {router.ROLE + one.name: router.boot_log(self.disk(one.name)) for one in missing}
         await_inits(self.topology.name, logs)
         return names

@@ -34,7 +34,7 @@ class Member:
     """A process that carries a lab's mark."""
 
     pid: int
-    role: str  # "fabric", "simulator", "router/NAME"
+    role: str  # "fabric", "simulator", "nursery", "router/NAME"
     is_init: bool  # PID 1 of its own PID namespace: the router itself, not its parent outside
 
 
@@ -78,6 +78,16 @@ def kill_until_gone(lab: str, role: str = "", seconds: float = 15.0) -> None:
         time.sleep(0.01)
 
 
+def mark(lab: str, role: str) -> str:
+    """What a member has in its environment."""
+    return f"{MARK}={lab}/{role}"
+
+
+def environment(lab: str, role: str) -> dict[str, str]:
+    """Of a member, when it begins."""
+    return {"PATH": SANE_PATH, "LANG": "C.UTF-8", MARK: f"{lab}/{role}"}
+
+
 def launch(lab: str, role: str, argv: Sequence[str], log: Path) -> None:
     """Start a member of a lab that outlives us, in a session of its own, as nobody's child.
 
@@ -91,7 +101,7 @@ def launch(lab: str, role: str, argv: Sequence[str], log: Path) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env={"PATH": SANE_PATH, "LANG": "C.UTF-8", MARK: f"{lab}/{role}"},
+            env=environment(lab, role),
             check=True,
             timeout=30,
         )

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import json
 import shlex
 import socket
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from .disk import LAYERS
 from .errors import RouterFailed
-from .namespaces import SANE_PATH, inside, unshare
+from .namespaces import SANE_PATH, environment, inside, mark, tail
 from .topology import Router
 
 _PACKAGE: Final = __name__.rpartition(".")[0]  # "lab"; in a wheel "hacc_agent.lab"
 CODE: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]  # what is on sys.path
 CLIENT: Final = Path(__file__).with_name("guest") / "client.pl"  # systemctl and its kin
 ROLE: Final = "router/"  # and its name
+BEAR_S: Final = 30.0  # for the last of the routers to be forked, when all disks are made
 # What a router must not be able to do (`guest.boot`). Whoever comes in from outside (nsenter) has
 # the machine's capabilities, and must give these up as well.
 CONFINED: Final = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_boot", "--")
@@ -54,25 +58,62 @@ def compile_code() -> None:
         compileall.compile_dir(CODE / room, quiet=2)
 
 
-def _pid_1(router: Router, disk: Path) -> list[str]:
-    """The command line of PID 1, wherever this package is installed."""
-    needed = [str(path) for path in sorted({CODE, Path(sys.prefix), Path(sys.base_prefix)})]
-    code = (
-        f"import sys; sys.path.insert(0, {str(CODE)!r}); "
-        f"from {_PACKAGE}.guest.boot import boot; "
-        f"boot({router.name!r}, {str(disk)!r}, {dict(LAYERS)!r}, {PRIVATE!r}, {needed!r}); "
-        f"from {_PACKAGE}.guest.init import main; main()"
-    )
-    return [sys.executable, "-S", "-E", "-s", "-c", code]
-
-
 def boot_log(disk: Path) -> Path:
     return disk / "boot.log"
 
 
-def boot(lab: str, router: Router, disk: Path) -> None:
-    """Start it; the disk must have been made."""
-    unshare(lab, ROLE + router.name, _pid_1(router, disk), boot_log(disk))
+class Nursery:
+    """The process that starts routers (`guest.nursery`). They run when the context is left."""
+
+    def __init__(self, lab: str, log: Path) -> None:
+        """`log` is for what goes wrong before there is a router."""
+        self._lab, self._log = lab, log
+
+    def __enter__(self) -> Self:
+        code = (
+            f"import sys; sys.path.insert(0, {str(CODE)!r}); "
+            f"from {_PACKAGE}.guest.nursery import main; main()"
+        )
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", "-E", "-s", "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=environment(self._lab, "nursery"),
+                text=True,
+            )
+        return self
+
+    def boot(self, router: Router, disk: Path) -> None:
+        """Start it; the disk must have been made."""
+        log = boot_log(disk)
+        log.unlink(missing_ok=True)
+        order = {
+            "mark": mark(self._lab, ROLE + router.name),
+            "log": str(log),
+            "name": router.name,
+            "disk": str(disk),
+            "layers": dict(LAYERS),
+            "folders": PRIVATE,
+            "needed": sorted({str(CODE), sys.prefix, sys.base_prefix}),
+        }
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its log says why
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            self._process.communicate(timeout=BEAR_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode and error is None:
+            raise RouterFailed(f"no router can be started: {tail(self._log)}")
 
 
 def ask(pid: int, request: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 1 << 14, 1 << 18
 PR_CAPBSET_DROP = 24
 # A router that sets the clock or loads a module does it to the whole machine (capability.h).
@@ -91,6 +92,12 @@ def _give_up(capabilities: Iterable[int]) -> None:
     _checked(_libc.capset(header, struct.pack("6I", *words)), "capset")
 
 
+def mount_proc() -> None:
+    """Of the PID namespace that this is the first process of; no mount leaves the router's own."""
+    _mount("", "/", flags=MS_REC | MS_PRIVATE)
+    _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
 def boot(
     name: str,
     disk: str,
@@ -98,10 +105,9 @@ def boot(
     folders: Mapping[str, str],
     needed: Sequence[str],
 ) -> None:
-    """Everything that is the router's own; `unshare` has made the namespaces and mounted /proc."""
+    """Everything else that is the router's own, in namespaces and with a /proc of its own."""
     os.umask(0o022)
     socket.sethostname(name)
-    _mount("", "/", flags=MS_REC | MS_PRIVATE)
     _mount("sysfs", "/sys", "sysfs", MS_RDONLY)
     for folder in READ_ONLY:
         _bind(folder, folder)
