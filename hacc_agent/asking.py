@@ -207,8 +207,15 @@ def _heard(told: Line) -> str:
 
 
 def _print_neighbours(lines: Iterable[Line]) -> None:
-    rows = []
+    rows, members = [], []
     for told in lines:
+        if "member" in told:
+            strangers = [f"{each['name']} ({each['address']})" for each in told["strangers"]]
+            notes = [told["why"], *(f"a stranger: {each}" for each in strangers)]
+            sees = ", ".join(told["sees"]) or "-"
+            proof = told["proof"] or "not proven"
+            members.append((told["member"], proof, sees, "; ".join(filter(None, notes))))
+            continue
         says = told["says"] or {}
         cpu, free = says.get("cpu_percent"), says.get("memory_free_percent")
         rows.append(
@@ -223,11 +230,14 @@ def _print_neighbours(lines: Iterable[Line]) -> None:
                 ": ".join(filter(None, (told["verdict"], told["why"]))),
             )
         )
-    if not rows:
-        print("nobody yet")
-        return
     head = ("ROUTER", "LAN", "ADDRESS", "MAC", "ROLE", "STATE", "BINDINGS", "CPU", "FREE", "SEEN")
-    _table((*head, ""), rows)
+    if rows:
+        _table((*head, ""), rows)
+    else:
+        print("nobody yet")
+    if members:
+        print()
+        _table(("MEMBER", "ON THE LAN", "SEES", ""), members)
 
 
 def _print_dataplane(lines: Iterable[Line]) -> None:

@@ -259,6 +259,10 @@ class Discovery:
             case _:
                 self._logs.limited(f"{_article(found.verdict)} on the LAN", why=found.why, **where)
 
+    def hears(self, at: LanAddress) -> bool:
+        """Whether a router of the cluster advertises from there."""
+        return self._neighbourhood.adjacent(at.lan, int(at.address))
+
     def neighbours(self) -> Iterator[dict[str, Any]]:
         """All that are known, one by one."""
         now = self._clock().steady

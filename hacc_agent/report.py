@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from .config import AgentConfig, to_toml
 from .control import Answer, Refused
 from .daemon import Clock
 from .discovery import Discovery
+from .engine.discovery.layer2 import Layer2
 from .engine.record import Kind, Row, Trait
 from .engine.table import Table
 from .fleet import Fleet
@@ -48,7 +49,9 @@ class Report:
         discovery: Discovery | None,
         logs: Logs,
         clock: Clock,
+        layer2: Callable[[], Layer2 | None],
     ) -> None:
+        self._layer2 = layer2
         self.config = config
         self._engine, self._transport, self._replica = engine, transport, replica
         self._side, self._discovery = side, discovery
@@ -90,10 +93,20 @@ class Report:
         yield from self._side.events.latest(limit_of(asked))
 
     def neighbours(self, _asked: Mapping[str, Any]) -> Answer:
-        """Everybody who was heard on the LANs, or should have been."""
-        if self._discovery is None:
+        """Everybody who was heard on the LANs, or should have been; then how members are placed."""
+        found = self._discovery
+        if found is None:
             raise Refused('nobody is discovered with transport = "udp"')
-        yield from self._discovery.neighbours()
+        yield from found.neighbours()
+        layer2 = self._layer2()
+        for each in () if layer2 is None else layer2.all(found.hears):
+            yield {
+                "member": each.router,
+                "proof": each.proof or None,
+                "why": each.why,
+                "sees": each.sees,
+                "strangers": [one._asdict() for one in each.strangers],
+            }
 
     def _digest(self) -> str:
         """SHA-256 of the file that is in force, as `hacc` writes it: of one that was refused not.

@@ -120,6 +120,7 @@ class Service:
             self._discovery,
             logs,
             self.clock,
+            lambda: None if self._snmp_members is None else self._snmp_members.layer2,
         )
         self.resync = Resync(
             config,

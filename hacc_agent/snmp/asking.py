@@ -22,7 +22,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from ..engine.discovery.layer2 import Survey
 from ..engine.health import Figures
+from ..engine.snmp.adjacency import MOST as MOST_SEEN
+from ..engine.snmp.adjacency import TABLES, sightings
 from ..engine.snmp.objects import Oid
 from ..engine.snmp.polling import Polling
 from ..engine.snmp.reading import Reading
@@ -31,6 +34,11 @@ from .reader import Access, SnmpReader, Unanswered
 
 ROWS = 8
 """Of a table in one answer: six columns of them fit into 1472 octets nearly always."""
+
+
+SURVEY_S = 300.0
+"""Between two looks at a member's neighbours: cabling changes seldom, and CDP itself takes three
+minutes to forget somebody."""
 
 
 class Sweep:
@@ -45,6 +53,7 @@ class Sweep:
             len(asked.members), asked.interval_s, reader.at_once, time.monotonic()
         )
         self._readings = [Reading(n, each.kind) for n, each in enumerate(asked.members)]
+        self._survey_at = [0.0] * len(asked.members)
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -69,12 +78,34 @@ class Sweep:
             now = time.monotonic()
             self._polling.answered(member, now - began, now)
             await self._tell(figures)
+            if now >= self._survey_at[member]:
+                self._survey_at[member] = now + SURVEY_S
+                await self._survey(member)
         finally:
             self._wake.set()
         reading = self._readings[member]
         for what in reading.oddities:
             await self._tell(Odd(member, what))
         reading.oddities.clear()
+
+    async def _survey(self, member: int) -> None:
+        """Its neighbours on layer 2; those of a pair's routers each for itself."""
+        whom = self._asked.members[member]
+        for router, (address, *_) in whom.routers or (("", whom.addresses),):
+            try:
+                survey = await self._neighbours(member, router, address)
+            except Unanswered as why:
+                survey = Survey(member, router, "", failure=str(why))
+            await self._tell(survey)
+
+    async def _neighbours(self, member: int, router: str, address: str) -> Survey:
+        """Raises `Unanswered`."""
+        there = await self._reader.first(address, tuple(table.name for table in TABLES.values()))
+        for protocol, table in TABLES.items():
+            if table.name in there:
+                columns = [await self._reader.walk(address, each, MOST_SEEN) for each in table]
+                return Survey(member, router, protocol, sightings(protocol, *columns))
+        return Survey(member, router, "")
 
     async def ask(self, member: int) -> Figures:
         """One member, once. Raises `Unanswered`."""

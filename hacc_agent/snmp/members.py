@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..config import AgentConfig
+from ..engine.discovery.layer2 import Layer2, Survey
 from ..engine.effects import Moment
 from ..engine.health import Figures, Health, Trap
 from ..engine.snmp.walking import records
@@ -27,6 +28,7 @@ class SnmpMembers:
         self._health, self._logs, self._clock = health, logs, clock
         self._silent: set[int] = set()
         self._config, self._asked = config, what_to_ask(config)
+        self.layer2 = Layer2(config)
         self.poller = self._start(clock())
 
     def reconfigure(self, config: AgentConfig) -> None:
@@ -35,6 +37,7 @@ class SnmpMembers:
         self._config, self._asked = config, what_to_ask(config)
         if (self._asked, config.snmp) != before:
             self._silent.clear()
+            self.layer2 = Layer2(config)
             self.poller.close()
             self.poller = self._start(self._clock())
 
@@ -67,6 +70,7 @@ class SnmpMembers:
             self._unanswered,
             self._trapped,
             self._odd,
+            self._surveyed,
             self._logs.limited,
             now,
         )
@@ -90,6 +94,18 @@ class SnmpMembers:
         self._health().trapped(trap, now)
         name = trap.router or self._name(trap.member)
         self._logs.limited(f"SNMP notification {trap.kind}", name, detail=trap.detail)
+
+    def _surveyed(self, survey: Survey) -> None:
+        for one in self.layer2.surveyed(survey):
+            name = survey.router or self._name(survey.member)
+            self._logs.limited(
+                "a stranger beside a member",
+                name,
+                protocol=survey.protocol,
+                stranger=one.name,
+                address=one.address,
+                port=one.port,
+            )
 
     def _odd(self, told: Odd, _: Moment) -> None:
         who = "a stranger" if told.member is None else self._name(told.member)

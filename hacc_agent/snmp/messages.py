@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ..config import MemberKind
+from ..engine.discovery.layer2 import Survey
 from ..engine.health import Figures, Source, Trap, TrapKind
+from ..engine.snmp.adjacency import Sighting
 from .reader import Access
 
 LARGEST = 1 << 20
@@ -84,7 +86,7 @@ class Walked:
     failure: str | None = None  # "": these were the last
 
 
-Told = Figures | Silent | Odd | Trap | Walked
+Told = Figures | Silent | Odd | Trap | Walked | Survey
 
 
 def encode(told: Told) -> bytes:
@@ -102,6 +104,9 @@ def decode(message: bytes, at: float) -> Told:
             return Silent(**fields)
         case "Walked":
             return Walked(**fields)
+        case "Survey":
+            fields["seen"] = tuple(Sighting(*each) for each in fields["seen"])
+            return Survey(**fields)
         case "Trap":
             fields["kind"] = TrapKind(fields["kind"])
             return Trap(**{**fields, "at": at})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..config import AgentConfig, LanAddress
+from ..engine.discovery.layer2 import Survey
 from ..engine.effects import Moment
 from ..engine.health import Figures, Trap
 from .messages import LARGEST, Asked, Odd, Silent, Told, Walked, Whom, decode
@@ -77,6 +78,7 @@ class Poller:
         silent: Callable[[Silent, Moment], None],
         trapped: Callable[[Trap, Moment], None],
         odd: Callable[[Odd, Moment], None],
+        surveyed: Callable[[Survey], None],
         log: Callable[..., None],
         now: Moment,
     ) -> None:
@@ -86,7 +88,7 @@ class Poller:
         """
         self._asked, self._port = asked, port
         self._reported, self._silent, self._trapped = reported, silent, trapped
-        self._odd, self._log = odd, log
+        self._odd, self._surveyed, self._log = odd, surveyed, log
         self._failures = 0
         self._walks: dict[int, tuple[Take, Callable[[str], None]]] = {}
         # Both ends stay ours: the loop knows one descriptor, whatever becomes of the process.
@@ -143,6 +145,8 @@ class Poller:
                 self._trapped(told, now)
             case Odd():
                 self._odd(told, now)
+            case Survey():
+                self._surveyed(told)
             case Walked():
                 self._walked(told)
 

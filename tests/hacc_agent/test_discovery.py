@@ -53,7 +53,7 @@ class Site:
         return list(ask(Path(self.agents[host].config.runtime_directory), "neighbours"))
 
     def found(self, host: str, verdict: str) -> list[dict[str, Any]]:
-        return [each for each in self.neighbours(host) if each["verdict"] == verdict]
+        return [each for each in self.neighbours(host) if each.get("verdict") == verdict]
 
     def said(self, host: str, event: str) -> list[dict[str, Any]]:
         return [line for line in self.agents[host].said if line["event"] == event]
@@ -136,7 +136,9 @@ def test_routers_of_a_cluster_hear_one_another(quiet: Site) -> None:
     assert quiet.found("hacc1", "stranger") == quiet.found("hacc1", "impostor") == []
     code, text = told(quiet.agents["hacc1"], "neighbours")
     assert code == 0
-    assert [line.split()[:3] for line in text.splitlines()[1:]] == [["ha1", "core", "198.18.1.21"]]
+    found, placed = text.split("\n\n")
+    assert [line.split()[:3] for line in found.splitlines()[1:]] == [["ha1", "core", "198.18.1.21"]]
+    assert placed.splitlines()[1].split() == ["ha1", "advertisement", "-"]
     _, text = told(quiet.agents["hacc1"], "status")
     assert "LAN       1 heard, 1 awaited" in text  # hacc2, which is not there
 

@@ -111,6 +111,13 @@ CDP_CACHE_DEVICE_ID: Final = (*CDP_CACHE_ENTRY, 6)
 CDP_CACHE_DEVICE_PORT: Final = (*CDP_CACHE_ENTRY, 7)
 CDP_CACHE_PLATFORM: Final = (*CDP_CACHE_ENTRY, 8)
 
+# LLDP-MIB (IEEE 802.1AB): indexed by a time, a port of ours, and a number; the entry of an address
+# by its family, its length and the address itself, too
+LLDP_REM_ENTRY: Final = oid("1.0.8802.1.1.2.1.4.1.1")
+LLDP_REM_PORT_DESC: Final = (*LLDP_REM_ENTRY, 8)
+LLDP_REM_SYS_NAME: Final = (*LLDP_REM_ENTRY, 9)
+LLDP_REM_MAN_ADDR_IF_SUBTYPE: Final = oid("1.0.8802.1.1.2.1.4.2.1.3")
+
 # HOST-RESOURCES-MIB (RFC 2790) and UCD-SNMP-MIB: what a Linux host has without an agent of ours
 HR_PROCESSOR_LOAD: Final = oid("1.3.6.1.2.1.25.3.3.1.2")
 MEM_TOTAL_REAL: Final = oid("1.3.6.1.4.1.2021.4.5")  # KiB, as the next ones

@@ -52,9 +52,14 @@ def _text(kind: TrapKind, value: Value) -> str:
     if kind is TrapKind.HSRP_STATE and isinstance(value, int):
         return HSRP_STATES[value - 1] if 1 <= value <= len(HSRP_STATES) else str(value)
     if isinstance(value, bytes):
-        text = value.decode("ascii", "replace")
-        return "".join(one if one.isprintable() else "?" for one in text)[:LONGEST]
+        return shown(value)
     return "" if value is None else str(value)
+
+
+def shown(text: bytes) -> str:
+    """A router's words, as they may stand in our log and on a terminal."""
+    found = text.decode("ascii", "replace")
+    return "".join(one if one.isprintable() else "?" for one in found)[:LONGEST]
 
 
 AT_ONCE: Final = 20

@@ -14,6 +14,7 @@ import pytest
 
 from hacc_agent.config import MemberKind
 from hacc_agent.daemon import Clock
+from hacc_agent.engine.discovery.layer2 import Survey
 from hacc_agent.engine.health import Figures, Trap, TrapKind
 from hacc_agent.engine.snmp import objects
 from hacc_agent.engine.snmp.objects import dotted
@@ -52,14 +53,15 @@ class Beside:
         self.notifications = bound.getsockname()[1]
         self.told: list[Told] = []
         self.logged: list[str] = []
+        self.surveys: list[Survey] = []
 
         def note(told: Told, _: object) -> None:
             self.told.append(told)
 
         asked = Asked(access, port, 0.3, members)
         self.poller = Poller(
-            asked, bound, note, note, note, note, lambda line, **_: self.logged.append(line),
-            self.clock(),
+            asked, bound, note, note, note, note, self.surveys.append,
+            lambda line, **_: self.logged.append(line), self.clock(),
         )  # fmt: skip
 
     def until(self, holds: Callable[[], bool]) -> None:

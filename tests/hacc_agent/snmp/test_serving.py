@@ -242,7 +242,7 @@ def test_its_bindings_can_be_had_from_its_table(bound: tuple[Served, list[Mobile
     def nothing(*_: object, **__: object) -> None:
         """Its load is of no interest here."""
 
-    poller = Poller(asked, None, nothing, nothing, nothing, nothing, nothing, clock())
+    poller = Poller(asked, None, nothing, nothing, nothing, nothing, nothing, nothing, clock())
     rows: list[Sequence[int]] = []
     ends: list[str] = []
     try:

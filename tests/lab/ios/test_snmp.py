@@ -10,10 +10,12 @@ import pytest
 
 from hacc_agent.config import MemberKind
 from hacc_agent.engine.effects import Moment
-from hacc_agent.engine.snmp import objects
+from hacc_agent.engine.snmp import adjacency, objects
+from hacc_agent.engine.snmp.adjacency import TABLES, Protocol
 from hacc_agent.engine.snmp.objects import Oid, Value, dotted
 from hacc_agent.engine.snmp.reading import Reading
 from lab import simulator
+from lab.ios import Console
 from lab.ios.device import Device
 from lab.ios.network import Network
 from lab.ios.snmp import Access, access, view
@@ -66,6 +68,17 @@ def test_a_router_s_groups_and_neighbours() -> None:
     assert states == [6]  # of the pair, the one with the higher priority
     names = [value for name, value in found.items() if name[:-2] == objects.CDP_CACHE_DEVICE_ID]
     assert names == [two.hostname.encode()]
+    (neighbour,) = adjacency.sightings(
+        Protocol.CDP, *(list(found.items()) for _ in TABLES[Protocol.CDP])
+    )
+    assert neighbour == (two.hostname, "GigabitEthernet0/1", "198.18.1.32")
+    detail = Console(one)("show cdp neighbors detail")
+    for word in (
+        f"Device ID: {two.hostname}",
+        "IP address: 198.18.1.32",
+        "port): GigabitEthernet0/1",
+    ):
+        assert word in detail  # from the same state
     assert b"simulator" in bytes(str(found[objects.oid("1.3.6.1.2.1.1.1.0")]), "ascii")
 
 
