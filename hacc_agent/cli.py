@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from . import __version__
 from .places import CONFIG, HSRP
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     3 the daemon does not answer.
     """
     try:
-        options = _parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        options = _parser(words).parse_args(words)
     except SystemExit as end:  # argparse has said why; its 2 means "changes pending" with us
         return 1 if end.code else 0
     # Each command loads what it needs: numpy and the kernel's interfaces are the daemon's alone,
@@ -36,72 +38,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _ask(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Of the command that stands there; of all of them, which takes 7 ms, when none does."""
     parser = argparse.ArgumentParser(prog="hacc-agent", description=__doc__)
     parser.add_argument("--version", action="version", version=f"hacc-agent {__version__}")
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", prog=parser.prog
     )
+    named = words[0] if words and words[0] in COMMANDS else None
+    for name, (what, arguments) in COMMANDS.items():
+        if named in (None, name):
+            arguments(commands.add_parser(name, help=what))
+    return parser
 
-    check = commands.add_parser("check-config", help="would the daemon start with this file?")
-    check.add_argument("file", type=Path, metavar="FILE")
 
-    configured = argparse.ArgumentParser(add_help=False)
-    configured.add_argument("-c", "--config", type=Path, default=Path(CONFIG), metavar="FILE")
-    run = commands.add_parser(
-        "run", parents=[configured], help="run the daemon until it is told to stop"
-    )
-    run.add_argument(
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE")
+
+
+def _configured(parser: argparse.ArgumentParser, file: str = CONFIG) -> None:
+    parser.add_argument("-c", "--config", type=Path, default=Path(file), metavar="FILE")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _configured(parser)
+    parser.add_argument(
         "--resync",
         action="store_true",
         help="set the journal aside and take the bindings from the cluster's other routers",
     )
 
-    asking = argparse.ArgumentParser(add_help=False, parents=[configured])
-    asking.add_argument("--json", action="store_true", help="one JSON document a line")
-    commands.add_parser("status", parents=[asking], help="what the daemon does, and how much")
-    bindings = commands.add_parser("bindings", parents=[asking], help="who is bound, and where")
-    bindings.add_argument("mobile", nargs="?", metavar="NAI|ADDRESS")
-    bindings.add_argument("--member", metavar="NAME", help="those that this member serves")
-    bindings.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
-    dataplane = commands.add_parser(
-        "dataplane", parents=[asking], help="who moves packets, and how many went where"
-    )
-    dataplane.add_argument("home", nargs="?", metavar="ADDRESS", help="where one's packets go")
-    dataplane.add_argument(
+
+def _asking(parser: argparse.ArgumentParser, file: str = CONFIG) -> None:
+    _configured(parser, file)
+    parser.add_argument("--json", action="store_true", help="one JSON document a line")
+
+
+def _limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
+
+
+def _bindings(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("mobile", nargs="?", metavar="NAI|ADDRESS")
+    parser.add_argument("--member", metavar="NAME", help="those that this member serves")
+    _limit(parser)
+
+
+def _dataplane(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("home", nargs="?", metavar="ADDRESS", help="where one's packets go")
+    parser.add_argument(
         "--programs", action="store_true", help="the programs or rules that see each packet, too"
     )
-    resync = commands.add_parser(
-        "resync", parents=[asking], help="take bindings from the routers that have them"
-    )
-    resync.add_argument("router", nargs="?", metavar="ROUTER", help="usually from all")
-    events = commands.add_parser("events", parents=[asking], help="what has happened, latest last")
-    events.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"usually {LIMIT}")
-    commands.add_parser(
-        "neighbours",
-        parents=[asking],
-        help="who was heard on the LANs, who is missing, and who is not expected there",
-    )
-    for order, what in ORDERS.items():
-        commands.add_parser(order, parents=[asking], help=what).add_argument(
-            "member", metavar="MEMBER"
-        )
-    why = commands.add_parser(
-        "why", parents=[asking], help="which member a mobile node has, or would get, and why"
-    )
-    why.add_argument("mobile", metavar="NAI|ADDRESS")
-    _add_hsrp(commands)
-    return parser
 
 
-def _add_hsrp(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    configured = argparse.ArgumentParser(add_help=False)
-    configured.add_argument("-c", "--config", type=Path, default=Path(HSRP), metavar="FILE")
-    hsrp = commands.add_parser(
-        "hsrp", parents=[configured], help="the standby groups of this router, and their speaker"
-    )
-    hsrp.add_argument("--json", action="store_true", help="one JSON document a line")
-    hsrp.add_argument(
+def _resync(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("router", nargs="?", metavar="ROUTER", help="usually from all")
+
+
+def _events(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    _limit(parser)
+
+
+def _member(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("member", metavar="MEMBER")
+
+
+def _mobile(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("mobile", metavar="NAI|ADDRESS")
+
+
+def _speaker(parser: argparse.ArgumentParser) -> None:
+    _asking(parser, HSRP)
+    parser.add_argument(
         "do",
         nargs="?",
         choices=("show", "run", "check", "resign", "withdraw"),
@@ -109,7 +123,26 @@ def _add_hsrp(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="show the groups (usual); run the speaker; check its file; let the standby routers "
         "have what is active here; take away what a dead speaker has left",
     )
-    hsrp.add_argument("group", nargs="?", metavar="GROUP", help="with resign: not all of them")
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="with resign: not all of them")
+
+
+COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "check-config": ("would the daemon start with this file?", _check),
+    "run": ("run the daemon until it is told to stop", _run),
+    "status": ("what the daemon does, and how much", _asking),
+    "bindings": ("who is bound, and where", _bindings),
+    "dataplane": ("who moves packets, and how many went where", _dataplane),
+    "resync": ("take bindings from the routers that have them", _resync),
+    "events": ("what has happened, latest last", _events),
+    "neighbours": (
+        "who was heard on the LANs, who is missing, and who is not expected there",
+        _asking,
+    ),
+    **{order: (what, _member) for order, what in ORDERS.items()},
+    "why": ("which member a mobile node has, or would get, and why", _mobile),
+    "hsrp": ("the standby groups of this router, and their speaker", _speaker),
+}
+"""What each does, and the arguments that it takes."""
 
 
 def _hsrp(options: argparse.Namespace) -> int:
