@@ -4,12 +4,17 @@ A static home address is its mobile node's whichever member serves it, and a mob
 where its router is bound (RFC 5177). Each has a route of its own, as long as the binding is here:
 the longer prefix wins over the slice of whoever else announces it. An address that was assigned
 comes from a slice: where a failover has scattered a slice, the controllers are its last resort.
+
+A few get their routes at once. Many at a time are a transfer, whose slice is announced when it is
+complete, and most of them lie in that: so they wait until no more come, and then some at a time get
+theirs. Half a million, each on its own, would keep this router from its heartbeats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +30,14 @@ MOST: Final = 10_000
 """Routes of this kind. What a link-state protocol carries without pain is less than what a Home
 Agent may hold; of the others the controllers are the last resort."""
 
+KEPT: Final = 2 * MOST
+"""Addresses that are remembered; when one that has a route leaves, there are others."""
+
+FEW: Final = 64  # in one batch of records, that are no transfer
+QUIET_S: Final = 1.0  # s without many new ones: the transfer is over
+LATEST_S: Final = 10.0  # s that they wait at most
+AT_ONCE: Final = 256  # routes that one turn changes: a few milliseconds
+
 _LONGEST: Final = 32
 
 
@@ -36,8 +49,14 @@ class Strays:
         self._member, self._lans, self._say = member, tuple(lans), say
         self._routes: Announcer | None = None
         self._prefixes: frozenset[IPv4Network] = frozenset()
+        self._routed: set[IPv4Network] = set()
+        self._wanted: set[IPv4Network] | None = None  # None: to be found out
         self._homes: set[int] = set()
+        self._more = False  # there are others that are not remembered
         self._due = False
+        self._many = False  # have come since the last turn
+        self._waits: float | None = None  # s of the steady clock: since when many wait
+        self._quiet = 0.0  # s of the steady clock: when that is over
         self._told = False
 
     def through(self, routes: Announcer) -> Strays:
@@ -51,7 +70,10 @@ class Strays:
         """These and no others, and who is outside of them."""
         self._prefixes = prefixes
         self.load()
-        self._announce()
+        if self._many:
+            self._tell()
+        else:
+            self._change()
 
     def elsewhere(self, prefix: IPv4Network) -> bool:
         assert self._routes is not None
@@ -62,24 +84,37 @@ class Strays:
     def load(self) -> None:
         """All that the table holds."""
         rows = self._member.tables[0].rows
-        self._homes = set(self._outside(rows[_static(rows)]["home_address"]).tolist())
-        self._due = True
+        homes = self._outside(rows[_static(rows)]["home_address"])
+        self._more = len(homes) > KEPT
+        before, self._homes = self._homes, set(homes[:KEPT].tolist())
+        self._many |= len(self._homes - before) > FEW
+        self._is_due()
 
     def follow(self, records: Records) -> None:
         """What has just been decided, and is so."""
         static = _static(records)
         if static.any():
-            found = set(self._outside(records["home_address"][static]).tolist())
-            self._due |= not found <= self._homes
-            self._homes |= found
+            new = set(self._outside(records["home_address"][static]).tolist()) - self._homes
+            if new:
+                self._many |= len(new) > FEW
+                self._more |= len(self._homes) + len(new) > KEPT
+                self._homes.update(islice(new, max(0, KEPT - len(self._homes))))
+                self._is_due()
         if self._homes:
             ended = records["home_address"][records["kind"] == Kind.UNBOUND]
             left = {
                 home for home in self._homes.intersection(ended.tolist()) if not self._bound(home)
             }
-            self._due |= bool(left)
             self._homes -= left
-        self._due |= bool((records["kind"] == Kind.NETWORK).any())
+            if left and self._more and len(self._homes) < MOST:
+                self.load()
+            elif left:
+                self._is_due()
+        if (records["kind"] == Kind.NETWORK).any():
+            self._is_due()
+
+    def _is_due(self) -> None:
+        self._due, self._wanted = True, None
 
     # ------------------------------------------------------------------ the daemon's part
 
@@ -87,26 +122,45 @@ class Strays:
         return None
 
     def next_deadline(self) -> float | None:
-        return 0.0 if self._due else None
+        if not self._due:
+            return None
+        return 0.0 if self._many else self._quiet
 
-    def handle(self, now: Moment) -> None:  # noqa: ARG002  what is due is due
-        if self._due:
-            self._announce()
+    def handle(self, now: Moment) -> None:
+        if self._many:
+            self._many = False
+            self._waits = now.steady if self._waits is None else self._waits
+            self._quiet = min(now.steady + QUIET_S, self._waits + LATEST_S)
+        if self._due and now.steady >= self._quiet:
+            self._waits = None
+            self._change()
 
     # ------------------------------------------------------------------ routes
 
-    def _announce(self) -> None:
-        self._due = False
-        if self._routes is None:
-            return
-        beyond = {IPv4Network((home, _LONGEST)) for home in self._homes}
-        beyond.update(self._member.home_agent.networks)
-        if len(beyond) > MOST:
-            beyond = set(sorted(beyond)[:MOST])
+    def _change(self) -> None:
+        """Some of what is to be changed."""
+        if self._wanted is None:
+            self._wanted = self._beyond()
+        new, old = self._wanted - self._routed, self._routed - self._wanted
+        self._routed.update(islice(new, AT_ONCE))
+        self._routed.difference_update(islice(old, max(0, AT_ONCE - len(new))))
+        self._due = len(new) + len(old) > AT_ONCE
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._routes is not None:
+            self._routes.announce(self._prefixes | self._routed)
+
+    def _beyond(self) -> set[IPv4Network]:
+        """What lies outside of our prefixes, as much as there may be."""
+        beyond = set(self._member.home_agent.networks)
+        room = max(0, MOST - len(beyond))
+        if len(self._homes) > room or self._more:
             if not self._told:
                 self._say("not all home addresses have a route", most=MOST)
             self._told = True
-        self._routes.announce(self._prefixes | beyond)
+        beyond.update(IPv4Network((home, _LONGEST)) for home in sorted(self._homes)[:room])
+        return set(sorted(beyond)[:MOST]) if len(beyond) > MOST else beyond
 
     def _outside(self, homes: NDArray[Any]) -> NDArray[Any]:
         """Of these those that lie in none of our prefixes, nor on a LAN."""

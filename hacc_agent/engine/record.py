@@ -157,6 +157,7 @@ class SlotChange(NamedTuple):
 
 SLOT: Final = Struct("<BBHIQ48s")
 
+
 class OrderGiven(NamedTuple):
     kind: int
     word: int  # what is ordered (`cluster.standing`)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 import numpy as np
@@ -11,14 +12,14 @@ from hacc_agent.engine.effects import Moment
 from hacc_agent.engine.home_agent.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Row, Trait
 from hacc_agent.roles import Member
-from hacc_agent.strays import MOST, Strays
+from hacc_agent.strays import AT_ONCE, KEPT, LATEST_S, MOST, Strays
 from tests.lab.registration import member
 
 SLICE = IPv4Network("198.19.64.0/22")
 WITHIN, STATIC, FOREIGN, ON_LAN = "198.19.64.9", "198.19.96.7", "192.0.2.66", "198.18.1.200"
 BEHIND = IPv4Network("198.19.100.0/24")
 LAN = IPv4Network("198.18.1.0/24")
-NOW = Moment(0.0, 0.0)
+BLOCK = 200  # bindings
 
 
 class Table:
@@ -41,6 +42,7 @@ class Site:
         self.member = Member(member())
         self.table = Table()
         self.said: list[str] = []
+        self.seconds = 1000.0
 
         def say(event: str, sender: str = "", **fields: str | int) -> None:  # noqa: ARG001
             self.said.append(f"{event} {fields}")
@@ -50,10 +52,21 @@ class Site:
 
     def decide(self, records: bytes) -> frozenset[IPv4Network]:
         """As the daemon does; the routes beyond the slice."""
+        self.take(records)
+        self.handle()
+        return self.table.routes - {SLICE}
+
+    def take(self, records: bytes) -> None:
         self.member.apply(records)
         self.strays.follow(np.frombuffer(records, RECORD))
-        self.strays.handle(NOW)
-        return self.table.routes - {SLICE}
+
+    def handle(self) -> None:
+        """Turn by turn, until nothing is due; each changes some routes."""
+        while (due := self.strays.next_deadline()) is not None:
+            self.seconds = max(self.seconds, due)
+            before = self.table.routes
+            self.strays.handle(Moment(self.seconds, 0.0))
+            assert len(before ^ self.table.routes) <= AT_ONCE
 
 
 @pytest.fixture
@@ -140,11 +153,11 @@ def test_after_a_start_all_that_is_bound_counts(site: Site) -> None:
     site.member.apply(bound(STATIC))
     site.strays.load()
     assert site.strays.next_deadline() is not None
-    site.strays.handle(NOW)
+    site.handle()
     assert site.table.routes == {SLICE, IPv4Network(STATIC)}
     site.member.clear()
     site.strays.load()
-    site.strays.handle(NOW)
+    site.handle()
     assert site.table.routes == {SLICE}
 
 
@@ -153,6 +166,56 @@ def test_there_are_never_more_than_routers_carry(site: Site) -> None:
     records = b"".join(bound(str(IPv4Address(first + n))) for n in range(MOST + 1))
     assert len(site.decide(records)) == MOST
     assert site.said == [f"not all home addresses have a route {{'most': {MOST}}}"]
+
+
+def homes(first: str, count: int) -> Iterator[bytes]:
+    """Bindings of a transfer, in its blocks."""
+    begin = int(IPv4Address(first))
+    for at in range(0, count, BLOCK):
+        block = range(at, min(count, at + BLOCK))
+        yield b"".join(bound(str(IPv4Address(begin + n))) for n in block)
+
+
+def test_a_transfer_whose_slice_follows_needs_no_routes_of_its_own(site: Site) -> None:
+    before = site.table.changes
+    for block in homes("10.0.0.0", 8 * BLOCK):
+        site.take(block)
+        site.strays.handle(Moment(site.seconds, 0.0))
+        site.seconds += 0.5
+    assert site.table.changes == before
+    site.strays.announce(frozenset({SLICE, IPv4Network("10.0.0.0/16")}))
+    site.handle()
+    assert site.table.routes == {SLICE, IPv4Network("10.0.0.0/16")}
+
+
+def test_many_that_never_cease_do_not_wait_for_ever(site: Site) -> None:
+    end = site.seconds + LATEST_S
+    for block in homes("10.0.0.0", 100 * BLOCK):
+        site.take(block)
+        site.strays.handle(Moment(site.seconds, 0.0))
+        site.seconds += 0.2
+        if site.table.routes != {SLICE}:
+            break
+    assert site.seconds <= end + 0.5
+
+
+def test_a_few_get_theirs_at_once(site: Site) -> None:
+    site.take(bound(STATIC) + bound(FOREIGN))
+    site.strays.handle(Moment(site.seconds, 0.0))
+    assert site.table.routes == {SLICE} | alone(STATIC, FOREIGN)
+
+
+def test_who_had_none_for_want_of_room_gets_one_when_there_is_some(site: Site) -> None:
+    for block in homes("10.0.0.0", KEPT + BLOCK):
+        site.take(block)
+    site.handle()
+    assert len(site.table.routes) == MOST + 1
+    last = IPv4Address("10.0.0.0") + KEPT + BLOCK - 1
+    first = int(IPv4Address("10.0.0.0"))
+    for at in range(0, KEPT, BLOCK):
+        site.take(b"".join(unbound(str(IPv4Address(first + n))) for n in range(at, at + BLOCK)))
+    site.handle()
+    assert IPv4Network(last) in site.table.routes
 
 
 def test_what_others_announce_is_the_routing_tables_to_say(site: Site) -> None:
