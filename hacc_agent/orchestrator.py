@@ -8,6 +8,7 @@ daemon's machine needs neither of them nor what they depend on.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from importlib.util import find_spec
@@ -52,18 +53,28 @@ def load(room: str, module: str, what: str, extra: str) -> ModuleType:
 
 
 def main() -> int:
-    word = "".join(sys.argv[1:2])
+    # What is loaded stays: it is searched for garbage neither now nor later.
+    gc.disable()
     try:
-        run = load("tasks", "ending", "hacc", "orchestrator").run
-        # Either half takes its time to load, so whoever names a command waits for that half alone.
-        app = _nothing() if word == LAB else load("tasks", "cli", "hacc", "orchestrator").app
+        run, app = _program("".join(sys.argv[1:2]))
     except NotInstalled as missing:
         print(missing, file=sys.stderr)
         return 1
-    if word not in _names(app):
-        _join_lab(app)
+    finally:
+        gc.enable()
+    gc.freeze()
     code: int = run(app)
     return code
+
+
+def _program(word: str) -> tuple[Any, Any]:
+    """What runs a program, and the program; `word` is the command."""
+    run = load("tasks", "ending", "hacc", "orchestrator").run
+    # Either half takes its time to load, so whoever names a command waits for that half alone.
+    app = _nothing() if word == LAB else load("tasks", "cli", "hacc", "orchestrator").app
+    if word not in _names(app):
+        _join_lab(app)
+    return run, app
 
 
 def _nothing() -> Any:
