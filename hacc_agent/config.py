@@ -93,8 +93,8 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
-class PairRouter:
-    """One router of a pair. What it says on its own behalf comes from its own addresses."""
+class Router:
+    """A router with a name and addresses of its own: what it says for itself comes from there."""
 
     name: Annotated[str, NAME]
     addresses: tuple[LanAddress, ...]
@@ -111,7 +111,7 @@ class Member:
     capacity: Annotated[int, Range(1, 2**31 - 1)]  # bindings
     slices: tuple[IPv4Network, ...]  # the prefixes that it assigns home addresses from
     addresses: tuple[LanAddress, ...]  # of a pair: those of its groups
-    routers: tuple[PairRouter, ...] = ()  # of a pair
+    routers: tuple[Router, ...] = ()  # of a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +387,7 @@ class AgentConfig:
     data_plane: DataPlane = DataPlane.KERNEL  # with transport "frames"
     runtime_directory: str = places.RUNTIME
     agentx: str = "/var/agentx/master"  # snmpd's socket, through which Home Agents are read
+    routers: tuple[Router, ...] = ()  # on its LANs, and no part of the Home Agent: gateways
 
     @property
     def sealed(self) -> bool:

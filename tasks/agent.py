@@ -41,7 +41,7 @@ def with_agents(
         dataclasses.replace(
             device, agent=_told(common, device), agent_places=_places(device, intent, served)
         )
-        if device.platform is Platform.LINUX
+        if device.platform is Platform.LINUX and device.role is not Role.GATEWAY
         else device
         for device in devices
     )
@@ -58,7 +58,7 @@ def _common(
     return config.AgentConfig(
         cluster=intent.cluster,
         name="",
-        role=Role.CONTROLLER,
+        role=config.Role.CONTROLLER,
         home_agent_address=home.address,
         networks=tuple(
             network.prefix if network.prefix is not None else intent.lans[network.lan or ""].network
@@ -84,6 +84,11 @@ def _common(
             if other.role is Role.CONTROLLER
         ),
         members=tuple(_members(devices, slices)),
+        routers=tuple(
+            config.Router(other.host, _own_addresses(other))
+            for other in devices
+            if other.role is Role.GATEWAY
+        ),
         selection=config.Selection(
             intent.selection.hysteresis,
             config.Weights(**intent.selection.weights.model_dump()),
@@ -136,7 +141,7 @@ def _told(common: config.AgentConfig, device: DeviceModel) -> config.AgentConfig
     own = dataclasses.replace(
         common,
         name=device.host,
-        role=device.role,
+        role=config.Role(device.role),
         link=_link(device.link),
         lans=tuple(config.Lan(port.lan, port.name, port.address) for port in device.ports),
         gateways=tuple(gateway for gateway in common.gateways if gateway.lan in lans),
@@ -203,7 +208,7 @@ def _members(devices: Sequence[DeviceModel], slices: Slices) -> Iterator[config.
             if pair
             else _own_addresses(device),
             routers=tuple(
-                config.PairRouter(half.host, _own_addresses(half))
+                config.Router(half.host, _own_addresses(half))
                 for half in devices
                 if pair and half.service is not None and half.service.member == service.member
             ),

@@ -239,6 +239,8 @@ def _names(cluster: ClusterIntent, hosts: frozenset[str]) -> Iterator[Problem]:
     for index, member in enumerate(cluster.home_agents):
         if isinstance(member, PairMember):
             yield from groups(member.redundancy, f"home_agents[{index}].redundancy")
+    for index, gateway in enumerate(cluster.gateways):
+        yield from groups(gateway.redundancy, f"gateways[{index}].redundancy")
     yield from _unknown(routers(cluster), hosts)
 
 
@@ -261,6 +263,10 @@ def _written(data: yamlmarks.Mapping) -> Iterator[tuple[str, Place, str]]:
         if isinstance(pair, yamlmarks.Mapping):
             yield from _hosts_in(pair.get("hosts"), f"home_agents[{index}].hosts", "")
     yield from _hosts_in(data.get("backups"), "backups", "")
+    gateways = data.get("gateways")
+    for index, gateway in enumerate(gateways if isinstance(gateways, yamlmarks.Sequence) else ()):
+        if isinstance(gateway, yamlmarks.Mapping):
+            yield from _hosts_in(gateway.get("hosts"), f"gateways[{index}].hosts", "")
 
 
 def _hosts_in(items: object, subject: str, leaf: str) -> Iterator[tuple[str, Place, str]]:
@@ -283,6 +289,9 @@ def routers(cluster: ClusterIntent) -> Iterator[tuple[str, Place, str]]:
             yield member.host, member.at("host"), f"home_agents[{index}].host"
     for index, backup in enumerate(cluster.backups):
         yield backup.host, backup.at("host"), f"backups[{index}]"
+    for index, gateway in enumerate(cluster.gateways):
+        for place, router in enumerate(gateway.hosts):
+            yield router.host, router.at("host"), f"gateways[{index}].hosts[{place}]"
 
 
 def _twice(clusters: Iterable[ClusterIntent]) -> Iterator[Problem]:

@@ -16,11 +16,20 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from hacc_agent.config import AgentConfig
 from hacc_agent.config import Algorithm as Algorithm
 from hacc_agent.config import Replay as Replay
-from hacc_agent.config import Role as Role
 
 from .errors import Place
 from .rendered import Platform
 from .secrets import SecretRef
+
+
+class Role(enum.StrEnum):
+    """What a router does in its cluster: the agent's roles (`hacc_agent.config.Role`), and one in
+    which none runs."""
+
+    CONTROLLER = "controller"
+    HOME_AGENT = "home-agent"
+    BACKUP = "backup"
+    GATEWAY = "gateway"  # a standby group of Foreign Agents' routers
 
 
 class RedundancyProtocol(enum.StrEnum):
@@ -222,7 +231,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class HomeAgentService:
-    """What this router serves as a Home Agent; None on a controller."""
+    """What this router serves as a Home Agent; controllers and gateways serve nothing."""
 
     member: str  # the member's name: the host, or the pair
     lifetime_s: int  # the longest lifetime that is granted
@@ -276,7 +285,7 @@ class DeviceModel:
     link: Link | None  # of Linux routers
     discovery: bool  # CDP (IOS)
     binding_sync_s: int  # what a returning router needs before it may preempt
-    agent: AgentConfig | None  # Linux routers run hacc-agent
+    agent: AgentConfig | None  # Linux routers run hacc-agent, but for gateways
     # What each table of agent.toml comes from, in the order of its entries.
     agent_places: tuple[tuple[str, tuple[Place, ...]], ...]
     router_id_place: Place

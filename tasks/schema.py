@@ -263,6 +263,16 @@ class Backup(Node):
     max_bindings: Bindings = 500_000
 
 
+class Gateway(Node):
+    """Routers of Foreign Agents' LANs that share a virtual address: Linux, IOS, or both."""
+
+    name: Name = Field(description="Its groups' names begin with it.")
+    hosts: Annotated[
+        tuple[Router, ...], _short("host", list[Router | str]), Field(min_length=1)
+    ] = Field(description="The preferred one first.")
+    redundancy: Redundancy
+
+
 class Weights(Node):
     """How much each figure counts when a member is chosen."""
 
@@ -542,6 +552,9 @@ class ClusterIntent(Node):
         tuple[Member, ...], _short("host", list[Member | str]), Field(min_length=1)
     ]
     backups: Annotated[tuple[Backup, ...], _short("host", list[Backup | str])] = ()
+    gateways: tuple[Gateway, ...] = Field(
+        default=(), description="Standby groups of routers that are no part of the Home Agent."
+    )
     binding_sync_s: Annotated[int, Between(1, 900)] = Field(
         default=15, description="What a returning router needs to learn the bindings."
     )

@@ -7,6 +7,7 @@ The decisions:
 - The VHA follows one standby group of the controllers, that of their first LAN (several owners of
   one address are what redundancy is there to prevent); the other groups move with it.
 - Members and backups hold the VHA on a loopback for good, and announce nothing but their slices.
+- Gateways have no part in the Home Agent: a standby group on each of their LANs, and nothing else.
 - Pools are cut by weight (`slices`). A pair is one member; a backup has no slice.
 - Stock IOS answers a Foreign Agent directly from the VHA (hole H1), so a policy sends its replies
   to the controllers' group address on a LAN that they share.

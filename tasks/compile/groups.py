@@ -18,18 +18,14 @@ SHORTEST_HOLD_MS = 50  # that IOS takes
 VERSION = {RedundancyProtocol.HSRP: 2, RedundancyProtocol.VRRP: 3}
 
 
-def check(cluster: Cluster, redundancy: Redundancy, subject: str) -> None:
-    """What this version cannot do is refused with the reason, not rendered wrongly."""
-    controllers = subject.startswith("controllers")
+def check(cluster: Cluster, redundancy: Redundancy, subject: str, no_vrrp: str = "") -> None:
+    """What this version cannot do is refused with the reason, not rendered wrongly.
+
+    `no_vrrp`: why these routers cannot speak VRRP.
+    """
     protocol, place = redundancy.protocol, redundancy.at("protocol")
-    if not controllers and protocol is RedundancyProtocol.VRRP:
-        cluster.refuse(
-            place,
-            f"{subject}.protocol",
-            "ip mobile home-agent redundancy names an HSRP group",
-            "hsrp",
-            "use protocol: hsrp",
-        )
+    if no_vrrp and protocol is RedundancyProtocol.VRRP:
+        cluster.refuse(place, f"{subject}.protocol", no_vrrp, "hsrp", "use protocol: hsrp")
     if protocol is RedundancyProtocol.VRRP and redundancy.hold_ms is not None:
         cluster.refuse(
             redundancy.at("hold_ms"),
@@ -44,9 +40,13 @@ def standby_groups(
     facts: HostFacts,
     routers: tuple[Router, ...],
     redundancy: Redundancy,
-    pair: str | None,
+    name: str | None,
+    sync_s: int,
 ) -> tuple[StandbyGroup, ...]:
-    """A router's groups. The VHA follows the first group of the controllers, if any."""
+    """A router's groups. The VHA follows the first group of the controllers, which have no name.
+
+    `sync_s`: what a router that returns has to learn before it may take over.
+    """
     priorities = {router.host: _priority(router, n) for n, router in enumerate(routers)}
     own = next(router for router in routers if router.host == facts.name)
     numbers: dict[str, int] = {}
@@ -73,7 +73,7 @@ def standby_groups(
     if delay is None:
         delay = redundancy.preempt_delay_s
     if delay is None:
-        delay = cluster.intent.binding_sync_s + PREEMPT_MARGIN_S
+        delay = sync_s + PREEMPT_MARGIN_S
     found = []
     for index, group in enumerate(redundancy.groups):
         if group.lan not in ports:
@@ -84,10 +84,10 @@ def standby_groups(
                 "every router of a group has an interface on its LAN",
             )
             continue
-        carries = pair is None and index == 0
+        carries = name is None and index == 0
         found.append(
             StandbyGroup(
-                name=f"{pair or cluster.intent.cluster}-{group.lan}",
+                name=f"{name or cluster.intent.cluster}-{group.lan}",
                 protocol=redundancy.protocol,
                 version=redundancy.version or VERSION[redundancy.protocol],
                 group=group.group,

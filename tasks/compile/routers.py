@@ -20,7 +20,7 @@ from ..model import (
     StandbyGroup,
 )
 from ..rendered import Platform
-from ..schema import NOWHERE, Backup, HostMember, PairMember, RealmNodes
+from ..schema import NOWHERE, Backup, Gateway, HostMember, PairMember, RealmNodes
 from .cluster import Cluster
 from .groups import check, standby_groups
 from .service import service
@@ -43,7 +43,12 @@ def devices(cluster: Cluster) -> Iterator[DeviceModel]:
                 "IOS routers serve as home_agents, alone or as a pair",
             )
         groups = standby_groups(
-            cluster, facts, intent.controllers.members, intent.controllers.redundancy, None
+            cluster,
+            facts,
+            intent.controllers.members,
+            intent.controllers.redundancy,
+            None,
+            intent.binding_sync_s,
         )
         yield _device(cluster, facts, Role.CONTROLLER, router.at("host"), groups, None)
     for index, member in enumerate(intent.home_agents):
@@ -54,6 +59,8 @@ def devices(cluster: Cluster) -> Iterator[DeviceModel]:
         _pins(cluster, member, f"home_agents[{index}]")
     for backup in intent.backups:
         yield _lone(cluster, backup, Role.BACKUP)
+    for index, gateway in enumerate(intent.gateways):
+        yield from _gateway(cluster, gateway, f"gateways[{index}]")
 
 
 def _pins(cluster: Cluster, member: HostMember | PairMember, subject: str) -> None:
@@ -76,7 +83,8 @@ def _lone(cluster: Cluster, member: HostMember | Backup, role: Role) -> DeviceMo
 
 
 def _pair(cluster: Cluster, member: PairMember, subject: str) -> Iterator[DeviceModel]:
-    check(cluster, member.redundancy, f"{subject}.redundancy")
+    no_vrrp = "ip mobile home-agent redundancy names an HSRP group"
+    check(cluster, member.redundancy, f"{subject}.redundancy", no_vrrp)
     for router in member.hosts:
         facts = cluster.inventory[router.host]
         other = next((r for r in member.hosts if r.host != router.host), router)
@@ -101,12 +109,33 @@ def _pair(cluster: Cluster, member: PairMember, subject: str) -> Iterator[Device
         )
         ports = cluster.ports(facts, router.at("host"))
         served = service(cluster, facts, member, ports, peers)
-        groups = standby_groups(cluster, facts, member.hosts, member.redundancy, member.pair)
+        groups = standby_groups(
+            cluster,
+            facts,
+            member.hosts,
+            member.redundancy,
+            member.pair,
+            cluster.intent.binding_sync_s,
+        )
         yield _device(cluster, facts, Role.HOME_AGENT, router.at("host"), groups, served)
 
 
+def _gateway(cluster: Cluster, gateway: Gateway, subject: str) -> Iterator[DeviceModel]:
+    """Routers of one group, whatever their platforms: HSRP is spoken by all of them."""
+    facts = {router.host: cluster.inventory[router.host] for router in gateway.hosts}
+    stock = [host for host, each in facts.items() if each.platform is Platform.IOS]
+    no_vrrp = f"{', '.join(stock)}: VRRP is rendered for Linux routers alone" if stock else ""
+    check(cluster, gateway.redundancy, f"{subject}.redundancy", no_vrrp)
+    for router in gateway.hosts:
+        groups = standby_groups(
+            cluster, facts[router.host], gateway.hosts, gateway.redundancy, gateway.name, 0
+        )
+        place = router.at("host")
+        yield _device(cluster, facts[router.host], Role.GATEWAY, place, groups, None)
+
+
 def _managers(cluster: Cluster, role: Role) -> tuple[IPv4Address, ...]:
-    """Who is notified: whom the intent names, and by a member the controllers.
+    """Who is notified: whom the intent names, and by the others the controllers.
 
     A controller is told at its address on the first LAN, so that what a member says comes from the
     LAN too, where the controller knows its address.
@@ -151,7 +180,7 @@ def _device(
         known_interfaces=tuple(interface.name for interface in facts.interfaces),
         lan_interfaces=tuple(i.name for i in facts.interfaces if i.lan is not None),
         home_agent_address=cluster.home.address,
-        holds_home_agent_address=role is not Role.CONTROLLER,
+        holds_home_agent_address=served is not None,
         groups=groups,
         service=served,
         ospf=Ospf(
@@ -192,7 +221,7 @@ def _device(
         if link and facts.platform is Platform.LINUX
         else None,
         discovery=cluster.intent.discovery.cdp,
-        binding_sync_s=cluster.intent.binding_sync_s,
+        binding_sync_s=0 if role is Role.GATEWAY else cluster.intent.binding_sync_s,
         agent=None,
         agent_places=(),
         router_id_place=facts.router_id_place,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from ..errors import Place, Problem
-from ..model import ClusterModel, MobileNode, Role, Subscriber
+from ..model import ClusterModel, MobileNode, Subscriber
 from ..rendered import Platform
 from .fleet import (
     Claim,
@@ -65,7 +65,7 @@ def home_agent_address(site: Site) -> Iterator[Problem]:
                     f"and {cluster.devices[0].host} has {vha}",
                     also=(place,),
                 )  # fmt: skip
-            if device.holds_home_agent_address == (device.role is Role.CONTROLLER):
+            if device.holds_home_agent_address == (device.service is None):
                 yield Problem(
                     device.place, device.host,
                     "a Home Agent holds the virtual address for good, a controller while active",

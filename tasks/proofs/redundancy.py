@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from ..errors import Place, Problem
 from ..inventory import nearest
-from ..model import LanPort, RedundancyProtocol, StandbyGroup
+from ..model import LanPort, RedundancyProtocol, Role, StandbyGroup
 from .fleet import Claim, Invariant, Site, controllers, devices, groups, members, parts, rivals
 
 HSRP, VRRP = RedundancyProtocol.HSRP, RedundancyProtocol.VRRP
@@ -174,6 +174,8 @@ def priorities_differ(site: Site) -> Iterator[Problem]:
 
 def preempts_after_sync(site: Site) -> Iterator[Problem]:
     for device, group in groups(site):
+        if device.role is Role.GATEWAY:
+            continue  # it has no bindings to learn
         if group.preempt_delay_s <= device.binding_sync_s:
             yield Problem(
                 group.place, group.name,
@@ -231,7 +233,7 @@ def name_unique(site: Site) -> Iterator[Problem]:
     """Every router's part in a group of one name is about one address of one cluster."""
     claims = (
         Claim(group.name, f"{device.cluster}, LAN {group.port.lan}", group.place,
-              (device.cluster, group.port.lan, device.service is None))
+              (device.cluster, group.port.lan, device.role))
         for device, group in groups(site)
     )  # fmt: skip
     for first, second in _once(rivals(claims)):
@@ -327,7 +329,7 @@ def tracking(site: Site) -> Iterator[Problem]:
 
 def adjacent(site: Site) -> Iterator[Problem]:
     for cluster in site:
-        for device, _ in ((d, s) for d in cluster.devices if (s := d.service) is not None):
+        for device in (d for d in cluster.devices if d.role is not Role.CONTROLLER):
             own = {port.lan for port in device.ports}
             for controller in controllers(cluster):
                 if own.isdisjoint(port.lan for port in controller.ports):
@@ -435,7 +437,7 @@ REDUNDANCY = (
               "an authentication that is not there protects nothing", authentication),
     Invariant("tracking", "A tracked interface exists, and its fall hands the group over.",
               "a decrement that changes no order is a promise that nobody keeps", tracking),
-    Invariant("adjacent", "Every Home Agent shares a LAN with every controller.",
+    Invariant("adjacent", "Every Home Agent and gateway shares a LAN with every controller.",
               "requests are passed on by rewriting MAC addresses (requirement P5)", adjacent),
     Invariant("lan-agrees", "Every interface on a LAN is in the LAN's prefix.",
               "a router with another mask does not reach its neighbours", lan_agrees),

@@ -11,6 +11,7 @@ from ..model import (
     HomeAgentService,
     Peer,
     Replay,
+    Role,
     SecurityAssociation,
     Subscriber,
 )
@@ -230,10 +231,12 @@ def agent_agrees(site: Site) -> Iterator[Problem]:
         for device in cluster.devices:
             agent = device.agent
             service = device.service or known
-            if (agent is not None) != (device.platform is Platform.LINUX):
+            wanted = device.platform is Platform.LINUX and device.role is not Role.GATEWAY
+            if (agent is not None) != wanted:
                 yield Problem(
-                    device.place, device.host, "a Linux router runs hacc-agent, an IOS router not"
-                )
+                    device.place, device.host,
+                    "a Linux router runs hacc-agent, an IOS router or a gateway not",
+                )  # fmt: skip
             if agent is None:
                 continue
             same = (

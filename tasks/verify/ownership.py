@@ -209,7 +209,9 @@ def forwards(view: View) -> Iterator[Result]:
 
 def services(view: View) -> Iterator[Result]:
     for device, seen in view.devices(Platform.LINUX):
-        wanted = ["frr", "snmpd", "hacc-agent"]
+        wanted = ["frr", "snmpd"]
+        if device.agent is not None:
+            wanted.append("hacc-agent")
         if any(group.protocol is RedundancyProtocol.VRRP for group in device.groups):
             wanted.append("keepalived")
         if any(group.protocol is RedundancyProtocol.HSRP for group in device.groups):

@@ -58,6 +58,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         if kind is int:
             return st.integers(int(rule.low), int(rule.high))
         return st.floats(rule.low, rule.high)
+    if get_origin(hint) is tuple:
+        return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if dataclasses.is_dataclass(hint):
         assert isinstance(hint, type)
         hints = get_type_hints(hint, include_extras=True)

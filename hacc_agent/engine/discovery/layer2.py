@@ -54,6 +54,7 @@ class Layer2:
             for name, addresses in halves or [(member.name, member.addresses)]:
                 self._routers.append((number, name, addresses))
         known = [(each.name, each.addresses) for each in config.controllers]
+        known += [(each.name, each.addresses) for each in config.routers]
         known += [(name, addresses) for _, name, addresses in self._routers]
         known += [(each.name, each.addresses) for each in config.members]
         known.append(("", config.gateways))

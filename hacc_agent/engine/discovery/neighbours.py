@@ -61,7 +61,7 @@ class Router(NamedTuple):
     """Who the configuration says is at an address."""
 
     name: str
-    role: Role
+    role: Role | None  # None: a Foreign Agent, or a gateway
     advertises: bool  # a router of ours does, a stock one does not have to
 
 
@@ -108,6 +108,12 @@ def expected(config: AgentConfig) -> dict[tuple[str, int], Router]:
         add(Router(member.name, role, member.kind is MemberKind.LINUX), member.addresses)
         for each in member.routers:
             add(Router(each.name, role, member.kind is MemberKind.LINUX), each.addresses)
+    for each in config.routers:
+        add(Router(each.name, None, False), each.addresses)
+    for agent in config.foreign_agents:
+        near = (lan.name for lan in config.lans if agent.address in lan.address.network)
+        at = tuple(LanAddress(name, agent.address) for name in near)
+        add(Router(f"Foreign Agent {agent.address}", None, False), at)
     lans = {lan.name for lan in config.lans}
     return {at: who for at, who in found.items() if at[0] in lans and who.name != config.name}
 
@@ -182,7 +188,7 @@ class Neighbourhood:
             why = "it says what our agents say, and should be a stock router"
         elif load.router != short_name(router.name):
             why = f"it says that it is {load.router}, not {router.name}"
-        elif load.role is not ROLES[router.role]:
+        elif router.role is not None and load.role is not ROLES[router.role]:
             word = load.role.name.lower().replace("_", " ")
             why = f"it says that it is a {word}, not a {router.role}"
         else:

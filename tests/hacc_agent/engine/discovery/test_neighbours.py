@@ -16,7 +16,7 @@ from hacc_agent.config import (
     LanAddress,
     Member,
     MemberKind,
-    PairRouter,
+    Router,
 )
 from hacc_agent.engine.discovery.neighbours import (
     GRACE_S,
@@ -55,8 +55,7 @@ def site() -> AgentConfig:
     golden = WEST.device("hacc1").agent
     assert golden is not None
     halves = tuple(
-        PairRouter(f"ios{number}", (at(int(IPv4Address("198.18.1.30")) + number),))
-        for number in (1, 2)
+        Router(f"ios{number}", (at(int(IPv4Address("198.18.1.30")) + number),)) for number in (1, 2)
     )
     return dataclasses.replace(
         golden,
