@@ -181,9 +181,9 @@ class Fleet:
         if watch is None or not watch.obeyed or not self.supervision.leads:
             return
         cluster = self._controller.cluster
-        if member not in self._listening:
+        if member not in self._listening or not cluster.is_listening(member):
             self._listening.add(member)
-            cluster.send_again(member)
+            cluster.listens(member)
         epoch = cluster.slots.epoch
         if not watch.transferring and self._confirmed.get(member) != epoch:
             self._confirmed[member] = epoch

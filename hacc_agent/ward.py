@@ -192,7 +192,13 @@ class Ward:
         self._announce()
 
     def _follow(self) -> None:
-        """Requests to the virtual address come from the controller that is obeyed."""
+        """Requests to the virtual address come from the controller that is obeyed.
+
+        Who serves nothing takes none: what still comes is from before it gave up everything.
+        """
+        if self.serving is not None and not self.serving:
+            self._member.home_agent.follow(frozenset())
+            return
         found = next((each for each in self._config.controllers if each.name == self._obeyed), None)
         if found is not None:
             self._member.home_agent.follow(self._transport.known_as(found.addresses) or None)

@@ -21,6 +21,7 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from hacc_agent.config import Link
 from hacc_agent.engine.cluster import Cluster
 from hacc_agent.engine.cluster.supervision import Supervision
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Retract, Transfer
@@ -66,7 +67,8 @@ class Supervised(World):
         health = dataclasses.replace(
             controllers[0].health, heartbeat_ms=int(1000 * BEAT_S), misses=MISSES
         )
-        pair = tuple(dataclasses.replace(each, health=health) for each in controllers)
+        link = Link(43434, "authority.pem", "hacc.pem", "hacc.key")  # `self.link` is what it is
+        pair = tuple(dataclasses.replace(each, health=health, link=link) for each in controllers)
         super().__init__(seed, pair, *others)
         for router in (*self.controllers, *self.members):
             tick = self.beat if router in self.members else self.supervise
@@ -231,7 +233,9 @@ class Supervised(World):
             ward.until = 0.0  # whatever was on its way is somebody else's word
         ward.epoch = epoch
         ward.slots &= own
-        engine.follow(frozenset({controller.link >> 16}))
+        # Who serves nothing takes nothing: what still comes is from before it gave up everything.
+        engine.follow(frozenset({controller.link >> 16} if own else ()))
+        self.link(member, controller, partial(self.obeyed, controller, member, epoch))
         lacking = own - ward.slots
         if not lacking:
             self.link(member, controller, partial(self.confirm, controller, member, epoch))
@@ -241,6 +245,16 @@ class Supervised(World):
             ward.until = self.now + PATIENCE_S
             send = partial(self.transfer, controller, member, ward.transfer, lacking)
             self.link(member, controller, send)
+
+    def obeyed(self, controller: Router, member: Router, epoch: int) -> None:
+        assert controller.memory is not None
+        cluster = controller.memory.engine
+        assert isinstance(cluster, Cluster)
+        number = self.members.index(member)
+        if controller is self.active and epoch == cluster.slots.epoch:
+            if not cluster.is_listening(number):
+                cluster.listens(number)
+            self.arm(controller)
 
     def confirm(self, controller: Router, member: Router, epoch: int) -> None:
         number = self.members.index(member)

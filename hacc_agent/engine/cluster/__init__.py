@@ -161,15 +161,19 @@ class Cluster:
     def move(self, moves: Moves, now: Moment, *, again: bool = False) -> list[Effect]:
         """Slots get new members; `again`: the old ones will not answer what they were sent.
 
-        Then `handle_timer` sends it to the new ones, and is due at once.
+        Then `handle_timer` sends it to the new ones, when they listen.
         """
         effects = self._failover.move(moves, now, again=again)
         self._timers.wait(now.steady)
         return effects
 
-    def send_again(self, member: int) -> None:
-        """Requests that wait for it are sent once more, soon: it did not listen to us before."""
-        self._failover.send_again(member)
+    def is_listening(self, member: int) -> bool:
+        """Whether it knows which slots it was given."""
+        return bool(self._state.members.listening[member])
+
+    def listens(self, member: int) -> None:
+        """It says so, or that it obeys our term: what waits for it is sent, maybe once more."""
+        self._failover.listens(member)
 
     def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
         """What a `Transfer` of these slots is made of: records with names, in blocks."""

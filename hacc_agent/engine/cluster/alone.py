@@ -128,7 +128,7 @@ class Alone:
             counters.given_up += 1
             effects.append(self._do(oldest.values._replace(kind=Kind.SETTLED)))
         effects.append(self._pend(names, ledgers.Request(values, source.link, data)))
-        return [*effects, Relay(data, source, member)]
+        return [*effects, *self._relay(data, source, member)]
 
     def _place(
         self, home: int, nai: bytes | None, identification: int, now: Moment
@@ -179,7 +179,7 @@ class Alone:
         self._counters.duplicates += 1
         if not self._admission.take(member, new=False):
             return []  # not silent: the answer to the first one is on its way
-        effects: list[Effect] = [Relay(data, source, member)]
+        effects = self._relay(data, source, member)
         if (values.source_address, values.source_port) != (source.address, source.port):
             moved = values._replace(source_address=source.address, source_port=source.port)
             request = ledgers.Request(moved, source.link, data, request.attempts)
@@ -189,6 +189,10 @@ class Alone:
         else:
             self._ledger.keep(row, ledgers.Request(values, source.link, data, request.attempts))
         return effects
+
+    def _relay(self, data: bytes, source: Endpoint, member: int) -> list[Effect]:
+        """To a member that listens; what waits for another one is sent when it does."""
+        return [Relay(data, source, member)] if self._members.listening[member] else []
 
     def _pend(self, names: bytes, request: ledgers.Request) -> Log:
         self._ledger.keep(self._ledger.do(request.values), request)

@@ -5,9 +5,9 @@ In this order, as effects:
     Log         SLOT records of one epoch: from here on both planes lead to the heirs
     Transfer    to each heir of ours: the bindings, those of who waits for a reply first
                 (a stock heir takes over nothing: its mobile nodes are summoned, `summons`)
-    Relay       requests that wait for a member that will not answer, to the heir: with the next
-                call of `handle_timer`, which is due at once. To look for them among all requests
-                and to send them takes longer than all that is before, and nobody's packets wait
+    Relay       requests that wait for a member that will not answer, to the heir: when that has
+                said that it knows of the takeover (`listens`), which it does at once. Until then it
+                accepts what others have accepted before, so all that comes for it is held back
 
 A transfer takes seconds, and a request may well be faster than the binding that it is about. That
 does no harm: the heir accepts no Identification from before the failover of mobile nodes that it
@@ -64,6 +64,7 @@ class Failover:
         self._again: deque[int] = deque()  # pending rows to be sent again
         self._unlistened: set[int] = set()  # slots; rows of theirs are to be sent again as well
         self._takes_over = [each.kind is MemberKind.LINUX for each in state.config.members]
+        self._linked = state.config.link is not None
         self.summons = Summons(state)
 
     # ------------------------------------------------------------------ decisions
@@ -74,13 +75,15 @@ class Failover:
         What was ordered of it while nobody led is in the log from here on.
         """
         epoch = self._slots.term_of(controller, now.steady)
+        self._members.listening[:] = True  # members obey another term: they drop what we send
         first = (0, int(self._slots.member_of[0]))
         return [Log(self._slots.rewrite([first], epoch) + self._ledger.orders.snapshot())]
 
     def move(self, moves: Moves, now: Moment, *, again: bool) -> list[Effect]:
         """These slots change hands; `again`: their members will not answer what they were sent.
 
-        Then it is sent to the heirs by `resend`.
+        Then it is sent to the heirs by `resend`: to a stock one at once, to one of ours when it
+        listens.
         """
         if not moves:
             return []
@@ -93,11 +96,13 @@ class Failover:
         for member, own in heirs.items():
             if self._takes_over[member]:
                 self.summons.withdraw(own)
+                self._members.listening[member] = not self._linked
                 effects.append(Transfer(member, tuple(own), epoch))
             else:
                 self.summons.issue(own, now)
         if again:
-            self._unlistened.update(slot for slot, _ in moves)
+            listening = self._members.listening
+            self._unlistened.update(slot for slot, member in moves if listening[member])
         return effects
 
     def plan(self, moving: NDArray[Any], heirs: Collection[int]) -> Moves:
@@ -111,8 +116,9 @@ class Failover:
         """Whether there is more to be sent again."""
         return bool(self._again or self._unlistened)
 
-    def send_again(self, member: int) -> None:
-        """What waits for it, with `resend`."""
+    def listens(self, member: int) -> None:
+        """What waits for it is sent with `resend`."""
+        self._members.listening[member] = True
         self._unlistened.update(self._slots.served_by(member).tolist())
 
     def resend(self, now: Moment) -> list[Effect]:
@@ -132,6 +138,9 @@ class Failover:
             row = self._again.popleft()
             if int(ledger.pending.rows["kind"][row]) != Kind.PENDING:
                 continue
+            member = self._members.of_slot(int(ledger.pending.rows["slot"][row]))
+            if not self._members.listening[member]:
+                continue
             request = ledger.request(row)
             values, name = request.values, ledger.name(request.values)
             old = outdated(ledger, values.home_address, name, values.identification)
@@ -143,7 +152,6 @@ class Failover:
             ledger.keep(row, ledgers.Request(values, request.link, request.octets))
             source = Endpoint(values.source_address, values.source_port, request.link)
             self._counters.moved += 1
-            member = self._members.of_slot(values.slot)
             effects += [Log(records), Relay(request.octets, source, member)]
         return effects
 

@@ -34,6 +34,10 @@ class Members:
             [frames or member.kind is MemberKind.LINUX for member in config.members],
         )
         self._usable = self.loads.available.copy()
+        self.listening: NDArray[np.bool_] = np.ones(len(config.members), np.bool_)
+        """False: it was given slots and has not said yet that it knows. Until then it would take
+        requests as one that nobody has registered with before, and replays among them, so what
+        comes for it waits (`failover`)."""
         self.unanswered = [0] * len(config.members)
         """Requests that each let time out."""
         self.silent = [0] * len(config.members)
@@ -64,6 +68,7 @@ class Members:
     def take_over(self, before: Members) -> None:
         """What was known of those that another configuration had in the same places."""
         known = min(len(self.unanswered), len(before.unanswered))
+        self.listening[:known] = before.listening[:known]
         self.loads.available[:known] &= before.loads.available[:known] | ~before._usable[:known]
         self.unanswered[:known] = before.unanswered[:known]
         self.silent[:known] = before.silent[:known]

@@ -70,6 +70,7 @@ class MemberArrays(NamedTuple):
     slope: NDArray[Any]  # f8[members]
     backup: NDArray[Any]  # b1[members]
     available: NDArray[Any]  # b1[members]
+    listening: NDArray[Any]  # b1[members]
     tokens: NDArray[Any]  # f8: of `Admission`
     departed: NDArray[Any]  # DEPARTED: of `Departures`
     kept: int  # s that they are
@@ -143,6 +144,7 @@ class Quick:
             loads.slope,
             loads.backup,
             loads.available,
+            members.listening,
             state.admission.tokens,
             state.departures.places,
             state.departures.kept,
@@ -258,6 +260,7 @@ def sample() -> Arguments:
         loads.slope,
         loads.backup,
         loads.available,
+        np.ones(0, np.bool_),
         np.zeros(2),
         zeros(1, DEPARTED),
         0,

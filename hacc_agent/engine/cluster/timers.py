@@ -88,6 +88,10 @@ class Timers:
         values = request.values
         member: int | None = self._members.of_slot(values.slot)
         assert member is not None
+        if not self._members.listening[member]:
+            if request.attempts >= _ALL:
+                return self._give_up(values)
+            return [self._wait_on(row, request, values._replace(expires=second + TIMEOUT))]
         self._members.unanswered[member] += 1
         self._members.silent[member] += self._answers.proves(request.octets)
         available = self._members.loads.available[member]
@@ -108,13 +112,19 @@ class Timers:
             self._counters.moved += 1
             request.attempts = _SAME_MEMBER
         values = values._replace(slot=slot, expires=second + TIMEOUT)
+        log = self._wait_on(row, request, values)
+        if not self._members.listening[member]:
+            return [log]
+        source = Endpoint(values.source_address, values.source_port, request.link)
+        return [log, Relay(request.octets, source, member)]
+
+    def _wait_on(self, row: int, request: ledgers.Request, values: Row) -> Log:
         records = STRUCT.pack(*values)
         self._ledger.apply(records)
         self._ledger.keep(
             row, ledgers.Request(values, request.link, request.octets, request.attempts + 1)
         )
-        source = Endpoint(values.source_address, values.source_port, request.link)
-        return [Log(records), Relay(request.octets, source, member)]
+        return Log(records)
 
     def _stays(self, values: Row, available: bool, second: int) -> bool:
         """Whether no other member may get it, since it may have been accepted before.

@@ -193,7 +193,7 @@ def _request(
             slot = i8(members.offered[member, i8(key % u8(members.offered.shape[1]))])
             if slot == NO_SLOT:  # the reference sees to it that this member is chosen no more
                 return False, weighed
-    if not _admitted(members, member, not bound):
+    if not members.listening[member] or not _admitted(members, member, not bound):
         return False, weighed
     if found.nai and not cell:
         cell = intern_name(names, hashed, octets, found.nai, found.nai_octets)
@@ -251,7 +251,7 @@ def _again(
     if not same:
         return False
     member = i8(members.member_of[request.slot])
-    if not _admitted(members, member, False):
+    if not members.listening[member] or not _admitted(members, member, False):
         return False
     _take(members, member, False)
     attempts = waiting.attempts[asked]

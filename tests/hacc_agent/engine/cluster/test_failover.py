@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from hacc_agent.config import Health as Limits
+from hacc_agent.config import Link
 from hacc_agent.engine.cluster.failover import AT_ONCE
 from hacc_agent.engine.cluster.supervision import PORTION_S, STEADY_S, Supervision
 from hacc_agent.engine.effects import Effect, Log, Relay, Release, Retract, Transfer
@@ -28,8 +29,9 @@ BACKUP = 2
 class Guarded(World):
     """A controller that supervises two members and their backup."""
 
-    def __init__(self, capacity: int = 256) -> None:
-        super().__init__(configuration(health=Limits(100, 3, 5, 95, 3)), capacity=capacity)
+    def __init__(self, capacity: int = 256, link: Link | None = None) -> None:
+        config = configuration(health=Limits(100, 3, 5, 95, 3), link=link)
+        super().__init__(config, capacity=capacity)
         self.health = Health(self.config, self.now)
         self.supervision = Supervision(self.config, lambda: self.cluster, self.health)
         self.beating = {0, 1, BACKUP}
@@ -121,6 +123,44 @@ def test_a_failover_is_recorded_then_transferred_then_sent_again() -> None:
     assert sorted(homes[1:]) == [0, 2]
 
 
+def test_an_heir_that_is_told_by_a_link_gets_requests_when_it_has_heard_it() -> None:
+    """Before that it would accept what somebody else has accepted already."""
+    world = Guarded(link=Link(43434, "authority.pem", "hacc1.pem", "hacc1.key"))
+    world.register(0)
+    world.register(1)
+    waiting = request(2, int(HOME) + 1)
+    assert asked(world.receive(waiting)) == [0]
+    assert kinds(world.kill(0)) == ["Log", "Transfer"]
+    assert not world.cluster.is_listening(BACKUP)
+    asking = request(2, HOME)
+    assert asked(world.receive(asking)) == []
+    assert asked(world.receive(asking)) == []  # nor when it comes twice
+    world.cluster.listens(BACKUP)
+    assert world.cluster.next_deadline() == 0.0
+    effects = world.follow(world.cluster.handle_timer(world.now))
+    relayed = [effect for effect in effects if isinstance(effect, Relay)]
+    assert {(each.payload, each.member) for each in relayed} == {
+        (waiting, BACKUP),
+        (asking, BACKUP),
+    }
+    world.answer(reply(2, HOME), BACKUP)
+    assert asked(world.receive(request(3, HOME))) == [BACKUP]
+
+
+def test_an_heir_that_never_hears_it_is_not_asked_and_not_blamed() -> None:
+    world = Guarded(link=Link(43434, "authority.pem", "hacc1.pem", "hacc1.key"))
+    world.register(0)
+    world.kill(0)
+    assert asked(world.receive(request(2, HOME))) == []
+    for _ in range(20):
+        world.seconds += 1
+        assert asked(world.follow(world.cluster.handle_timer(world.now))) == []
+    assert not world.waiting()
+    assert world.cluster.silent[BACKUP] == 0
+    world.follow(world.supervision.lead(0, world.now))  # in another term it would not listen
+    assert world.cluster.is_listening(BACKUP)
+
+
 def test_what_waits_is_looked_for_when_both_planes_have_been_switched() -> None:
     """However much that is: packets are not to wait for requests."""
     world = Guarded()
@@ -171,12 +211,12 @@ def test_who_listens_from_now_on_is_asked_once_more_and_nobody_else_is() -> None
         world.cluster.weigh().base[:] = [each != member for each in range(3)]
         assert asked(world.receive(request(1, int(HOME) + number))) == [member]
     for _ in range(2):
-        world.cluster.send_again(0)
+        world.cluster.listens(0)
     assert world.cluster.next_deadline() == 0.0
     effects = world.follow(world.cluster.handle_timer(world.now))
     assert asked(effects) == [0, 0]
     world.answer(reply(1, HOME), 0)
-    world.cluster.send_again(0)
+    world.cluster.listens(0)
     assert asked(world.follow(world.cluster.handle_timer(world.now))) == [0]
 
 

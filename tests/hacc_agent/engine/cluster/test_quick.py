@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hacc_agent.config import Admission, AgentConfig, Replay
+from hacc_agent.config import Admission, AgentConfig, Link, Replay
 from hacc_agent.engine.batch import Batch, Outcome
 from hacc_agent.engine.cluster import LeastLoaded, Loads, Selection
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Relay, Send
@@ -341,6 +341,27 @@ def test_denials_in_a_batch_keep_what_was_there() -> None:
     assert logged(effects) == [Kind.SETTLED] * 10
     assert len(sent(effects)) == 10
     assert not world.bindings()
+
+
+def test_what_waits_for_an_heir_waits_in_a_batch_too() -> None:
+    """New requests, and the very same ones again."""
+    linked = configuration(link=Link(43434, "authority.pem", "hacc1.pem", "hacc1.key"))
+    worlds = [World(linked), quick(linked)]
+    asking: Mail = [(request(1, home), AGENT) for home in HOMES]
+    told = []
+    for world in worlds:
+        world.follow(world.cluster.fail_over({0}, {1}, world.now))
+        effects: list[Effect] = []
+        for _ in range(2):
+            outcome = world.cluster.receive_batch(batch(asking), world.now)
+            effects += world.follow(effects_of(outcome, asking))
+        told.append(said(effects))
+        assert asked(effects) == []
+        assert len(world.waiting()) == len(HOMES)
+        world.cluster.listens(1)
+        effects += world.follow(world.cluster.handle_timer(world.now))
+        assert asked(effects) == [1] * len(HOMES)
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("limit", ["registrations", "new_bindings"])
