@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_mark_that_has_no_room_is_refused_and_nothing_is_written() -> None:
 def test_a_router_that_cannot_be_made_says_why_in_its_log_and_the_next_is_made(
     tmp_path: Path,
 ) -> None:
-    orders = [
+    orders: list[dict[str, Any]] = [
         {
             "mark": f"NAME=lab/router/{name}",
             "log": str(tmp_path / name),
