@@ -44,7 +44,9 @@ moved() { say "$* has changed since the plan was made"; exit 13; }
 
 state() { # reads, or with an argument sets
     if [ $# -eq 0 ]; then
-        cat "$here/state" 2>/dev/null || echo new
+        now=new
+        [ ! -f "$here/state" ] || read -r now <"$here/state"
+        echo "$now"
     else
         echo "$1" >"$here/state.next" && sync "$here/state.next" && mv -f "$here/state.next" "$here/state"
     fi
@@ -107,10 +109,14 @@ unmoved() { # refuses a router that is not what the plan was made from
     same_modes || moved "the mode of a file"
 }
 
-services() { # UNIT ACTIVE ENABLED of each service of this run, a line each
+with_units() { # COMMAND...: with the services of this run as its last words, if there are any
     [ -s "$here/units" ] || return 0
-    # shellcheck disable=SC2046 # one word a unit
-    systemctl show --property=Id,ActiveState,UnitFileState $(cat "$here/units") 2>/dev/null | {
+    while read -r unit; do set -- "$@" "$unit"; done <"$here/units"
+    "$@"
+}
+
+services() { # UNIT ACTIVE ENABLED of each service of this run, a line each
+    with_units systemctl show --property=Id,ActiveState,UnitFileState 2>/dev/null | {
         unit=
         while IFS='=' read -r name value; do
             case $name in
@@ -125,12 +131,11 @@ services() { # UNIT ACTIVE ENABLED of each service of this run, a line each
 }
 
 unlimited() { # what we start counts from nothing: systemd refuses a sixth start in ten seconds
-    # shellcheck disable=SC2046 # one word a unit
-    [ ! -s "$here/units" ] || systemctl reset-failed $(cat "$here/units") >/dev/null 2>&1 || true
+    with_units systemctl reset-failed >/dev/null 2>&1 || true
 }
 
 keep() { # what the way back needs: files, what `keep` saves, services
-    mkdir -p "$here/previous" || return 1
+    [ -d "$here/previous" ] || mkdir "$here/previous" || return 1
     : >"$here/made"
     while read -r number mode sum before path; do
         [ "$before" = - ] || cp -p "$path" "$here/previous/$number" || return 1
@@ -205,7 +210,7 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
 disarm() { systemctl stop "$timer.timer" >/dev/null 2>&1; }
 
 lock() { # wait at most $1 seconds for another run's hand to leave the router
-    mkdir -p $base/runs && exec 9>"$base/apply.lock" && flock -w "$1" 9
+    exec 9>"$base/apply.lock" && flock -w "$1" 9
 }
 
 prune() { # keep the newest 20 runs; the way back of older ones is the orchestrator's backup
@@ -221,7 +226,8 @@ apply)
     lock 5 || refuse "another run is being applied to this router"
     for other in $base/runs/*/state; do
         [ -f "$other" ] || continue
-        case $(cat "$other") in armed | applied)
+        read -r now <"$other" || now=
+        case $now in armed | applied)
             refuse "run $(basename "$(dirname "$other")") is not confirmed yet on this router" ;;
         esac
     done
@@ -233,7 +239,8 @@ apply)
     keep || refuse "cannot keep the previous files under $here (is the disk full?)"
     [ -z "$(wrong "$here/ran")" ] || moved "what FRR runs"
     state armed || refuse "cannot write $here/state"
-    systemd-run --quiet --unit="$timer" --on-active="$(cat "$here/seconds")" --timer-property=AccuracySec=1s \
+    read -r seconds <"$here/seconds"
+    systemd-run --quiet --unit="$timer" --on-active="$seconds" --timer-property=AccuracySec=1s \
         /bin/sh "$here/apply.sh" expire "$run" >/dev/null 2>&1 9>&- || {
         state refused
         refuse "systemd-run did not arm the dead-man timer"

@@ -80,7 +80,7 @@ class LinuxRouter:
     def _send(self, run: str, archive: bytes, *, urgent: bool = False) -> tuple[int, bytes]:
         directory = f"{RUNS}/{run}"
         command = (
-            f"umask 077; mkdir -p {directory} && tar -xpmf - -C {directory} && "
+            f"umask 077; mkdir -p {directory}/previous && tar -xpmf - -C {directory} && "
             f"exec /bin/sh {directory}/apply.sh apply {run}"
         )
         return self._exec(command, archive, APPLY_TIMEOUT_S, urgent=urgent)

@@ -51,17 +51,21 @@ ways() {{ ip -j -force -batch - 2>/dev/null <<QUESTIONS || true
 }}
 ospf() {{ vtysh -c 'show ip ospf neighbor json' -c 'show ip ospf route json'; }}
 processes() {{ ps -C {",".join(_PROCESS.values())} -o comm=,etimes= || true; }}
-units() {{ systemctl is-active {" ".join(UNITS)}; echo --; processes; }}
+units() {{ echo "$states"; echo --; processes; }}
+runs() {{ case $1 in active | reloading) ;; *) return 1 ;; esac; }}
 # A daemon that was not started is told apart from one that does not answer.
-agent() {{ systemctl is-active --quiet hacc-agent || {{ echo hacc-agent is not running; return 1; }}
+agent() {{ runs "$agent" || {{ echo hacc-agent is not running; return 1; }}
 hacc-agent status --json; }}
 # Where no speaker is meant to run there are no groups; that one should is for the services to say.
-hsrp() {{ ! systemctl is-active --quiet hacc-hsrp || hacc-agent hsrp --json; }}
+hsrp() {{ ! runs "$hsrp" || hacc-agent hsrp --json; }}
 section addresses ip -j -4 addr
 section arp arp
 section forwards cat /proc/sys/net/ipv4/ip_forward
 section ways ways
 section ospf ospf
+states=$(systemctl is-active {" ".join(UNITS)} 2>&1)
+set -- $states
+agent=${{{UNITS.index("hacc-agent") + 1}}} hsrp=${{{UNITS.index("hacc-hsrp") + 1}}}
 section units units
 section agent agent
 section hsrp hsrp
