@@ -199,7 +199,8 @@ def _print_events(lines: Iterable[Line]) -> None:
 def _heard(told: Line) -> str:
     """How many of what: findings are named, and nothing is said of those that there are not."""
     words = [f"{told['expected']} heard"]
-    words += [f"{told[name]} {name}" for name in ("awaited", "missing") if told[name]]
+    words += [f"{len(told['awaited'])} awaited"] if told["awaited"] else []
+    words += [f"{told['missing']} missing"] if told["missing"] else []
     words += [f"{told[name]} {name}s" for name in ("stranger", "impostor") if told[name]]
     if told["untold"]:
         words.append(f"{told['untold']} messages of more strangers")

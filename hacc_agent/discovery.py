@@ -44,6 +44,9 @@ LOOK_S: Final = 0.25
 AT_ONCE: Final = 32
 """Messages of one LAN that a look reads: 128 a second, below a hundredth of a processor."""
 
+FINDINGS: Final = 16
+"""That `status` names; `neighbours` has them all."""
+
 BUFFER: Final = 1 << 16  # octets: some hundred messages
 LARGEST: Final = 1500
 
@@ -291,12 +294,25 @@ class Discovery:
                 },
             }
 
-    def status(self) -> dict[str, int]:
+    def status(self) -> dict[str, Any]:
+        """How many of what; and who it is that differs from the configuration."""
         counts = dict.fromkeys((one.value for one in Verdict), 0)
+        findings: list[dict[str, str | None]] = []
         for one in self._neighbourhood.all():
             counts[one.verdict.value] += 1
-        return counts | {
-            "awaited": self._neighbourhood.waited_for(),
+            if one.verdict is not Verdict.EXPECTED and len(findings) < FINDINGS:
+                findings.append(
+                    {
+                        "verdict": one.verdict.value,
+                        "router": None if one.router is None else one.router.name,
+                        "address": address_text(one.address),
+                        "why": one.why,
+                    }
+                )
+        return {
+            **counts,
+            "findings": findings,
+            "awaited": [router.name for router in self._neighbourhood.awaited()],
             "untold": self._neighbourhood.untold,
             "sent": self.sent,
             "unsent": self.unsent,

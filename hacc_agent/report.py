@@ -78,6 +78,7 @@ class Report:
             "serves": self._side.status() if isinstance(self._side, Ward) else None,
             "log": self._replica.status(),
             "neighbours": None if self._discovery is None else self._discovery.status(),
+            "stock": list(self._stock()),
             "traffic": {
                 name: {field: getattr(found, field) for field in found.__slots__}
                 for name, found in self._transport.traffic()
@@ -87,6 +88,14 @@ class Report:
             "unwritten_lines": self._logs.unwritten,
             "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
+
+    def _stock(self) -> Iterator[dict[str, str]]:
+        """What proves that members without an agent of ours are on a LAN with this controller."""
+        layer2 = self._layer2()
+        hears = self._discovery.hears if self._discovery is not None else lambda _: False
+        for each in () if layer2 is None else layer2.all(hears):
+            if each.stock:
+                yield {"router": each.router, "proof": each.proof, "why": each.why}
 
     def events(self, asked: Mapping[str, Any]) -> Answer:
         """The latest: `limit` lines, the oldest first."""

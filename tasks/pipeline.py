@@ -230,14 +230,19 @@ class WaveGuard:
             self._opened,
             only=touched,
             for_delays=False,  # a router that is confirmed late goes back by itself
-            matters=None if last else self._was_true,
+            matters=_is_ours if last else self._was_true,
         )
         return tuple(
             _problem(result) for verdict in self.verdicts for result in verdict.of(Status.FAILED)
         )
 
     def _was_true(self, cluster: ClusterModel, result: Result) -> bool:
-        return _key(cluster.name, result) in self._true_before
+        return _is_ours(cluster, result) and _key(cluster.name, result) in self._true_before
+
+
+def _is_ours(_: ClusterModel, result: Result) -> bool:
+    """What strangers do on a LAN is no fault of a change: they could undo it."""
+    return result.check != "strangers"
 
 
 def _is_whole(file: File) -> bool:

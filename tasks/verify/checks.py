@@ -160,6 +160,22 @@ CHECKS = (
         service.discovery,
     ),
     Check(
+        "neighbours",
+        "Routers with an agent hear one another on their LANs; CDP or LLDP place the others.",
+        "Requests are passed on by MAC address: who is on another segment gets none.",
+        "every Linux controller, Home Agent and backup",
+        True,
+        service.neighbours,
+    ),
+    Check(
+        "strangers",
+        "Nobody else advertises as an agent there, and nobody at an address of the cluster.",
+        "A wrong cable, a forgotten router, or somebody who wants to be one of ours.",
+        "every Linux controller, Home Agent and backup",
+        False,
+        service.strangers,
+    ),
+    Check(
         "snmp",
         "SNMP answers with the intent's version and keys, and names the router.",
         "Load and health are polled; without an answer a Home Agent is unknown to the controller.",

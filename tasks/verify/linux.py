@@ -17,11 +17,14 @@ from .observation import (
     Address,
     AgentStatus,
     ArpRules,
+    Finding,
     Forwarding,
     GroupState,
+    Lans,
     OspfNeighbour,
     OspfRoute,
     Part,
+    Placed,
     Unit,
     Unread,
 )
@@ -209,6 +212,22 @@ def _agent(text: str) -> AgentStatus:
             (str(each["name"]), f"{each['state']}: {each['why']}")
             for each in told["members"]
             if each["state"] in _UNWELL
+        ),
+        lans=_lans(told.get("neighbours")),
+        stock=tuple(Placed(**each) for each in told.get("stock", ())),
+    )
+
+
+def _lans(told: dict[str, Any] | None) -> Lans | None:
+    """None of an agent that does not advertise, or of a version that does not know how to."""
+    if told is None:
+        return None
+    return Lans(
+        int(told["expected"]),
+        tuple(map(str, told["awaited"])),
+        tuple(
+            Finding(each["verdict"], each["router"] or "", each["address"], each["why"])
+            for each in told["findings"]
         ),
     )
 

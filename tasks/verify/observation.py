@@ -155,6 +155,34 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What an agent has found on its LANs that differs from its configuration."""
+
+    verdict: str  # "missing", "stranger", "impostor"
+    router: str  # whose address it is; empty: nobody's
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lans:
+    """Who an agent hears on its LANs (`hacc-agent neighbours`)."""
+
+    heard: int  # routers of the cluster
+    awaited: tuple[str, ...]  # those that have not had the time to be heard
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What proves that a stock router is on a LAN with a controller."""
+
+    router: str
+    proof: str  # "CDP", "LLDP"; empty: nothing, and why
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStatus:
     """What `hacc-agent status` says: who it believes to be, and what it holds."""
 
@@ -168,6 +196,8 @@ class AgentStatus:
     unwell: tuple[
         tuple[str, str], ...
     ] = ()  # on a controller: members that are down or held, and why
+    lans: Lans | None = None  # None: it does not advertise
+    stock: tuple[Placed, ...] = ()  # on a controller
 
 
 @dataclass(frozen=True, slots=True)

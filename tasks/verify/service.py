@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from ..model import DeviceModel, HomeAgentService
 from ..platforms.ios_names import canonical
 from ..rendered import Platform
-from .observation import AgentStatus, HomeAgentGlobals, Observation, Part
+from .observation import AgentStatus, HomeAgentGlobals, Lans, Observation, Part
 from .verdict import Claim, Result
 from .view import View, listed
 
@@ -147,6 +148,65 @@ def discovery(view: View) -> Iterator[Result]:
                 else:
                     hint = "CDP is off somewhere, or they are not on one segment"
                     yield claim.failed("not seen", hint)
+
+
+def neighbours(view: View) -> Iterator[Result]:
+    """Routers with an agent hear one another; of stock ones a controller knows by CDP or LLDP."""
+    for device, lans in _lans(view):
+        expected = "those of the cluster are heard"
+        claim = Claim("neighbours", device.host, "agents on its LANs", expected, device.place)
+        if isinstance(lans, Result):
+            yield dataclasses.replace(lans, check="neighbours")
+            continue
+        running = {
+            host.host
+            for host, seen in view.devices()
+            if (unit := seen.unit("hacc-agent")) is not None and unit.state == "active"
+        }
+        missing = [one.router for one in lans.findings if one.verdict == "missing"]
+        # Whose agent does not run cannot be heard: that is for the services to say.
+        if lost := [host for host in missing if host in running]:
+            hint = (
+                f"a LAN between them, or multicast on it: on {device.host}: hacc-agent neighbours"
+            )
+            yield claim.failed(f"{listed(lost)} not heard", hint)
+        elif awaited := [host for host in lans.awaited if host in running]:
+            yield claim.waiting(f"{listed(awaited)} not heard yet")
+        else:
+            yield claim.passed(f"{lans.heard} heard")
+        agent = view.of(device.host).agent
+        for one in agent.stock if agent is not None else ():
+            expected = f"on a LAN with {device.host}"
+            placed = Claim("neighbours", device.host, one.router, expected, device.place)
+            yield placed.passed(f"by {one.proof}") if one.proof else placed.skipped(one.why)
+
+
+def strangers(view: View) -> Iterator[Result]:
+    for device, lans in _lans(view):
+        if isinstance(lans, Result):
+            yield dataclasses.replace(lans, check="strangers")
+            continue
+        claim = Claim("strangers", device.host, "agents on its LANs", "no others", device.place)
+        others = [one for one in lans.findings if one.verdict != "missing"]
+        if others:
+            told = listed(f"{one.verdict} {one.address}, {one.why}" for one in others)
+            yield claim.failed(told, f"on {device.host}: hacc-agent neighbours")
+        else:
+            yield claim.passed("no others")
+
+
+def _lans(view: View) -> Iterator[tuple[DeviceModel, Lans | Result]]:
+    """What each agent hears, or why that is not known."""
+    for device, seen in view.devices():
+        if device.agent is None:
+            continue
+        claim = Claim("", device.host, "agents on its LANs", "known", device.place)
+        if seen.agent is None:  # which is for the service to say
+            yield device, claim.skipped("its agent could not be asked")
+        elif seen.agent.lans is None:
+            yield device, claim.skipped("its agent does not advertise")
+        else:
+            yield device, seen.agent.lans
 
 
 def snmp(view: View) -> Iterator[Result]:

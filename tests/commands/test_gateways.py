@@ -79,6 +79,14 @@ def test_the_linux_router_is_active_and_the_ios_one_stands_by(desk: LabDesk) -> 
     assert "198.18.1.51" in ios_state(desk)  # whom it hears as the active one
 
 
+def test_agents_hear_one_another_and_take_no_gateway_for_a_stranger(desk: LabDesk) -> None:
+    until(lambda: "1 heard" in desk.sh("hacc1", "hacc-agent status"))
+    said = desk.hacc("verify", "--all").ends(0).out
+    for host in ("ha1", "hacc1"):
+        for check in ("neighbours", "strangers"):
+            assert f"passed  {check:<12} {host}: agents on its LANs" in said
+
+
 def test_each_takes_over_from_the_other(desk: LabDesk) -> None:
     desk.sh("fa1", "systemctl stop hacc-hsrp")
     until(lambda: not linux_owns(desk) and "Active" in ios_state(desk))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 
-from ...config import AgentConfig, LanAddress
+from ...config import AgentConfig, LanAddress, MemberKind
 from ..snmp.adjacency import Sighting
 
 
@@ -35,6 +35,7 @@ class Adjacency:
     """Of one router."""
 
     router: str
+    stock: bool  # it has no agent of ours, and so advertises nothing
     proof: str  # "": none, and why
     why: str
     sees: tuple[str, ...]  # routers of the cluster, by name
@@ -48,6 +49,7 @@ class Layer2:
         self._name = config.name
         self._own = {str(lan.address.ip) for lan in config.lans}
         self._lans = tuple(lan.address.network for lan in config.lans)
+        self._stock = [member.kind is MemberKind.IOS for member in config.members]
         self._routers: list[tuple[int, str, tuple[LanAddress, ...]]] = []
         for number, member in enumerate(config.members):
             halves = [(each.name, each.addresses) for each in member.routers]
@@ -78,7 +80,7 @@ class Layer2:
             sees = tuple(dict.fromkeys(self._names[host] for host in _hosts(seen, self._names)))
             strangers = () if survey is None else tuple(self._strangers(survey))
             proof, why = self._proof(survey, any(map(heard, addresses)))
-            yield Adjacency(name, proof, why, sees, strangers)
+            yield Adjacency(name, self._stock[number], proof, why, sees, strangers)
 
     def _proof(self, survey: Survey | None, heard: bool) -> tuple[str, str]:
         if heard:

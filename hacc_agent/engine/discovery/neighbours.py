@@ -269,9 +269,9 @@ class Neighbourhood:
         found = [*self._kept.values(), *self._missed.values()]
         yield from sorted(found, key=lambda one: (one.lan, one.address, one.mac))
 
-    def waited_for(self) -> int:
-        """Routers that should be heard and were not yet, within the time that they have."""
-        return len(self._overdue())
+    def awaited(self) -> list[Router]:
+        """Those that should be heard and were not yet, within the time that they have."""
+        return [self._expected[at] for at in self._overdue()]
 
     def adjacent(self, lan: str, address: int) -> bool:
         """Whether an expected router was heard there, at a TTL of 1: it is on this LAN."""

@@ -24,8 +24,10 @@ from tasks.verify.observation import (
     Forwarding,
     GroupState,
     HomeAgentGlobals,
+    Lans,
     OspfNeighbour,
     OspfRoute,
+    Placed,
     SnmpAnswer,
     Unit,
 )
@@ -63,6 +65,8 @@ def _agent(device: DeviceModel, cluster: ClusterModel) -> AgentStatus:
         pending=3,
         members=() if own else tuple(held.items()),
         trouble="",
+        lans=Lans(4, (), ()),
+        stock=() if own else (Placed("ios1", "CDP", ""), Placed("ios2", "LLDP", "")),
     )
 
 

@@ -13,13 +13,17 @@ from tasks.model import ClusterModel
 from tasks.verify import CHECKS, Observation, Result, Status, View, judge
 from tasks.verify.observation import (
     Address,
+    AgentStatus,
     ArpRules,
     Binding,
     CdpNeighbour,
+    Finding,
     Forwarding,
     HomeAgentGlobals,
+    Lans,
     OspfRoute,
     Part,
+    Placed,
     SnmpAnswer,
     Unit,
     Unread,
@@ -71,6 +75,10 @@ def edit(host: str, field: str, mend: Callable[..., object]) -> Callable[[Seen],
         return seen | {host: dataclasses.replace(seen[host], **{field: now})}  # type: ignore[arg-type]  # fields by name
 
     return apply
+
+
+def hears(*findings: Finding) -> Callable[[AgentStatus], AgentStatus]:
+    return lambda told: dataclasses.replace(told, lans=Lans(3, (), findings))
 
 
 def without(address: IPv4Address) -> Callable[[tuple[Address, ...]], tuple[Address, ...]]:
@@ -372,6 +380,24 @@ FAULTS: dict[str, tuple[Callable[[Seen], Seen], str, str, str]] = {
         "hacc1",
         "ha1 is down: no heartbeat",
     ),
+    "a-router-that-is-not-heard": (
+        edit("hacc1", "agent", hears(Finding("missing", "ha1", "198.18.1.21", "it is not heard"))),
+        "neighbours",
+        "hacc1",
+        "ha1 not heard",
+    ),
+    "a-stranger": (
+        edit("hacc1", "agent", hears(Finding("stranger", "", "198.18.1.99", "an agent"))),
+        "strangers",
+        "hacc1",
+        "stranger 198.18.1.99, an agent",
+    ),
+    "an-impostor": (
+        edit("ha1", "agent", hears(Finding("impostor", "hacc1", "198.18.1.11", "another MAC"))),
+        "strangers",
+        "ha1",
+        "impostor 198.18.1.11, another MAC",
+    ),
     "table-of-what-is-gone": (
         edit("ha2", "agent", lambda told: dataclasses.replace(told, bindings=689)),
         "table",
@@ -472,3 +498,66 @@ def test_a_claim_has_one_name_whatever_its_status(
 
 def test_every_check_has_a_fault_that_only_it_must_find() -> None:
     assert {check for _, check, _, _ in FAULTS.values()} == {check.id for check in CHECKS}
+
+
+# ------------------------------------------------------------------ who is heard, and who is not
+
+
+def told_of(
+    cluster: ClusterModel, seen: Seen, check: str, host: str
+) -> list[tuple[Status, str, str]]:
+    return [
+        (result.status, result.subject, result.observed)
+        for _, result in judge(View(cluster, seen))
+        if (result.check, result.host) == (check, host)
+    ]
+
+
+def test_who_does_not_run_is_not_missed_twice(cluster: ClusterModel, healthy: Seen) -> None:
+    """The services say that it does not run; that nobody hears it says nothing of a LAN."""
+    missed = edit("hacc1", "agent", hears(Finding("missing", "ha1", "198.18.1.21", "")))
+    stopped = edit(
+        "ha1",
+        "units",
+        lambda units: tuple(
+            dataclasses.replace(unit, state="inactive") if unit.name == "hacc-agent" else unit
+            for unit in units
+        ),
+    )
+    (told, *_) = told_of(cluster, stopped(missed(healthy)), "neighbours", "hacc1")
+    assert told == (Status.PASSED, "agents on its LANs", "3 heard")
+
+
+def test_who_had_no_time_to_be_heard_is_waited_for(cluster: ClusterModel, healthy: Seen) -> None:
+    started = edit(
+        "ha1", "agent", lambda agent: dataclasses.replace(agent, lans=Lans(3, ("hacc1",), ()))
+    )
+    (told,) = told_of(cluster, started(healthy), "neighbours", "ha1")
+    assert told == (Status.WAITING, "agents on its LANs", "hacc1 not heard yet")
+
+
+def test_where_cdp_and_lldp_answer_nothing_nothing_is_claimed(
+    cluster: ClusterModel, healthy: Seen
+) -> None:
+    why = "it has no neighbours by CDP or LLDP"
+    mute = edit(
+        "hacc1",
+        "agent",
+        lambda agent: dataclasses.replace(agent, stock=(Placed("ios1", "", why),)),
+    )
+    told = told_of(cluster, mute(healthy), "neighbours", "hacc1")
+    assert told[1:] == [(Status.SKIPPED, "ios1", why)]
+
+
+@pytest.mark.parametrize("lans", ["unread", "older"])
+def test_an_agent_that_tells_nothing_of_lans_is_not_judged(
+    cluster: ClusterModel, healthy: Seen, lans: str
+) -> None:
+    mute = (
+        change("ha1", agent=None)
+        if lans == "unread"
+        else edit("ha1", "agent", lambda agent: dataclasses.replace(agent, lans=None))
+    )
+    for check in ("neighbours", "strangers"):
+        ((status, _, _),) = told_of(cluster, mute(healthy), check, "ha1")
+        assert status is Status.SKIPPED

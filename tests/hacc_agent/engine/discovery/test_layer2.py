@@ -29,13 +29,14 @@ def found(layer2: Layer2) -> dict[str, Adjacency]:
 
 def test_nobody_is_proven_before_anybody_was_asked() -> None:
     assert list(Layer2(site()).all(silent)) == [
-        Adjacency(router, "", "not asked yet", (), ()) for router in ("ha1", "ios1", "ios2")
+        Adjacency(router, router != "ha1", "", "not asked yet", (), ())
+        for router in ("ha1", "ios1", "ios2")
     ]
 
 
 def test_an_advertisement_proves_it() -> None:
     told = Layer2(site()).all(lambda where: int(where.address) == MEMBER)
-    assert next(told) == Adjacency("ha1", "advertisement", "", (), ())
+    assert next(told) == Adjacency("ha1", False, "advertisement", "", (), ())
 
 
 SURVEYS = {
