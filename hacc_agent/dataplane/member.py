@@ -99,15 +99,23 @@ class TcxTunnels:
             self._homes.behind.replace(records)
 
     def follow(self, records: Records) -> None:
-        """A renewal of the same binding, which is what most records are, changes nothing."""
+        """A renewal of the same binding, which is what most records are, changes nothing.
+
+        Who had none has just what the record says. That is what a transfer is made of.
+        """
         kind, homes = records["kind"], records["home_address"]
-        bound = (kind == Kind.BINDING) & (homes > 0)
-        changed = (kind == Kind.UNBOUND) & (homes > 0)
-        if bound.any():
-            places = np.flatnonzero(bound)
-            same = self._homes.get_many(homes[places]) == _tunnels(records[places])
-            changed[places[~same]] = True
-        for home in np.unique(homes[changed]).tolist():
+        ended = homes[(kind == Kind.UNBOUND) & (homes > 0)]
+        places = np.flatnonzero((kind == Kind.BINDING) & (homes > 0))
+        bound, tunnels = homes[places], _tunnels(records[places])
+        before = self._homes.get_many(bound)
+        changed = before != tunnels
+        new, at, count = np.unique(
+            bound[changed & (before == 0)], return_index=True, return_counts=True
+        )
+        alone = (count == 1) & ~np.isin(new, ended)
+        self._homes.put_many(new[alone], tunnels[changed & (before == 0)][at[alone]])
+        others = np.setdiff1d(np.concatenate([bound[changed], ended]), new[alone])
+        for home in others.tolist():
             self._homes.put(home, self._tunnel(self._rows_of(home)))
         if self._homes.behind is not None:
             self._homes.behind.follow(records)

@@ -59,7 +59,7 @@ NEXT_HEADER: Final = -40  # what follows it
 INNER: Final = -64  # the header in the tunnel
 KEY: Final = -72  # an address, or a place in an array
 PLACE: Final = -76  # of a counter
-BEHIND: Final = -128  # an address with its length, to find the mobile network that it is of
+BEHIND: Final = -128  # a length in bits, and the address that was looked up last
 
 COUNTER: Final = Struct("=QQ")
 """Packets and octets, of one processor."""
@@ -169,13 +169,13 @@ class PacketProgram:
         A mobile node's own, else that of the mobile router which has it behind it.
         """
         asm = self.asm
+        asm.store(Width.WORD, STACK, BEHIND + 4, R2)
         if homes.behind is None:
             self.find(homes, nobody)
             asm.load(width, R2, R0)
             asm.jump_if(R2, Condition.EQUAL, 0, nobody)
             return
         behind, found = asm.unique("behind"), asm.unique("found")
-        asm.store(Width.WORD, STACK, BEHIND + 4, R2)
         self.find(homes, behind)
         asm.load(width, R2, R0)
         asm.jump_if(R2, Condition.UNEQUAL, 0, found)

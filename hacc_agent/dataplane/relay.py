@@ -28,6 +28,7 @@ from typing import Final
 from ..wire import Encapsulation, MessageType
 from .assembler import Condition, Helper, Operation, Width
 from .packet import (
+    BEHIND,
     DESTINATION,
     GRE,
     HEADER,
@@ -358,7 +359,8 @@ class _Program(PacketProgram):
         if self._relay.unknown is Unknown.DROP:
             asm.leave(self.drop)
         else:  # the last 16 bits of its address, spread over the slots
-            asm.load(Width.WORD, R8, STACK, KEY)
+            asm.load(Width.WORD, R8, STACK, BEHIND + 4)
+            asm.swap(R8, 32)
             asm.calculate(Operation.AND, R8, 0xFFFF)
             asm.calculate(Operation.MULTIPLY, R8, self._relay.slots)
             asm.calculate(Operation.SHIFT_RIGHT, R8, 16)
