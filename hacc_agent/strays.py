@@ -84,7 +84,7 @@ class Strays:
     def load(self) -> None:
         """All that the table holds."""
         rows = self._member.tables[0].rows
-        homes = self._outside(rows[_static(rows)]["home_address"])
+        homes = self._outside(rows["home_address"][_static(rows)])
         self._more = len(homes) > KEPT
         before, self._homes = self._homes, set(homes[:KEPT].tolist())
         self._many |= len(self._homes - before) > FEW

@@ -491,6 +491,40 @@ def test_a_load_leaves_nobody_else(net: Net, ends: Ends) -> None:
     assert quiet(ends.raw[4])
 
 
+def test_what_a_transfer_brings_is_what_a_load_would_bring(
+    net: Net, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has had none has what the record says, and nobody looks for other bindings of his."""
+    del ends  # which ends the bindings
+    homes = [str(IPv4Address("198.19.65.0") + n) for n in range(50)]
+    known, several, gone, moved = homes[:4]
+    for home in (known, moved):
+        net.bind(binding(home))
+    told = [binding(home) for home in homes if home != moved]
+    told += [binding(each, care_of_address=number(MEMBER)) for each in (several, moved)]
+    for row in told:
+        net.bound.setdefault(row.home_address, []).append(row)
+    net.bound[number(known)] = [binding(known)]
+    net.bound[number(moved)] = told[-1:]
+    del net.bound[number(gone)]
+    asked: list[str] = []
+
+    def looked_up(home: int) -> list[Row]:
+        asked.append(str(IPv4Address(home)))
+        return net.bound.get(home, [])
+
+    monkeypatch.setattr(net.tunnels, "_rows_of", looked_up)
+    net.tunnels.follow(records(*told, Row(Kind.UNBOUND, home_address=number(gone))))
+    followed = {home: net.tunnels.lead(number(home)) for home in homes}
+    assert set(asked) == {several, gone, moved}
+    net.tunnels.load(records(*(row for rows in net.bound.values() for row in rows)))
+    assert followed == {home: net.tunnels.lead(number(home)) for home in homes}
+    assert [home for home in homes if followed[home] is None] == [gone]
+    assert followed[moved] != followed[known]
+    for home in homes:
+        net.unbind(home)
+
+
 def test_a_member_that_moves_is_followed(net: Net, ends: Ends) -> None:
     """Its frames go to another MAC address: that of nobody, and back."""
     net.bind(binding())
