@@ -3,35 +3,39 @@
     make bench-failover
 
 A LAN of network namespaces: two controllers, a Home Agent that serves 500,000 mobile nodes, its
-backup, and a Foreign Agent's host where a hundred of those nodes register again and again, up to
-1000 times a second together. The daemons are those of `hacc-agent run` on frames, with TLS between
-them and journals on disk; keepalived moves the controllers' address with hellos of 200 ms. A
-subscriber's outage is the time between the last reply before the fault and the first one after it,
-so nothing below 100 ms can be told apart; who gets none asks again after 300 ms. (Packets through
-the tunnels are the data plane's to measure.)
+backup, and a Foreign Agent's host. A hundred of those mobile nodes register again ten times a
+second each, and get packets at the same rate from a correspondent: by way of the active controller,
+which relays them by binding, and out of their member's tunnel. The daemons are those of `hacc-agent
+run` on frames, with TLS between them, journals on disk, and packets in the kernel; the controllers'
+address moves by our HSRP speaker with hellos of 200 ms and a hold time of 700. A subscriber's
+outage is the time between the last reply, or packet, before the fault and the first one after it,
+so nothing below 100 ms can be told apart.
 
     killed        SIGKILL to the Home Agent's daemon: its connections end at once
     powered off   and its cable pulled before that: nobody says that anything has ended
-    controller    powered off: address, log and service go to the standby one
+    controller    powered off right after a hello, the worst moment: address, log and service go to
+                  the standby one; and the same with keepalived's VRRP at equal timers beside it
 
 Figures are medians of the rounds; outages are of all subscribers of the median round.
 """
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.machine import machine
 
 from .faults import controller_powered_off, killed, powered_off
-from .site import Site, prepared
+from .site import Site, prepared, sweep
 
 ROUNDS = 3
+ATTEMPTS = 3  # at each of them
 BINDINGS = 500_000
 
 Figures = Mapping[str, float]  # ms, by name
@@ -45,67 +49,101 @@ class Row:
     limit: float | None = None  # ms
 
 
-SCENARIOS: tuple[tuple[str, Callable[[Site], Figures], tuple[Row, ...]], ...] = (
-    (
-        "member killed",
-        killed,
-        (
-            Row("fault to member down"),
-            Row("decision to both planes switched", 5),
-            Row("fault to all bindings on the backup", 3000),
-            Row("fault to the first registration answered"),
-            Row("outage, median"),
-            Row("outage, 90 %"),
-            Row("outage, worst"),
-        ),
-    ),
-    (
-        "member powered off",
-        powered_off,
-        (
-            Row("fault to member down"),
-            Row("decision to both planes switched", 5),
-            Row("fault to all bindings on the backup", 3000),
-            Row("fault to the first registration answered"),
-            Row("outage, median"),
-            Row("outage, 90 %"),
-            Row("outage, worst"),
-        ),
-    ),
-    (
-        "controller powered off",
-        controller_powered_off,
-        (
-            Row("fault to keepalived has moved the address"),
-            Row("fault to the standby decides"),
-            Row("outage, median", 1000),
-            Row("outage, 90 %", 1000),
-            Row("outage, worst", 1000),
-        ),
-    ),
+_OUTAGES = (
+    Row("registrations: outage, median"),
+    Row("registrations: outage, 90 %"),
+    Row("registrations: outage, worst"),
+    Row("packets: outage, median"),
+    Row("packets: outage, 90 %"),
+    Row("packets: outage, worst"),
+)
+_MEMBER = (
+    Row("fault to member down"),
+    Row("decision to both planes switched", 5),
+    Row("fault to all bindings on the backup", 3000),
+    Row("fault to the first registration answered"),
+    *_OUTAGES,
+)
+_CONTROLLER = (
+    Row("fault to the address moved"),
+    Row("fault to the standby decides"),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is done, with what moving the controllers' address, and what is told of it."""
+
+    title: str
+    play: Callable[[Site], Figures]
+    protocol: str
+    rows: tuple[Row, ...]
+
+
+SCENARIOS = (
+    Scenario("member killed", killed, "HSRP", _MEMBER),
+    Scenario("member powered off", powered_off, "HSRP", _MEMBER),
+    Scenario(
+        "controller powered off, HSRP",
+        controller_powered_off,
+        "HSRP",
+        (*_CONTROLLER, *(replace(row, limit=1000) for row in _OUTAGES)),
+    ),
+    Scenario(
+        "controller powered off, keepalived",
+        controller_powered_off,
+        "VRRP",
+        (*_CONTROLLER, *_OUTAGES),
+    ),
+)
+COMPARED = ("fault to the address moved", "registrations: outage, median")
+SLOWER = 1.1
+"""Times keepalived's figure that ours may be: what three rounds of one and the same differ by."""
+
+
 def main() -> int:
+    sweep()
     missed = 0
+    medians: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         place = Path(name)
         state = prepared(place, BINDINGS)
-        for title, scenario, rows in SCENARIOS:
-            rounds = []
-            for number in range(ROUNDS):
-                folder = place / f"{title.replace(' ', '-')}-{number}"
-                with Site(folder, state, BINDINGS) as site:
-                    rounds.append(scenario(site))
-            for row in rows:
-                value = statistics.median(figures[row.name] for figures in rounds)
-                over = row.limit is not None and value > row.limit
-                missed += over
-                limit = "" if row.limit is None else f"   limit < {row.limit:,.0f}"
-                verdict = "   MISSED" if over else ""
-                print(f"{title + ': ' + row.name:64} {value:10,.1f} ms{limit}{verdict}", flush=True)
+        for scenario in SCENARIOS:
+            rounds = [_round(scenario, place / "site", state) for _ in range(ROUNDS)]
+            found = medians[scenario.protocol] = {
+                row.name: statistics.median(each[row.name] for each in rounds)
+                for row in scenario.rows
+            }
+            for row in scenario.rows:
+                missed += _tell(f"{scenario.title}: {row.name}", found[row.name], row.limit)
+    for figure in COMPARED:
+        ours, peer = (medians[protocol][figure] for protocol in ("HSRP", "VRRP"))
+        missed += _tell(f"HSRP beside keepalived: {figure}", ours, SLOWER * peer)
     print(f"{BINDINGS:,} bindings with names, {ROUNDS} rounds; {machine()}")
     return 1 if missed else 0
+
+
+def _round(scenario: Scenario, folder: Path, state: Path) -> Figures:
+    """One of them; on a machine that is busy with other things it may take several attempts."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            with Site(folder, state, BINDINGS, scenario.protocol) as site:
+                return scenario.play(site)
+        except TimeoutError as error:
+            if not left:
+                raise
+            print(f"{scenario.title}: once more: {str(error)[:200]}", flush=True)
+        finally:
+            shutil.rmtree(folder)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _tell(what: str, value: float, limit: float | None) -> bool:
+    """Prints a figure; whether it missed its limit."""
+    over = limit is not None and value > limit
+    beside = "" if limit is None else f"   limit < {limit:,.0f}"
+    print(f"{what:72} {value:10,.1f} ms{beside}{'   MISSED' if over else ''}", flush=True)
+    return over
 
 
 if __name__ == "__main__":

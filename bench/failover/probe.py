@@ -1,9 +1,11 @@
-"""A hundred subscribers that register again and again, run in the Foreign Agent's namespace.
+"""A hundred subscribers, run in the Foreign Agent's namespace: they register, and get packets.
 
     python -m bench.failover.probe
 
-Until SIGTERM; then prints a line of JSON: of each of them the times at which it was granted
-something, s of Unix time.
+Each of them registers ten times a second, whether or not it is answered, and a correspondent here
+sends to its home address at the same rate, by way of the controllers; what comes out of a member's
+tunnel is taken. Until SIGTERM; then prints a line of JSON: of each of them the times at which it
+was granted something, and at which a packet of its came, s of Unix time.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ from hacc_agent.wire import (
 from .site import ADDRESSES, KEY, POOL, SPI, UNIX, VIRTUAL, nai
 
 SUBSCRIBERS = 100
-EVERY_S = 0.1  # from a reply to the next request
-AGAIN_S = 0.3  # without a reply; a controller holds eight requests of a mobile node at most
+EVERY_S = 0.1  # a controller holds eight requests of a mobile node at most: 0.8 s of them
 STEP = 499  # of them one is probed: they are spread over all slots
 ACCEPTED = 0
+DISCARD = 9  # UDP port
+INNER = 20  # octets of the outer header; then the inner destination stands at 16
 
 
 def request(number: int, at: float) -> bytes:
@@ -49,34 +52,65 @@ def request(number: int, at: float) -> bytes:
     return authenticate(message, ExtensionType.MOBILE_HOME_AUTHENTICATION, SPI, key)
 
 
+class Probe:
+    """Both kinds, from sockets that are open."""
+
+    def __init__(self, registrations: socket.socket, tunnels: socket.socket) -> None:
+        self._registrations, self._tunnels = registrations, tunnels
+        self._correspondent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._numbers = [each * STEP for each in range(SUBSCRIBERS)]
+        first = int(POOL.network_address) + 1
+        self._places = {first + n: place for place, n in enumerate(self._numbers)}
+        self._homes = [str(POOL.network_address + 1 + n) for n in self._numbers]
+        self.granted: list[list[float]] = [[] for _ in self._numbers]
+        self.received: list[list[float]] = [[] for _ in self._numbers]
+
+    def ask(self, place: int, now: float) -> None:
+        with contextlib.suppress(OSError):  # nobody answers ARP for the group address
+            self._registrations.sendto(request(self._numbers[place], now), (str(VIRTUAL), 434))
+        with contextlib.suppress(OSError):
+            self._correspondent.sendto(b"?", (self._homes[place], DISCARD))
+
+    def hear(self) -> None:
+        """All that has come."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                reply = self._registrations.recv(2048)
+                if reply[0] == 3 and reply[1] == ACCEPTED:
+                    self._note(self.granted, reply[4:8])
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet = self._tunnels.recv(2048)
+                self._note(self.received, packet[INNER + 16 : INNER + 20])
+
+    def _note(self, times: list[list[float]], home: bytes) -> None:
+        place = self._places.get(int.from_bytes(home, "big"))
+        if place is not None:
+            times[place].append(time.time())
+
+
 def main() -> int:
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
-    numbers = [each * STEP for each in range(SUBSCRIBERS)]
-    subscribers = {int(POOL.network_address) + 1 + n: place for place, n in enumerate(numbers)}
-    granted: list[list[float]] = [[] for _ in numbers]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-        own.bind((str(ADDRESSES["agent"]), 434))
-        own.setblocking(False)
-        due = [time.time() + EVERY_S * place / SUBSCRIBERS for place in range(SUBSCRIBERS)]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as registrations,
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IPIP) as tunnels,
+    ):
+        registrations.bind((str(ADDRESSES["agent"]), 434))
+        for one in (registrations, tunnels):
+            one.setblocking(False)
+        probe = Probe(registrations, tunnels)
+        begin, turn = time.time(), 0
         while not ended:
+            due = begin + turn * EVERY_S / SUBSCRIBERS
             now = time.time()
-            for place, number in enumerate(numbers):
-                if due[place] <= now:
-                    with contextlib.suppress(OSError):  # nobody answers ARP for the group address
-                        own.sendto(request(number, now), (str(VIRTUAL), 434))
-                    due[place] = now + AGAIN_S
-            select.select([own], [], [], max(0.0, min(due) - time.time()))
-            while True:
-                try:
-                    reply = own.recv(2048)
-                except BlockingIOError:
-                    break
-                if reply[0] == 3 and reply[1] == ACCEPTED:
-                    place = subscribers[int.from_bytes(reply[4:8], "big")]
-                    granted[place].append(time.time())
-                    due[place] = time.time() + EVERY_S
-    print(json.dumps(granted))
+            if now < due:
+                select.select([registrations, tunnels], [], [], due - now)
+            else:
+                probe.ask(turn % SUBSCRIBERS, now)
+                turn += 1
+            probe.hear()
+    print(json.dumps([probe.granted, probe.received]))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from hacc_agent.control import Unanswered, ask
 from hacc_agent.engine.record import STRUCT, Kind, Row, name_records
 from hacc_agent.engine.slots import Slots
 from hacc_agent.engine.table import Table
+from hacc_agent.hsrp import config as hsrp
 from hacc_agent.journal import Journal
 from hacc_agent.roles import seed
 from tasks import pki
@@ -43,8 +45,13 @@ LINK_PORT = 43434
 SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 UNIX = 2_208_988_800  # s from 1900, where Identifications begin, to 1970
 PLENTY = 10_000_000  # a second: admission is not what is measured
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 BLOCK = 8192  # bindings: with their names as many records as a frame holds
+
+HELLO_MS, HOLD_MS = 200, 700
+PRIORITIES = {"controller1": 129, "controller2": 128}
+"""The standby's makes a hold time of VRRP 700 ms too: three hellos, and (256 - 128)/256 of a fourth
+(RFC 5798, 6.1)."""
 
 KEEPALIVED = """\
 global_defs {{
@@ -57,8 +64,7 @@ vrrp_instance controllers {{
     interface lan
     virtual_router_id 10
     priority {priority}
-    advert_int 0.2
-    nopreempt
+    advert_int {hello_s}
     virtual_ipaddress {{
         {group}/24 dev lan
     }}
@@ -132,7 +138,12 @@ def told(name: str, place: Path, keys: Path) -> AgentConfig:
 
 
 def prepared(place: Path, count: int) -> Path:
-    """A state directory: everybody is bound at the first member, with a home address and a name."""
+    """A state directory: everybody is bound at the first member, with a home address and a name.
+
+    Compiled code is on the disk, as on a router that had load before.
+    """
+    kernels = (sys.executable, "-m", "hacc_agent.engine.kernels", "relaying", "serving")
+    subprocess.run((*kernels, "replaying"), check=True)
     pki.create_authority(place / "pki", CLUSTER, datetime.now(UTC))
     for name in (*CONTROLLERS, *MEMBERS):
         pki.issue(place / "pki", CLUSTER, name, datetime.now(UTC))
@@ -175,8 +186,10 @@ def _bindings(own: AgentConfig, count: int) -> Iterator[bytes]:
 class Site:
     """Everything running, from `with` to its end."""
 
-    def __init__(self, place: Path, state: Path, count: int) -> None:
+    def __init__(self, place: Path, state: Path, count: int, protocol: str = "HSRP") -> None:
+        """`protocol` moves the controllers' address: our HSRP, or keepalived's VRRP."""
         self.place = place
+        self._protocol = protocol
         self._state, self._count = state, count
         self._prefix = f"f{os.getpid()}-"
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -200,13 +213,16 @@ class Site:
             process.kill()
             process.wait()
         for name in (*ADDRESSES, "fabric"):
-            command = ("ip", "netns", "del", self._prefix + name)
-            subprocess.run(command, check=False, capture_output=True)
+            _remove(self._prefix + name)
 
     # ------------------------------------------------------------------ what is done to it
 
     def ready(self) -> None:
-        """The first controller leads, the second has everything, members are well."""
+        """The first controller leads, the second has everything, members are well.
+
+        And the backup has loaded its compiled code, as it does within seconds of hearing how much
+        it may have to take over (`hacc_agent.quickening`).
+        """
 
         def well() -> bool:
             status = self.status("controller1")
@@ -218,6 +234,7 @@ class Site:
                 and followers[0]["behind"] < 100
                 and self.status("controller2")["bindings"] == self._count
                 and self.status("member1")["serves"]["obeys"] == "controller1"
+                and "compiled code is in use" in (self.place / "member2" / "log").read_text()
             )
 
         self._wait(well)
@@ -232,8 +249,15 @@ class Site:
         self._ip("fabric", "link", "set", name, "down")
 
     def inside(self, name: str, *command: str, **options: Any) -> subprocess.Popen[bytes]:
-        words = ("ip", "netns", "exec", self._prefix + name, *command)
-        return subprocess.Popen(words, **options)
+        words = ("setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self._prefix + name)
+        return subprocess.Popen((*words, *command), **options)
+
+    def hello(self, name: str) -> None:
+        """Returns right after the next one of a router has passed the bridge."""
+        command = (sys.executable, "-m", "bench.failover.hello", name)
+        with self.inside("fabric", *command, stdout=subprocess.PIPE) as tap:
+            assert tap.stdout is not None
+            assert tap.stdout.readline()
 
     # ------------------------------------------------------------------ what it says
 
@@ -253,8 +277,27 @@ class Site:
         return found[0]
 
     def became_active(self, name: str) -> float:
-        """When keepalived gave it the group address, s of Unix time."""
-        return (self.place / name / "active").stat().st_mtime
+        """When it got the group address, s of Unix time."""
+        found: list[float] = []
+
+        def known() -> bool:
+            found[:] = self._activations(name)
+            return bool(found)
+
+        self._wait(known)
+        return found[-1]
+
+    def _activations(self, name: str) -> list[float]:
+        folder = self.place / name
+        if self._protocol == "VRRP":
+            told = folder / "active"
+            return [told.stat().st_mtime] if told.exists() else []
+        lines = [json.loads(line) for line in (folder / "speaker.log").read_text().splitlines()]
+        return [
+            datetime.fromisoformat(line["time"]).timestamp()
+            for line in lines
+            if line.get("after") == "Active"
+        ]
 
     # ------------------------------------------------------------------ how it is made
 
@@ -288,28 +331,54 @@ class Site:
             self._ip(name, "link", "set", "lan", "up")
             if name != "agent":
                 self._ip(name, "addr", "add", f"{VIRTUAL}/32", "dev", "lo")
-        self._ip("agent", "route", "add", str(VIRTUAL), "via", str(GROUP))
+        for prefix in (VIRTUAL, POOL):
+            self._ip("agent", "route", "add", str(prefix), "via", str(GROUP))
 
     def _set(self, where: str, *settings: str) -> None:
         command = ("ip", "netns", "exec", self._prefix + where, "sysctl", "-qw", *settings)
         subprocess.run(command, check=True)
 
     def _start_redundancy(self, name: str) -> None:
+        (self.place / name).mkdir(parents=True)
+        if self._protocol == "VRRP":
+            self._start_keepalived(name)
+        else:
+            self._start_speaker(name)
+        if name == CONTROLLERS[0]:
+            self._wait(lambda: bool(self._activations(name)))
+
+    def _start_speaker(self, name: str) -> None:
         folder = self.place / name
-        folder.mkdir(parents=True)
+        group = hsrp.Group(
+            *("controllers", "lan", 2, 10, GROUP),
+            priority=PRIORITIES[name],
+            hello_ms=HELLO_MS,
+            hold_ms=HOLD_MS,
+            own_mac=True,  # as on every controller
+            preempt=True,
+        )
+        file = folder / "hsrp.toml"
+        file.write_text(hsrp.to_toml(hsrp.HsrpConfig(name, (group,), (), str(folder / "hsrp"))))
+        command = (sys.executable, "-m", "hacc_agent", "hsrp", "run", "-c", str(file))
+        with (folder / "speaker.log").open("wb") as log:
+            self._redundancy[name] = self.inside(name, *command, stdout=log, stderr=log)
+
+    def _start_keepalived(self, name: str) -> None:
+        folder = self.place / name
         notify = folder / "notify"
         notify.write_text(f"#!/bin/sh\ntouch {folder / 'active'}\n")
         notify.chmod(0o755)
         file = folder / "keepalived.conf"
-        priority = 200 - CONTROLLERS.index(name)
-        file.write_text(KEEPALIVED.format(priority=priority, group=GROUP, notify=notify))
+        file.write_text(
+            KEEPALIVED.format(
+                priority=PRIORITIES[name], group=GROUP, notify=notify, hello_s=HELLO_MS / 1000
+            )
+        )
         pids = [f"--{kind}={folder / kind}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
         with (folder / "keepalived.log").open("wb") as log:
             self._redundancy[name] = self.inside(
                 name, "keepalived", "-n", "-l", "-P", "-f", str(file), *pids, stdout=log, stderr=log
             )
-        if name == CONTROLLERS[0]:
-            self._wait((folder / "active").exists)
 
     def _start(self, name: str) -> None:
         folder = self.place / name
@@ -331,3 +400,16 @@ class Site:
             return any(json.loads(line)["event"] == "ready" for line in said if line[0] == "{")
 
         self._wait(ready)
+
+
+def sweep() -> None:
+    """Namespaces of a measurement that was killed."""
+    listed = subprocess.run(("ip", "netns", "list"), check=True, capture_output=True, text=True)
+    for line in listed.stdout.splitlines():
+        left = re.match(r"f(\d+)-\w+", line)
+        if left and not Path(f"/proc/{left[1]}").exists():
+            _remove(left[0])
+
+
+def _remove(namespace: str) -> None:
+    subprocess.run(("ip", "netns", "del", namespace), check=False, capture_output=True)
