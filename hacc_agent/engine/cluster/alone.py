@@ -26,6 +26,7 @@ from ...wire.messages import ACKNOWLEDGEMENT, REVOCATION
 from ...wire.registry import ACCEPTING, INFINITE_LIFETIME
 from ...wire.tlv import extensions
 from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Retract, Security, Send
+from ..home_agent.replay import later
 from ..record import STRUCT, Kind, Row, Trait, name_records
 from . import ledger as ledgers
 from .answers import name
@@ -295,6 +296,9 @@ class Alone:
             if reply.code == ReplyCode.IDENTIFICATION_MISMATCH and not ledger.bindings(home, nai):
                 self._nonces.told(asked.home_address, nai, asked.slot, now.steady)
             return self._do(asked._replace(kind=Kind.SETTLED)).records
+        if self._overtaken(asked, home):
+            counters.superseded += 1
+            return self._do(asked._replace(kind=Kind.SETTLED)).records
         if not asked.lifetime or not reply.lifetime:
             counters.deregistered += 1
             everything = asked.care_of_address == home
@@ -347,6 +351,24 @@ class Alone:
             elif other.slot != bound.slot:  # one member serves all of a mobile node
                 records += self._do(other._replace(slot=bound.slot)).records
         return records + self._do(bound).records
+
+    def _overtaken(self, asked: Row, home: int) -> bool:
+        """Whether a later request was accepted that took the place of what this one asks for.
+
+        By their timestamps: its member accepted this one before. What it said then comes late, or
+        in answer to somebody who repeats the request.
+        """
+        bindings = self._ledger.bindings(home, self._ledger.name(asked))
+        return any(
+            not bound.traits & _NONCE
+            and later(bound.identification, asked.identification)
+            and (
+                bound.care_of_address == asked.care_of_address
+                or asked.care_of_address == home
+                or not bound.flags & _SIMULTANEOUS
+            )
+            for bound in map(self._ledger.table.get, bindings)
+        )
 
     def _supersede(self, accepted: Row, home: int, *, everything: bool) -> bytes:
         """Requests from before the accepted one wait no more: their replies would undo it.

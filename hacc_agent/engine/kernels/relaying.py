@@ -455,8 +455,8 @@ def _reply(
         bound = look_up(table, home, cell) if home else NOT_PLAIN
         if bound == NOT_PLAIN:
             return False
-        if bound and table.rows[bound].identification == request.identification:
-            return False  # the same request, answered once more
+        if bound and not _follows(table, bound, request):
+            return False
         if request.lifetime and word16(octets, at + _LIFETIME):
             place = _accept(octets, at, found, table, names, request, bound, cell, out, second)
             if place == NOT_PLAIN:
@@ -476,6 +476,17 @@ def _reply(
     out.link[answer] = link
     out.numbers[TO_AGENT] = answer + 1
     return True
+
+
+@part
+def _follows(table: TableArrays, bound: int, request: Any) -> bool:
+    """Whether what is answered came after what the mobile node is bound by.
+
+    Else it is the same request, answered once more, or one from before.
+    """
+    ahead = request.identification - table.rows[bound].identification
+    nonces = table.rows[bound].traits & _NONCE
+    return bool(ahead and (nonces or ahead < u8(1 << 63)))
 
 
 @part

@@ -416,6 +416,31 @@ def test_what_was_asked_before_the_accepted_request_counts_no_more(second: IPv4A
     assert sent(world.answer(reply(3), 1)) == []  # given up by then
 
 
+@pytest.mark.parametrize(
+    ("flags", "care_of", "lifetime", "left"),
+    [
+        (NO_FLAGS, CARE_OF, 1800, {2}),
+        (NO_FLAGS, CARE_OF, 0, {2}),
+        (NO_FLAGS, OTHER_CARE_OF, 1800, {2}),
+        (S, CARE_OF, 1800, {2}),
+        (S, HOME, 0, {2}),
+        (S, OTHER_CARE_OF, 1800, {1, 2}),
+    ],
+    ids=["renewal", "departure", "move", "renewal-s", "departure-s", "another-s"],
+)
+def test_what_is_repeated_from_before_the_accepted_request_undoes_nothing(
+    flags: RequestFlags, care_of: IPv4Address, lifetime: int, left: set[int]
+) -> None:
+    """Its member answers it as it did before, since it does not know yet of the accepted one."""
+    world = World()
+    world.receive(request(2, flags=flags))
+    assert logged(world.answer(reply(2), 0)) == [Kind.BINDING]
+    world.receive(request(1, care_of=care_of, lifetime=lifetime, flags=flags))
+    effects = world.answer(reply(1, lifetime=lifetime), 0)
+    assert len(sent(effects)) == 1
+    assert {row.identification for row in world.bindings()} == left
+
+
 def test_a_request_for_another_care_of_address_is_left_by_one_with_s() -> None:
     world = World()
     world.receive(request(1, flags=S))
