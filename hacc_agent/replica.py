@@ -11,6 +11,7 @@ The daemon drives it from its loop: `append` before anything that follows from t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ SOONEST: Final = 0.2  # s between attempts to reach a router
 LATEST: Final = 5.0
 SYNC: Final = 1.0  # s of changes that a failing machine may cost, where groups are not synced
 COMPARE: Final = 30.0  # s between comparisons of the tables' digests
+SETTLED: Final = 1.0  # s for the groups that a follower lacks at first: `standby.RETAINED` at most
 
 
 class State(Protocol):
@@ -155,6 +157,7 @@ class Replica:
         self._feeds: dict[Talk, str] = {}
         self._follow: Follow | None = None
         self._followed = ""
+        self._in_step_since = math.inf  # s of the steady clock
         self._routers = {
             **{each.name: Peer(each.name, each.addresses) for each in config.controllers},
             **{each.name: Peer(each.name, each.addresses) for each in config.members},
@@ -202,6 +205,10 @@ class Replica:
     def follows(self) -> str | None:
         """The router whose log this one is given."""
         return self._followed if self._follow is not None and self._follow.welcome else None
+
+    def in_step(self, now: Moment) -> bool:
+        """Whether this router could lead and nothing would be lost; who has no link never knows."""
+        return self.leads or now.steady >= self._in_step_since + SETTLED
 
     @property
     def leads(self) -> bool:
@@ -288,6 +295,10 @@ class Replica:
                 self._dial(self._link, now)
             if now.steady >= self._compare_at:
                 self._compare(now)
+            if self.follows is None or not self._standby.whole:
+                self._in_step_since = math.inf
+            else:
+                self._in_step_since = min(self._in_step_since, now.steady)
         if self.journal.trouble != self._trouble:
             self._trouble = self.journal.trouble
             if self._trouble is None:

@@ -14,6 +14,10 @@ from .model import DeviceModel, RedundancyProtocol, Role, StandbyGroup
 from .spelling import home_routes
 
 AGENT = "agent"
+IN_STEP_S = 600
+"""s that a controller which is back waits at most for its agent to be in step: what takes longer,
+with millions of bindings a minute, is a fault that an operator has to see."""
+
 LOST_AGENT = 254  # more than any priority that a group is given: nothing is left of it
 
 
@@ -56,6 +60,7 @@ def _group(device: DeviceModel, group: StandbyGroup, all_groups: list[StandbyGro
         priority=group.priority,
         preempt=True,
         preempt_minimum_s=group.preempt_delay_s,
+        preempt_sync_s=IN_STEP_S if device.role is Role.CONTROLLER and device.link else 0,
         hello_ms=group.hello_ms,
         hold_ms=group.hold_ms,
         text=secret.key.token if secret is not None and secret.method == "text" else None,

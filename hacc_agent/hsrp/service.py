@@ -42,7 +42,7 @@ from .guard import Guard
 from .kernel import Kernel
 from .lan import Lan
 from .links import Link, Links
-from .objects import AgentLife
+from .objects import AgentLife, AgentStep
 from .show import row
 from .withdrawal import withdraw
 
@@ -71,6 +71,7 @@ class Service:
         self._down: frozenset[str] = frozenset()  # tracked objects
         self._lans: dict[str, Lan] = {}
         self._life: AgentLife | None = None
+        self._step: AgentStep | None = None
         folder = Path(config.runtime_directory)
         account = privileges.account()
         folder.mkdir(0o755, parents=True, exist_ok=True)
@@ -146,6 +147,8 @@ class Service:
     def _keep_house(self) -> None:
         if self._life is not None and not self._life.up:
             self._life.try_again()
+        if self._step is not None:
+            self._step.ask()
         self._look()
         self.notifier.alive(self._status_line())
         self._logs.tick()
@@ -301,6 +304,15 @@ class Service:
                     self._object_is(name, up=up)
 
             self._life = AgentLife(Path(self.config.agent_directory), self._loop, told)
+        if self._step is not None:
+            self._step.close()
+            self._step = None
+        if any(group.preempt_sync_s for group in self.config.groups):
+            self._step = AgentStep(
+                Path(self.config.agent_directory),
+                self._loop,
+                lambda yes: self.speaker.in_step(yes=yes),
+            )
 
     # ------------------------------------------------------------------ the guard
 

@@ -339,6 +339,25 @@ def test_an_order_is_given_to_the_controller_that_leads(site: Site) -> None:
     assert site.states()[site.other] in ("up", "failing")
 
 
+def test_a_standby_is_in_step_when_it_has_what_the_active_one_has(site: Site) -> None:
+    """The HSRP speaker asks, and preempts nobody before."""
+
+    def in_step(host: str) -> bool:
+        folder = Path(site.agents[host].config.runtime_directory)
+        (told,) = ask(folder, "in-step")
+        return bool(told["in_step"])
+
+    site.until(lambda: in_step(site.standby))
+    assert in_step(site.active)
+    site.segment.lose(site.routers[site.active], site.routers[site.standby])
+    killed(site, site.standby)
+    site.agents[site.standby].start()
+    site.until(lambda: site.status(site.standby)["bindings"] == NODES)  # from its disk
+    assert not in_step(site.standby)
+    site.segment.mend()
+    site.until(lambda: in_step(site.standby))
+
+
 def test_a_controller_that_dies_leaves_the_standby_to_decide(site: Site) -> None:
     member = site.serving
     dead = site.active
