@@ -74,6 +74,7 @@ class RelayPackets:
         """Raises `PlaneFailed` with what each implementation says."""
         self._config, self._engine, self._say = config, engine, say
         self._due = 0.0
+        self._full = 0
         self._places: list[Neighbour | None] = [None] * len(config.members)
         self.plane: RelayPlane = _relay(config, engine, say)
         self.state = Followed(engine, self.follow, self.load)
@@ -88,7 +89,7 @@ class RelayPackets:
             self._reach()
         if now.steady >= self._due:
             self._due = now.steady + LOOK_S
-            _attach(self.plane, self._say)
+            self._full = _look(self.plane, self._say, self._full)
 
     def next_deadline(self) -> float:
         return self._due
@@ -154,6 +155,7 @@ class TunnelPackets:
         """Raises `PlaneFailed`."""
         self._config, self._engine, self._say = config, engine, say
         self._due = 0.0
+        self._full = 0
         self._errors = leftover.ERRORS
         mtu = min([mtu_of(lan.interface) for lan in config.lans], default=1500)
         self._tunnels = TcxTunnels(
@@ -183,7 +185,7 @@ class TunnelPackets:
         if now.steady >= self._due:
             self._due = now.steady + LOOK_S
             self._errors = leftover.ERRORS
-            _attach(self.plane, self._say)
+            self._full = _look(self.plane, self._say, self._full)
         for _ in range(FRAMES):
             frame = self._tunnels.device.read()
             if frame is None:
@@ -306,8 +308,12 @@ def _rows(table: Table, kind: Kind) -> Any:
     return table.rows[table.rows["kind"] == kind]
 
 
-def _attach(plane: Plane, say: Say) -> None:
+def _look(plane: Plane, say: Say, full: int) -> int:
+    """Whether all is well with it. `full`: how often it had no room so far, returned as it is."""
     try:
         plane.attach(ethernets(NAME))
     except PlaneFailed as why:
         say("packets of an interface cannot be seen", why=str(why))
+    if plane.full > full:
+        say("no room for a home address in the data plane", times=plane.full - full)
+    return plane.full

@@ -148,6 +148,10 @@ class TcxRelay:
         code = program(self._relay, self._maps, mac)
         return Program.load(ProgramKind.XDP, Attach.XDP, code, "hacc_relay")
 
+    @property
+    def full(self) -> int:
+        return self._homes.full
+
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, words(Reason))
 

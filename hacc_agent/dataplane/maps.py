@@ -30,6 +30,9 @@ BPFFS: Final = Path("/sys/fs/bpf")
 OTHERS: Final = 1 << 16
 """Home addresses outside of all networks: those of single mobile nodes."""
 
+SEVERAL: Final = 1 << 16
+"""Simultaneous bindings: they are rare."""
+
 MOBILE_NETWORKS: Final = 1 << 14
 """As many as mobile routers have behind them, all together."""
 
@@ -106,6 +109,39 @@ class OtherHomes:
         for key in self._map.stored():
             if key not in kept:
                 self._map.remove(key)
+
+
+class Tunnels:
+    """Where packets of mobile nodes with simultaneous bindings may come from: a set of keys."""
+
+    def __init__(self, folder: Folder, octets: int) -> None:
+        self._map: Final = folder.map(MapKind.HASH, octets, 4, SEVERAL, "several")
+        self._held: Final[dict[int, frozenset[bytes]]] = {}
+        self.full = 0
+        """Those that found no room."""
+        for key in self._map.stored():  # they are told anew
+            home = int.from_bytes(key[:4], "big")
+            self._held[home] = self._held.get(home, frozenset()) | {key}
+
+    @property
+    def descriptor(self) -> int:
+        return self._map.descriptor
+
+    def homes(self) -> frozenset[int]:
+        return frozenset(self._held)
+
+    def put(self, home: int, keys: frozenset[bytes]) -> None:
+        """All of a home address; none: it has not several any more."""
+        before = self._held.pop(home, frozenset())
+        for key in before - keys:
+            self._map.remove(key)
+        for key in keys - before:
+            try:
+                self._map.put(key, bytes(4))
+            except OSError:
+                self.full += 1
+        if keys:
+            self._held[home] = keys
 
 
 class Behind:
@@ -202,6 +238,11 @@ class HomeMaps(Numbers):
         pools = tuple(pool.descriptor for pool in self._pools)
         behind = None if self.behind is None else self.behind.descriptor
         return Homes(self._networks, pools, self._hash.descriptor, behind)
+
+    @property
+    def full(self) -> int:
+        """Addresses and networks that found no room."""
+        return self.others.full + (0 if self.behind is None else self.behind.full)
 
     def bearer(self, address: int) -> int:
         """The home address that packets of an address go by: its own, or its mobile router's."""

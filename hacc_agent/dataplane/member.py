@@ -14,13 +14,11 @@ from .attachment import Attachment
 from .device import Device
 from .kernel import Attach, KernelRefused, MapKind, Program, ProgramKind
 from .listing import listing
-from .maps import Folder, HomeMaps, counted, refused, words
+from .maps import Folder, HomeMaps, Tunnels, counted, refused, words
 from .packet import COUNTER
 from .plane import Counted, PlaneFailed, RowsOf
-from .tunnels import OVERHEAD, TUNNEL, Maps, Member, Reason, arriving, departing
+from .tunnels import ONE_OF, OVERHEAD, TUNNEL, Maps, Member, Reason, arriving, departing
 from .tunnels import Kind as Tunnel
-
-_SEVERAL: Final = int.from_bytes(TUNNEL.pack(bytes(4), 0, Tunnel.SEVERAL), "little")
 
 
 class TcxTunnels:
@@ -60,7 +58,8 @@ class TcxTunnels:
             self._reasons: Final = self._folder.map(
                 MapKind.PER_CPU_ARRAY, 4, COUNTER.size, len(Reason), "reasons"
             )
-            maps = Maps(self._homes.homes, self._reasons.descriptor)
+            self._several: Final = Tunnels(self._folder, ONE_OF.size)
+            maps = Maps(self._homes.homes, self._several.descriptor, self._reasons.descriptor)
             self._code: Final = {
                 f"tcx egress of {self.device.name}": departing(made, maps),
                 "tcx ingress": arriving(made, maps),
@@ -93,8 +92,12 @@ class TcxTunnels:
         bound = records[(records["kind"] == Kind.BINDING) & (records["home_address"] > 0)]
         homes, numbers = bound["home_address"], _tunnels(bound)
         _, which, count = np.unique(homes, return_inverse=True, return_counts=True)
-        numbers[count[which] > 1] = _SEVERAL
+        several = count[which] > 1
+        numbers[several] = _several(homes[several])
         self._homes.replace(homes, numbers)
+        found = frozenset(homes[several].tolist())
+        for home in found | self._several.homes():
+            self._several.put(home, _ends(self._rows_of(home) if home in found else []))
         if self._homes.behind is not None:
             self._homes.behind.replace(records)
 
@@ -116,13 +119,19 @@ class TcxTunnels:
         self._homes.put_many(new[alone], tunnels[changed & (before == 0)][at[alone]])
         others = np.setdiff1d(np.concatenate([bound[changed], ended]), new[alone])
         for home in others.tolist():
-            self._homes.put(home, self._tunnel(self._rows_of(home)))
+            rows = self._rows_of(home)
+            self._several.put(home, _ends(rows if len(rows) > 1 else []))
+            self._homes.put(home, self._tunnel(home, rows))
         if self._homes.behind is not None:
             self._homes.behind.follow(records)
 
     def bearer(self, address: int) -> int:
         """The home address whose tunnel a packet to this address goes through."""
         return self._homes.bearer(address)
+
+    @property
+    def full(self) -> int:
+        return self._homes.full + self._several.full
 
     def counted(self) -> tuple[Counted, ...]:
         return counted(self._reasons, words(Reason))
@@ -147,19 +156,36 @@ class TcxTunnels:
         self.device.close()
         self._folder.close()
 
-    def _tunnel(self, rows: list[Row]) -> int:
-        if len(rows) != 1:
-            return _SEVERAL if rows else 0
-        (row,) = rows
-        udp = bool(row.traits & Trait.UDP_TUNNEL)
-        return int.from_bytes(
-            TUNNEL.pack(
-                (row.source_address if udp else row.care_of_address).to_bytes(4, "big"),
-                _swapped(row.source_port) if udp else 0,
-                Tunnel.UDP if udp else row.tunnel,
-            ),
-            "little",
-        )
+    def _tunnel(self, home: int, rows: list[Row]) -> int:
+        if not rows:
+            return 0
+        end = _end(rows[0]) if len(rows) == 1 else (home.to_bytes(4, "big"), 0, Tunnel.SEVERAL)
+        return int.from_bytes(TUNNEL.pack(*end), "little")
+
+
+def _end(row: Row) -> tuple[bytes, int, int]:
+    """Of the binding's tunnel: address, port in network order, kind."""
+    if row.traits & Trait.UDP_TUNNEL:
+        return row.source_address.to_bytes(4, "big"), _swapped(row.source_port), Tunnel.UDP
+    return row.care_of_address.to_bytes(4, "big"), 0, row.tunnel
+
+
+def _ends(rows: list[Row]) -> frozenset[bytes]:
+    """ONE_OF of each way that packets of these bindings come."""
+    found = set()
+    for row in rows:
+        home, (address, port, kind) = row.home_address.to_bytes(4, "big"), _end(row)
+        found.add(ONE_OF.pack(home, address, port, kind))
+        if kind == Tunnel.MINIMAL:  # what has no place in it (RFC 2004, 2)
+            found.add(ONE_OF.pack(home, address, port, Tunnel.IP))
+    return frozenset(found)
+
+
+def _several(homes: NDArray[Any]) -> NDArray[Any]:
+    """TUNNEL of who has simultaneous bindings."""
+    found: NDArray[Any] = homes.byteswap().astype(np.uint64)
+    found |= np.uint64(Tunnel.SEVERAL << 48)
+    return found
 
 
 def _tunnels(records: Records) -> NDArray[Any]:

@@ -193,6 +193,7 @@ class NftRelay:
     """`plane.RelayPlane` by nftables."""
 
     kind = "nftables"
+    full = 0  # its maps have no bound
 
     def __init__(
         self,

@@ -38,6 +38,11 @@ class Plane(Protocol):
     missing: tuple[str, ...]
     """Interfaces that were asked for and are not there."""
 
+    @property
+    def full(self) -> int:
+        """How often something found no room in the kernel's maps."""
+        ...
+
     def load(self, records: Records) -> None:
         """All that the engine's tables hold; what the plane knew beyond it is forgotten."""
         ...

@@ -18,7 +18,7 @@ Most packets need nothing of what the kernel does on that way. These, short enou
 destination, enough time to live and no options, are put into their tunnel where they arrive.
 
 **Out of a tunnel.** A packet to our address is taken out if its inner source is bound and its outer
-source is that binding's care-of address, with the binding's kind of tunnel: else anybody could
+source is the care-of address of a binding of it, with that one's kind of tunnel: else anybody could
 speak for a mobile node, or through us to anywhere. Then the kernel routes it like any other.
 """
 
@@ -68,7 +68,12 @@ from .packet import (
 
 TUNNEL: Final = Struct("=4sHBx")
 """Where a home address's tunnel ends: care-of address (of UDP: what the request came from), port in
-network order (UDP), kind as `Kind`. Eight octets, so that it changes in one store."""
+network order (UDP), kind as `Kind`; of several the home address. Eight octets, so that it changes
+in one store."""
+
+ONE_OF: Final = Struct("=4s4sHH")
+"""Of a mobile node with simultaneous bindings where packets may come from: its home address, the
+tunnel's end, its port in network order (UDP), the protocol."""
 
 TTL: Final = 64  # of the outer header: RFC 1700's default
 
@@ -129,6 +134,7 @@ class Maps:
     """Descriptors."""
 
     homes: Homes  # home address -> TUNNEL
+    several: int  # hash: ONE_OF of each of simultaneous bindings
     reasons: int  # per-CPU array: COUNTER by Reason
 
 
@@ -440,6 +446,7 @@ class _Arriving(_Into):
         self.look_up(self._maps.homes, Width.DOUBLE, Reason.UNKNOWN.name)
         asm.store(Width.DOUBLE, STACK, _TUNNEL, R2)
         asm.load(Width.BYTE, R2, STACK, _TUNNEL + 6)
+        self._check_several(right)
         asm.jump_if(R2, Condition.EQUAL, R8, same)
         # Whoever encapsulates minimally sends IP in IP what has no place there (RFC 2004, 2).
         asm.jump_if(R2, Condition.UNEQUAL, Kind.MINIMAL, Reason.SPOOFED.name)
@@ -453,6 +460,25 @@ class _Arriving(_Into):
         asm.load(Width.HALF, R3, STACK, NEXT_HEADER)
         asm.jump_if(R2, Condition.UNEQUAL, R3, Reason.SPOOFED.name)
         asm.name(right)
+
+    def _check_several(self, right: str) -> None:
+        """Of simultaneous bindings any one will do."""
+        asm = self.asm
+        one, no_port = asm.unique("one"), asm.unique("no port")
+        asm.jump_if(R2, Condition.UNEQUAL, Kind.SEVERAL, one)
+        for to, where in ((_NEW, _TUNNEL), (_NEW + 4, OUTER + SOURCE)):
+            asm.load(Width.WORD, R2, STACK, where)
+            asm.store(Width.WORD, STACK, to, R2)
+        asm.move(R2, 0)
+        asm.jump_if(R8, Condition.UNEQUAL, UDP, no_port)
+        asm.load(Width.HALF, R2, STACK, NEXT_HEADER)
+        asm.name(no_port)
+        asm.store(Width.HALF, STACK, _NEW + 8, R2)
+        asm.store(Width.HALF, STACK, _NEW + 10, R8)
+        self.get(self._maps.several, _NEW)
+        asm.jump_if(R0, Condition.UNEQUAL, 0, right)
+        asm.jump(Reason.SPOOFED.name)
+        asm.name(one)
 
     def _shrink(self, where: int) -> None:
         """By minus R2 octets."""

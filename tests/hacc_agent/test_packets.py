@@ -100,7 +100,7 @@ def captured(router: Namespace, file: Path) -> Iterator[list[bytes]]:
     It writes late, so the last frame is one that is known.
     """
     found: list[bytes] = []
-    command = ("dumpcap", "-q", "-P", "-i", "lan", "-f", "ip", "-w", str(file))
+    command = ("dumpcap", "-q", "-B", "64", "-P", "-i", "lan", "-f", "ip", "-w", str(file))
     process = subprocess.Popen(command, preexec_fn=router.enter_for_good, stderr=subprocess.PIPE)
     assert process.stderr is not None
     next(line for line in process.stderr if line.startswith(b"File:"))  # it listens from here on
@@ -166,7 +166,7 @@ def test_the_controller_changes_nothing_but_mac_addresses(ends: Ends, tmp_path: 
             client.connect((CORRESPONDENT, 7001))
             peer = opened.enter_context(closing(server.accept()[0]))
             for sender, receiver in ((client, peer), (peer, client)):
-                assert passes(sender, receiver, os.urandom(1 << 20))
+                assert passes(sender, receiver, os.urandom(1 << 18))
             for number in range(100):
                 ends.plain.sendto(bytes([number] * 500), (home, 5000))
                 heard.sendto(*heard.recvfrom(2000))

@@ -40,6 +40,7 @@ class UserRelay:
     """`plane.RelayPlane` without a kernel."""
 
     kind = "user space"
+    full = 0
     missing: tuple[str, ...] = ()
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ...engine.record import Kind, Records, Row, Trait
 from ...wire import MessageType
@@ -50,8 +50,11 @@ class End(NamedTuple):
     port: int
     kind: int
 
+    def opens(self, outer: Ip, port: int) -> bool:
+        """Whether a packet in a tunnel that comes from there is its mobile node's."""
+        kinds = {Tunnel.MINIMAL: (MINIMAL, IPIP)}.get(Tunnel(self.kind), (self.kind,))
+        return outer.protocol in kinds and (self.address, self.port) == (outer.source, port)
 
-SEVERAL: Final = End(0, 0, Tunnel.SEVERAL)
 
 Hop = Callable[[int, int], bytes | None]
 """From a destination and a packet's length to both MAC addresses; none: the kernel sees to it."""
@@ -61,6 +64,7 @@ class UserTunnels:
     """A member's `plane.Plane` without a kernel."""
 
     kind = "user space"
+    full = 0
     missing: tuple[str, ...] = ()
 
     def __init__(
@@ -87,11 +91,7 @@ class UserTunnels:
     def follow(self, records: Records) -> None:
         about = (records["kind"] == Kind.BINDING) | (records["kind"] == Kind.UNBOUND)
         for home in set(records["home_address"][about].tolist()) - {0}:
-            ends = [_end(row) for row in self._rows_of(home)]
-            if ends:
-                self._homes.numbers[home] = ends[0] if len(ends) == 1 else SEVERAL
-            else:
-                self._homes.numbers.pop(home, None)
+            self._homes.numbers[home] = tuple(_end(row) for row in self._rows_of(home)) or None
         self._homes.route(records)
 
     def attach(self, interfaces: Iterable[str]) -> None:
@@ -101,8 +101,8 @@ class UserTunnels:
         return self._counting.counted()
 
     def lead(self, home: int) -> str | None:
-        end = self._homes.find(home)
-        return None if end is None else f"{Tunnel(end.kind).name} to {IPv4Address(end.address)}"
+        ends = self._homes.find(home) or ()
+        return ", ".join(f"{Tunnel(e.kind).name} to {IPv4Address(e.address)}" for e in ends) or None
 
     def programs(self) -> dict[str, tuple[str, ...]]:
         return {}
@@ -116,13 +116,12 @@ class UserTunnels:
         """What the kernel sends out by the device. `number`: the outer packet's Identification."""
         if frame[12:14] != IPV4.to_bytes(2, "big") or len(frame) < ETHERNET + HEADER:
             return Fate(Verdict.KERNEL, frame)
-        end = self._homes.find(int.from_bytes(frame[30:34], "big"))
-        if end is None:
+        ends = self._homes.find(int.from_bytes(frame[30:34], "big"))
+        if ends is None:
             self._counting.count(Reason.UNBOUND, frame)
+        if ends is None or len(ends) > 1:  # of several the device's other end makes the copies
             return Fate(Verdict.KERNEL, frame)
-        if end == SEVERAL:
-            return Fate(Verdict.KERNEL, frame)
-        return self._wrapped(frame, frame[ETHERNET:], end, number)
+        return self._wrapped(frame, frame[ETHERNET:], ends[0], number)
 
     def _wrapped(self, frame: bytes, packet: bytes, end: End, number: int) -> Fate:
         inner = Ip.read(packet)
@@ -167,12 +166,11 @@ class UserTunnels:
         except Unreadable:
             self._counting.count(Reason.UNREADABLE, frame)
             return Fate(Verdict.KERNEL, frame)
-        end = self._homes.find(source)
-        if end is None:
+        ends = self._homes.find(source)
+        if ends is None:
             self._counting.count(Reason.UNKNOWN, frame)
             return Fate(Verdict.DROP, frame)
-        kinds = {Tunnel.MINIMAL: (MINIMAL, IPIP)}.get(end.kind, (end.kind,))
-        if outer.protocol not in kinds or (end.address, end.port) != (outer.source, port):
+        if not any(end.opens(outer, port) for end in ends):
             self._counting.count(Reason.SPOOFED, frame)
             return Fate(Verdict.DROP, frame)
         made = frame[:ETHERNET] + packet
@@ -181,15 +179,16 @@ class UserTunnels:
 
     def _to_others(self, frame: bytes, outer: Ip, number: int) -> Fate:
         """The short way of ordinary packets to bound mobile nodes."""
-        end = self._homes.find(outer.destination)
+        ends = self._homes.find(outer.destination)
         if (
             outer.first != PLAIN
             or len(frame) > ETHERNET + self._mtu
             or outer.ttl <= 1
-            or end in (None, SEVERAL)
+            or ends is None
+            or len(ends) > 1
         ):
             return Fate(Verdict.KERNEL, frame)
-        return self._wrapped(frame, older(frame[ETHERNET:]), end, number)
+        return self._wrapped(frame, older(frame[ETHERNET:]), ends[0], number)
 
     def _opened(self, packet: bytes, outer: Ip) -> tuple[int, bytes, int]:
         """The packet in a tunnel, its source, and the port that the tunnel comes from, if any."""

@@ -374,6 +374,21 @@ def test_a_tunnel_of_another_kind_is_not_opened(net: Net, ends: Ends) -> None:
     assert net.tunnelled("spoofed") == before + 1
 
 
+def test_of_simultaneous_bindings_any_may_send(net: Net, ends: Ends) -> None:
+    """From each care-of address, in its own kind of tunnel, and in no other (RFC 5944, 3.8.2)."""
+    elsewhere = binding(tunnel=47, care_of_address=number(CORRESPONDENT))
+    net.bind(binding(), elsewhere)
+    ends.raw[4].sendto(answer(), (str(VIRTUAL), 0))
+    assert ends.plain.recvfrom(2000) == (b"answer", (HOME, 5000))
+    before = net.tunnelled("spoofed")
+    ends.raw[47].sendto(gre(answer()), (str(VIRTUAL), 0))
+    assert quiet(ends.plain)
+    assert net.tunnelled("spoofed") == before + 1
+    net.bind(elsewhere)  # the other one has ended
+    ends.raw[4].sendto(answer(), (str(VIRTUAL), 0))
+    assert quiet(ends.plain)
+
+
 def test_from_whom_nobody_knows_nothing_passes(net: Net, ends: Ends) -> None:
     """Not even the controller: there is no open relay."""
     before = net.relayed("unknown")
