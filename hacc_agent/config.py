@@ -387,6 +387,7 @@ class AgentConfig:
     data_plane: DataPlane = DataPlane.KERNEL  # with transport "frames"
     runtime_directory: str = places.RUNTIME
     agentx: str = "/var/agentx/master"  # snmpd's socket, through which Home Agents are read
+    cdp: bool = True  # tell neighbours who we are: a stock router then proves that it is one
     routers: tuple[Router, ...] = ()  # on its LANs, and no part of the Home Agent: gateways
 
     @property

@@ -4,6 +4,8 @@ A packet socket hears, since only it knows the MAC address and the TTL of what c
 speaks. Both belong to who may send frames anyway. What has come is looked at four times a second
 and so many at a time: whoever floods a LAN with advertisements fills a buffer of the kernel's, and
 keeps no registration waiting.
+
+Stock routers are told by CDP, and only told: what they know is read by SNMP (`snmp`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Any, Final
 
-from . import bpf
+from . import __version__, bpf
 from .bpf import Step
 from .config import AgentConfig, Lan, LanAddress
 from .engine.discovery.advertising import Advertising
@@ -34,6 +36,7 @@ from .logs import Logs, address_text
 from .resources import Resources
 from .wire import AgentAdvertisement, AgentLoad, AgentState, WireError, parse_discovery
 from .wire.advertisement import ADVERTISEMENT_TYPE, SOLICITATION_TYPE
+from .wire.cdp import ROUTER, CdpAnnouncement
 from .wire.load import cluster_digest, short_name
 
 EVERYBODY: Final = "224.0.0.1"
@@ -43,6 +46,10 @@ MOBILITY_AGENTS: Final = "224.0.0.11"  # where RFC 5944, 2.3 may solicit too
 LOOK_S: Final = 0.25
 AT_ONCE: Final = 32
 """Messages of one LAN that a look reads: 128 a second, below a hundredth of a processor."""
+
+CDP_S: Final = 60.0
+CDP_HOLD_S: Final = 180
+"""As IOS does by itself (`cdp timer`, `cdp holdtime`)."""
 
 FINDINGS: Final = 16
 """That `status` names; `neighbours` has them all."""
@@ -85,6 +92,10 @@ class _Sockets:
             self._in.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             bpf.attach(self._in, DISCOVERY_ALONE)
             self._in.bind((lan.interface, ETHERTYPE_IP))
+            self._frames = stack.enter_context(
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW | kind, 0)
+            )
+            self._frames.bind((lan.interface, 0))  # protocol 0: it hears nothing
             self._out = stack.enter_context(
                 socket.socket(socket.AF_INET, socket.SOCK_RAW | kind, socket.IPPROTO_ICMP)
             )
@@ -114,6 +125,12 @@ class _Sockets:
         except OSError:  # it is down, or has no address: the next one comes
             return False
         return True
+
+    def announce(self, said: CdpAnnouncement) -> None:
+        """From the MAC address that the interface has now."""
+        own = int.from_bytes(self._frames.getsockname()[4], "big")
+        with contextlib.suppress(OSError):  # it is down: the next one comes
+            self._frames.send(said.frame(own))
 
     def there(self) -> bool:
         """Whether this is the interface that has the name now."""
@@ -156,7 +173,7 @@ class Discovery:
         except BaseException:
             self.close()
             raise
-        self._look_at = now
+        self._look_at = self._announce_at = now
 
     def reconfigure(self, config: AgentConfig) -> None:
         """The LANs are those of before; the routers on them may be others."""
@@ -191,6 +208,10 @@ class Discovery:
             self._tell(found)
         for name in self._sockets:
             self._speak(name, now.steady)
+        if self._config.cdp and now.steady >= self._announce_at:
+            self._announce_at = now.steady + CDP_S
+            for sockets in self._sockets.values():
+                sockets.announce(self._cdp(sockets.lan))
 
     def _take(self, lan: str, packet: bytes, mac: int, now: float) -> None:
         first, length, _, ttl, _, source, _ = _IP.unpack_from(packet)
@@ -233,6 +254,17 @@ class Discovery:
             made = _Sockets(self._sockets[name].lan)
             self._sockets[name].close()
             self._sockets[name] = made
+
+    def _cdp(self, lan: Lan) -> CdpAnnouncement:
+        return CdpAnnouncement(
+            self._config.name,
+            (lan.address.ip,),
+            lan.interface,
+            ROUTER,
+            f"hacc-agent {__version__}",
+            "Linux",
+            CDP_HOLD_S,
+        )
 
     def _load(self) -> AgentLoad:
         config, use = self._config, self._resources.look(self._clock().steady)

@@ -131,6 +131,7 @@ def _common(
         readings=config.Readings(**intent.readings.model_dump()),
         tunnels=config.Tunnels(**intent.tunnels.model_dump()),
         durability=intent.durability,
+        cdp=intent.discovery.cdp,
         simultaneous_bindings=home.simultaneous_bindings,
     )
 

@@ -283,7 +283,7 @@ class DeviceModel:
     snmp: Snmp
     radius: Radius | None
     link: Link | None  # of Linux routers
-    discovery: bool  # CDP (IOS)
+    discovery: bool  # CDP
     binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent, but for gateways
     # What each table of agent.toml comes from, in the order of its entries.

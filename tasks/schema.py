@@ -516,7 +516,9 @@ class Snmp(Node):
 class Discovery(Node):
     """How routers find their neighbours."""
 
-    cdp: Annotated[bool, Field(strict=True)] = True
+    cdp: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="IOS's own protocol, which hacc-agent speaks too."
+    )
 
 
 def _kind(*tags: str) -> Discriminator:

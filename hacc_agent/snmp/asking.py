@@ -36,9 +36,9 @@ ROWS = 8
 """Of a table in one answer: six columns of them fit into 1472 octets nearly always."""
 
 
-SURVEY_S = 300.0
-"""Between two looks at a member's neighbours: cabling changes seldom, and CDP itself takes three
-minutes to forget somebody."""
+SURVEY_S = (30.0, 60.0, 120.0, 300.0)
+"""Between two looks at a member's neighbours, from the first: CDP is said once a minute, cabling
+changes seldom, and CDP itself takes three minutes to forget somebody."""
 
 
 class Sweep:
@@ -54,6 +54,7 @@ class Sweep:
         )
         self._readings = [Reading(n, each.kind) for n, each in enumerate(asked.members)]
         self._survey_at = [0.0] * len(asked.members)
+        self._surveys = [0] * len(asked.members)
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -79,7 +80,9 @@ class Sweep:
             self._polling.answered(member, now - began, now)
             await self._tell(figures)
             if now >= self._survey_at[member]:
-                self._survey_at[member] = now + SURVEY_S
+                pause = SURVEY_S[min(self._surveys[member], len(SURVEY_S) - 1)]
+                self._survey_at[member] = now + pause
+                self._surveys[member] += 1
                 await self._survey(member)
         finally:
             self._wake.set()

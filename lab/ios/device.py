@@ -23,6 +23,7 @@ from .tree import Section, print_configuration
 if TYPE_CHECKING:
     from hacc_agent.engine.hsrp import Group
 
+    from .hearing import Heard
     from .home_agent import Registrations
     from .network import Network
 
@@ -64,6 +65,7 @@ class Device:
         # Both are set by who gives it a forwarding plane.
         self.home_agent: Registrations | None = None
         self.live: Mapping[tuple[str, int], Group] | None = None  # of HSRP, by interface and number
+        self.heard: Heard = {}  # real neighbours
         self.faults = Faults()
         self.journal: list[Entry] = []
         self.flash = Flash()

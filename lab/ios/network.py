@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from hacc_agent.engine.hsrp import Group
 from hacc_agent.engine.hsrp.group import Neighbour as Heard
+from hacc_agent.wire.cdp import CdpAnnouncement
 from hacc_agent.wire.hsrp import State
 
-from .device import Device
+from .device import VERSION, Device
 from .hsrp import Cell, Elected, Member, elect, lan_of, part_of
+from .rules.interface import addresses_of
 from .tree import Section
+
+CDP_HOLD_S = 180
+"""Where `cdp holdtime` does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,15 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A router seen on a LAN."""
+    """A router seen on a LAN: another one of this process, or a real one that was heard."""
 
     interface: str  # ours
-    device: Device
+    name: str
     port: str  # its
+    addresses: tuple[str, ...]
+    platform: str
+    software: str
+    hold_s: int
 
 
 class Network:
@@ -151,20 +160,46 @@ class Network:
         self.settle(now)
         return self._again
 
-    def neighbours(self, device: Device) -> list[Neighbour]:
-        """The routers on the same LANs that are up, as CDP would find them."""
+    def neighbours(self, device: Device, now: float) -> list[Neighbour]:
+        """The routers on the same LANs that are up, as CDP finds them."""
         found = []
         for name, section in device.interfaces():
             lan = lan_of(device, name, section)
             if not lan or not _speaks(device, name, section):
                 continue
+            found += [
+                _real(name, said, until - now)
+                for (interface, _), (said, until) in sorted(device.heard.items())
+                if interface == name and until > now
+            ]
             for other in self.devices.values():
                 if other is device:
                     continue
                 for port, behind in other.interfaces():
                     if lan_of(other, port, behind) == lan and _speaks(other, port, behind):
-                        found.append(Neighbour(name, other, port))
+                        found.append(_simulated(name, other, port, behind))
         return found
+
+
+def _simulated(interface: str, other: Device, port: str, section: Section) -> Neighbour:
+    known = addresses_of(section)
+    line = other.configuration.get("cdp holdtime")
+    return Neighbour(
+        interface,
+        other.hostname,
+        port,
+        (known[0][0],) if known else (),
+        "HACC IOS simulator",
+        f"HACC IOS simulator, no Cisco software, Version {VERSION}",
+        int(line.args["seconds"]) if line is not None else CDP_HOLD_S,
+    )
+
+
+def _real(interface: str, said: CdpAnnouncement, left: float) -> Neighbour:
+    addresses = tuple(map(str, said.addresses))
+    return Neighbour(
+        interface, said.device_id, said.port_id, addresses, said.platform, said.software, int(left)
+    )
 
 
 def live_role(device: Device, interface: str, group: Group, now: float) -> Role:

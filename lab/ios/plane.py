@@ -28,6 +28,7 @@ from ..namespaces import GUEST, own_network, run_in_network
 from . import standby
 from .device import Device
 from .forwarding import PORT, Forwarding, Port, forwarding
+from .hearing import listen
 from .home_agent import Registrations, redundancy, told
 from .snmp_agent import Agent, bind
 from .speaking import Plug, Speaking
@@ -170,6 +171,14 @@ class Planes:
             lambda text: self._log(f"{device.name}: {text}"),
             stack,
         )
+        listen(
+            {f"lan{n}": port.interface for n, (_, port) in enumerate(cables)},
+            device.heard,
+            worker,
+            lambda: self._clock().wall,
+            stack,
+        )
+        stack.callback(device.heard.clear)
         agent, opened = self.agents[device.name], worker.submit(bind, "").result()
         agent.listen(opened)
         stack.callback(agent.leave, opened)

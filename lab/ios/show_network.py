@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .device import VERSION, Device
+from .device import Device
 from .hsrp import lan_of
 from .names import kind_of
 from .network import network_with
 from .reply import Call
 from .rules.interface import addresses_of, network_of, number_of, prefix_of
 from .show_mobile import mobile_routes, virtual_networks
-
-
-def _management(device: Device, port: str) -> list[str]:
-    section = device.interface(port)
-    known = addresses_of(section) if section is not None else []
-    return [known[0][0]] if known else []
 
 
 def _cdp(call: Call) -> str:
@@ -29,12 +23,12 @@ def _cdp(call: Call) -> str:
         "",
         "Device ID        Local Intrfce     Holdtme    Capability  Platform  Port ID",
     ]
-    seen = network_with(call.device).neighbours(call.device)
+    seen = network_with(call.device).neighbours(call.device, call.now)
     for one in seen:
         here, there = _spaced(one.interface), _spaced(one.port)
         lines.append(
-            f"{one.device.hostname:<16} {here:<17} {_holdtime(one.device):<10} R           "
-            f"simulator {there}"
+            f"{one.name:<16} {here:<17} {one.hold_s:<10} R           "
+            f"{one.platform.rpartition(' ')[2]:<9} {there}"
         )
     lines += ["", f"Total cdp entries displayed : {len(seen)}"]
     return "\n".join(lines)
@@ -45,29 +39,24 @@ def _spaced(interface: str) -> str:
     return f"{kind[:3]} {interface[len(kind) :]}"
 
 
-def _holdtime(device: Device) -> int:
-    line = device.configuration.get("cdp holdtime")
-    return int(line.args["seconds"]) if line is not None else 180
-
-
 def _cdp_detail(call: Call) -> str:
     if "cdp run" in call.device.configuration.lines:
         return "% CDP is not enabled"
     lines: list[str] = []
-    seen = network_with(call.device).neighbours(call.device)
+    seen = network_with(call.device).neighbours(call.device, call.now)
     for one in seen:
-        addresses = [f"  IP address: {address}" for address in _management(one.device, one.port)]
+        addresses = [f"  IP address: {address}" for address in one.addresses]
         lines += [
             "-------------------------",
-            f"Device ID: {one.device.hostname}",
+            f"Device ID: {one.name}",
             "Entry address(es): ",
             *addresses,
-            "Platform: HACC IOS simulator,  Capabilities: Router ",
+            f"Platform: {one.platform},  Capabilities: Router ",
             f"Interface: {one.interface},  Port ID (outgoing port): {one.port}",
-            f"Holdtime : {_holdtime(one.device)} sec",
+            f"Holdtime : {one.hold_s} sec",
             "",
             "Version :",
-            f"HACC IOS simulator, no Cisco software, Version {VERSION}",
+            one.software,
             "",
             "advertisement version: 2",
             "Management address(es): ",

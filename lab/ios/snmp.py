@@ -19,7 +19,6 @@ from hacc_agent.wire.agentx import Kind
 
 from .device import VERSION, Device
 from .network import network_with
-from .rules.interface import addresses_of
 from .show import POOL_FREE, POOL_USED
 
 FRESH_S = 1.0
@@ -101,21 +100,19 @@ def _values(device: Device, now: Moment) -> Iterator[tuple[Oid, Value]]:
             )
         if group.addresses:
             yield (*objects.C_HSRP_GRP_ENTRY, 11, *row), _address(group.addresses[0])
-    yield from _neighbours(device, numbers)
+    yield from _neighbours(device, numbers, now.wall)
     yield from _home_agent(device)
 
 
-def _neighbours(device: Device, numbers: dict[str, int]) -> Iterator[tuple[Oid, Value]]:
-    for number, one in enumerate(network_with(device).neighbours(device), 1):
+def _neighbours(device: Device, numbers: dict[str, int], now: float) -> Iterator[tuple[Oid, Value]]:
+    for number, one in enumerate(network_with(device).neighbours(device, now), 1):
         row = (numbers[one.interface], number)
-        section = one.device.interface(one.port)
-        known = addresses_of(section) if section is not None else []
-        if known:
-            address = IPv4Address(known[0][0]).packed
-            yield (*objects.CDP_CACHE_ADDRESS, *row), (Kind.OCTET_STRING, address)
-        yield (*objects.CDP_CACHE_DEVICE_ID, *row), _text(one.device.hostname)
+        for address in one.addresses[:1]:
+            packed = IPv4Address(address).packed
+            yield (*objects.CDP_CACHE_ADDRESS, *row), (Kind.OCTET_STRING, packed)
+        yield (*objects.CDP_CACHE_DEVICE_ID, *row), _text(one.name)
         yield (*objects.CDP_CACHE_DEVICE_PORT, *row), _text(one.port)
-        yield (*objects.CDP_CACHE_PLATFORM, *row), _text("HACC IOS simulator")
+        yield (*objects.CDP_CACHE_PLATFORM, *row), _text(one.platform)
 
 
 def _home_agent(device: Device) -> Iterator[tuple[Oid, Value]]:
