@@ -28,6 +28,7 @@ from pathlib import Path
 from hacc_agent.config import ConfigError, to_toml
 from hacc_agent.config import parse as parse_config
 from hacc_agent.engine.aaa import AaaClient
+from hacc_agent.engine.discovery.neighbours import MOST, Heard, Neighbourhood
 from hacc_agent.engine.effects import Relay
 from hacc_agent.engine.log import (
     CHECKSUM,
@@ -43,7 +44,22 @@ from hacc_agent.engine.log import (
 )
 from hacc_agent.recovery import JournalError
 from hacc_agent.standby import LinkBroken
-from hacc_agent.wire import WireError, agentx, hsrp
+from hacc_agent.wire import (
+    AgentAdvertisement,
+    AgentFlags,
+    AgentLoad,
+    AgentRole,
+    AgentState,
+    MobilityAgent,
+    RouterAddress,
+    WireError,
+    agentx,
+    cdp,
+    hsrp,
+    parse_discovery,
+)
+from hacc_agent.wire.advertisement import checksum
+from hacc_agent.wire.load import cluster_digest
 from hacc_agent.wire.messages import REQUEST
 from tests.hacc_agent.conformance import scene as member
 from tests.hacc_agent.crashing import File, Platter, frame
@@ -281,6 +297,56 @@ def hsrp_packets() -> Check:
     return check
 
 
+def advertised(_seed: int) -> list[bytes]:
+    load = AgentLoad(
+        cluster_digest("west"), "ha1", AgentRole.HOME_AGENT, AgentState.ACTIVE, 5, 10, 90
+    )
+    agent = MobilityAgent(7, 1800, AgentFlags.HOME_AGENT)
+    router = RouterAddress(IPv4Address("198.18.1.21"))
+    return [
+        AgentAdvertisement((router,), 30, (agent, load.extension())).to_bytes(),
+        AgentAdvertisement((), 30, (agent,), 16).to_bytes(),
+        AgentAdvertisement((router,), 30).to_bytes(),
+    ]
+
+
+def summed(octets: bytes) -> bytes:
+    """With a checksum that holds: in ICMP and CDP it stands at the same place."""
+    whole = octets[:2] + bytes(2) + octets[4:]
+    return whole[:2] + checksum(whole).to_bytes(2, "big") + whole[4:]
+
+
+def a_neighbourhood() -> Check:
+    lan = Neighbourhood(opened_config("hacc1", Path("/var/lib/hacc")), 0.0)
+    now = 0.0
+
+    def check(octets: bytes) -> None:
+        nonlocal now
+        now += 1.0
+        with contextlib.suppress(WireError):
+            message = parse_discovery(octets)
+            if isinstance(message, AgentAdvertisement):
+                address = int(IPv4Address("198.18.1.0")) + int(now) % 256
+                lan.heard(Heard("core", address, len(octets), int(now) % 3, message), now)
+        lan.handle_timer(now)
+        assert len(list(lan.all())) < 3 * MOST
+
+    return check
+
+
+def announcements(_seed: int) -> list[bytes]:
+    address = IPv4Address("198.18.1.11")
+    return [cdp.CdpAnnouncement("hacc1", (address,), "lan", 1, "hacc", "Linux", 180).to_bytes()]
+
+
+def cdp_packets() -> Check:
+    def check(octets: bytes) -> None:
+        with contextlib.suppress(WireError):
+            cdp.parse(octets)
+
+    return check
+
+
 def pdus(_seed: int) -> list[bytes]:
     name = (1, 3, 6, 1, 2, 1, 44)
     return [
@@ -328,6 +394,8 @@ TARGETS = {
     "duty": Target(orders, a_duty, resummed, fresh=1),
     "radius": Target(answers, radius, reproven),
     "hsrp": Target(hellos, hsrp_packets),
+    "discovery": Target(advertised, a_neighbourhood, summed),
+    "cdp": Target(announcements, cdp_packets, summed),
     "agentx": Target(pdus, agentx_pdus),
     "agent.toml": Target(files, agent_files),
 }
