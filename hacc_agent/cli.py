@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from . import __version__
-from .places import CONFIG, HSRP
+from .places import CACHE, CONFIG, HSRP
 
 LIMIT = 100
 ORDERS = {
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _hsrp(options)
     if options.command in ("check-config", "run"):
         return _with_file(options)
+    if options.command == "compile":
+        return _compile(options)
     return _ask(options)
 
 
@@ -50,6 +53,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if named in (None, name):
             arguments(commands.add_parser(name, help=what))
     return parser
+
+
+def _compiling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(CACHE),
+        metavar="FOLDER",
+        help=f"usually the service's, {CACHE}",
+    )
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +142,10 @@ def _speaker(parser: argparse.ArgumentParser) -> None:
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "check-config": ("would the daemon start with this file?", _check),
     "run": ("run the daemon until it is told to stop", _run),
+    "compile": (
+        "compile what packets pass through under load: after an upgrade, before the restart",
+        _compiling,
+    ),
     "status": ("what the daemon does, and how much", _asking),
     "bindings": ("who is bound, and where", _bindings),
     "dataplane": ("who moves packets, and how many went where", _dataplane),
@@ -169,6 +186,19 @@ def _with_file(options: argparse.Namespace) -> int:
         f"{options.file}: {found.name} is a {found.role} of {found.cluster}, "
         f"{len(found.members)} members, {len(found.realms)} realms, {len(found.nodes)} nodes"
     )
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> int:
+    try:
+        options.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"{options.cache}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 1
+    os.environ["NUMBA_CACHE_DIR"] = str(options.cache)  # before anything of it is loaded
+    from .quickening import compile_all
+
+    compile_all()
     return 0
 
 

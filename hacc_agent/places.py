@@ -7,4 +7,5 @@ from typing import Final
 CONFIG: Final = "/etc/hacc/agent.toml"
 HSRP: Final = "/etc/hacc/hsrp.toml"
 STATE: Final = "/var/lib/hacc"  # the journal
+CACHE: Final = "/var/cache/hacc"  # compiled code
 RUNTIME: Final = "/run/hacc"  # the control socket

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from hacc_agent import cli
 from hacc_agent.engine import replay
 from hacc_agent.engine.kernels import replaying
 from hacc_agent.logs import Logs
@@ -91,6 +92,20 @@ def test_code_of_other_versions_goes_when_nobody_used_it_for_long(tmp_path: Path
         os.utime(tmp_path / name, (now - age, now - age))
     tidy(tmp_path / "ours", now)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours", "recent"]
+
+
+def test_all_that_is_compiled_can_be_compiled_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it was: loaded already, so that its folder is not asked."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # and put back when this ends
+    assert cli.main(["compile", "--cache", str(tmp_path / "cache")]) == 0
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["relaying", "serving", "replaying"]
+    (tmp_path / "file").write_text("")
+    assert cli.main(["compile", "--cache", str(tmp_path / "file" / "cache")]) == 1
+    assert "not a directory" in capsys.readouterr().err
 
 
 def test_a_long_log_is_read_by_what_was_compiled_before(monkeypatch: pytest.MonkeyPatch) -> None:
