@@ -221,6 +221,9 @@ class Supervised(World):
         if not own and member.disk:
             self.tell(f"{member.name} gives everything up")
             member.disk.clear()
+            # What it accepted and nobody was told of may well be accepted once more; what anybody
+            # was told of may not, by whomever (`told`).
+            self.accepted = {k: until for k, until in self.accepted.items() if k[0] != member.name}
             self.boot(member)
             ward = self.wards[member.name]
             assert member.memory is not None
