@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -179,13 +180,17 @@ def test_the_routers_of_a_pair_notify_from_addresses_of_their_own(
     beside: Beside, access: tuple[str, ...]
 ) -> None:
     beside.until(lambda: bool(beside.of(Figures)))
+
+    def heard(count: int) -> bool:
+        return len(beside.traps) == count
+
     senders = {"127.0.0.31": "ios1", "127.0.0.32": "ios2", "127.0.0.33": "ios2", "127.0.0.97": ""}
     for number, address in enumerate(senders):
         # Each router is an SNMP engine of its own.
         engine = ("-e", f"0x80001f8880aabbcc{number:02x}") if access[0] == "-v3" else ()
         source = f"--clientaddr={address}"
         notify(beside, "snmptrap", (source, *access, *engine), kind=dotted(objects.COLD_START))
-        beside.until(lambda heard=number + 1: len(beside.traps) == heard)  # type: ignore[misc]
+        beside.until(partial(heard, number + 1))
     found = [(told.member, told.router) for told in beside.told if isinstance(told, Trap)]
     assert found == [(2, router) for router in senders.values()]
 
