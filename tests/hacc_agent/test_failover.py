@@ -13,6 +13,7 @@ import dataclasses
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -207,15 +208,18 @@ class Site:
     def well(self) -> None:
         """Whatever was broken is whole again: who was declared dead has given up everything."""
         self.segment.mend()
+        for member in MEMBERS:
+            with self.routers[member].inside():
+                subprocess.run(["nft", "flush", "ruleset"], check=True)
         for agent in self.agents.values():
             assert agent.process is not None
             agent.process.send_signal(signal.SIGCONT)
             if agent.process.poll() is not None:
                 agent.start()
-        serving = self.serving
         for member in MEMBERS:
             self.order("undrain", member)  # and no penalty for having failed so often
         self.until(lambda: set(self.states().values()) <= {"up", "failing"})
+        serving = self.serving
         for member in MEMBERS:
             bindings = NODES if member == serving else 0
             self.until(lambda: self.status(member)["bindings"] == bindings)  # noqa: B023  at once
@@ -233,6 +237,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.until(lambda: set(site.states().values()) <= {"up", "failing"})
         site.register()
         site.register()
+        site.until(lambda: site.status(site.standby)["bindings"] == NODES)
         yield site
 
 
@@ -277,8 +282,28 @@ def parted_from_the_active_controller(site: Site, host: str) -> None:
     site.segment.lose(site.routers[host], active)
 
 
+def without_heartbeats(site: Site, host: str) -> None:
+    """The member link alone is lost: it hears requests and answers them, and SNMP would."""
+    with site.routers[host].inside():
+        subprocess.run(["nft", "-f", "-"], input=NO_LINK, text=True, check=True)
+
+
+NO_LINK = """
+table inet no_link {
+    chain arriving {
+        type filter hook input priority 0
+        tcp dport 43434 drop
+    }
+}
+"""
+
+
 @pytest.mark.parametrize(
-    "fault", [killed, frozen, powered_off, cut, deaf, mute, parted_from_the_active_controller]
+    "fault",
+    [
+        *(killed, frozen, powered_off, cut, deaf, mute, parted_from_the_active_controller),
+        without_heartbeats,
+    ],
 )
 def test_the_bindings_of_a_member_that_fails_go_to_the_other(
     site: Site, fault: Callable[[Site, str], None]
@@ -437,6 +462,50 @@ def test_who_hears_no_controller_and_sees_its_slice_elsewhere_withdraws(site: Si
     for half in sorted(HALVES):
         router.ip("route", "del", half, "proto", "ospf")
     site.until(lambda: site.announced(member) == SLICE)
+
+
+def test_a_member_that_is_slow_loses_nothing(site: Site) -> None:
+    """It stands still again and again, and requests come meanwhile."""
+    slow = site.serving
+    process = site.agents[slow].process
+    assert process is not None
+    for node in site.nodes:
+        frozen(site, slow)
+        node.send(node.request())
+        time.sleep(0.15)  # half of what makes it down
+        process.send_signal(signal.SIGCONT)
+    site.register()
+    site.unharmed(site.serving)
+
+
+def test_silence_of_snmp_alone_moves_nothing(site: Site) -> None:
+    """Nobody serves it here."""
+    said = site.agents[site.active]
+    site.until(lambda: any(each["event"] == "no answer to SNMP" for each in said.said))
+    assert set(site.states().values()) <= {"up", "failing"}
+    site.unharmed(site.serving)
+
+
+def test_all_members_die_at_once_and_keep_what_they_had(site: Site) -> None:
+    """There is no heir; who is back has its journal, or gets what the controller knows."""
+    for member in MEMBERS:
+        killed(site, member)
+    for member in MEMBERS:
+        site.agents[member].start()
+    site.register()
+    # Whoever is well first has everything, if both were found to be down.
+    site.until(lambda: set(site.states().values()) <= {"up", "failing"})
+    site.unharmed(site.serving)
+
+
+def test_a_member_that_comes_and_goes_is_held(site: Site) -> None:
+    flapping, heir = site.serving, site.other
+    while site.states()[flapping] != "held":
+        killed(site, flapping)
+        site.until(lambda: site.states()[flapping] == "down")
+        site.agents[flapping].start()
+        site.until(lambda: site.states()[flapping] in ("up", "failing", "held"))
+    site.unharmed(heir)
 
 
 def test_a_reload_of_everything_moves_nothing(site: Site) -> None:
