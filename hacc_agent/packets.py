@@ -25,7 +25,6 @@ from .dataplane.member import TcxTunnels
 from .dataplane.nft import NftRelay
 from .dataplane.plane import Counted, Neighbour, Plane, PlaneFailed, RelayPlane
 from .engine.effects import Moment
-from .engine.home_agent.networks import routed
 from .engine.record import OCTETS, RECORD, SLOT, Kind, Row, SlotChange
 from .engine.table import Table
 from .link import Say
@@ -97,9 +96,8 @@ class RelayPackets:
     def load(self) -> None:
         bindings, pending = self._engine.tables
         held = [_rows(bindings, Kind.BINDING), _rows(pending, Kind.PENDING)]
-        # Of a router with an address of its own the configuration says what is behind it.
-        behind = [routed(int(one.address), one.mobile_networks) for one in self._config.nodes]
-        self.plane.load(np.concatenate([*held, np.frombuffer(b"".join(behind), RECORD)]))
+        networks = b"".join(self._engine.networks.snapshot())
+        self.plane.load(np.concatenate([*held, np.frombuffer(networks, RECORD)]))
         self.state.loaded = True
         self._repoint(enumerate(self._engine.slots.member_of.tolist()))
 

@@ -19,6 +19,7 @@ from .engine.cluster import Cluster, Fit, LeastLoaded
 from .engine.effects import Answer, Effect, Moment
 from .engine.holdings import Holdings
 from .engine.home_agent import HomeAgent
+from .engine.networks import MobileNetworks
 from .engine.slots import Slots
 from .engine.table import Table
 from .transport import Ring
@@ -160,6 +161,11 @@ class Controller:
 
     def digest(self) -> int:
         return self.cluster.digest()
+
+    @property
+    def networks(self) -> MobileNetworks:
+        """Behind the mobile routers of all members."""
+        return self.cluster.networks
 
     def snapshot(self) -> Iterator[bytes]:
         return self.cluster.snapshot()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hacc_agent.engine.effects import Moment
-from hacc_agent.engine.home_agent.networks import routed
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Row, Trait
 from hacc_agent.roles import Member
 from hacc_agent.strays import AT_ONCE, KEPT, LATEST_S, MOST, Strays

@@ -31,6 +31,7 @@ from ...config import AgentConfig
 from ..batch import Batch, Outcome, one_by_one
 from ..effects import Effect, Endpoint, Log, Moment
 from ..health import Order
+from ..networks import MobileNetworks
 from ..slots import Slots
 from ..table import Table
 from .admission import Admission
@@ -174,6 +175,11 @@ class Cluster:
     def listens(self, member: int) -> None:
         """It says so, or that it obeys our term: what waits for it is sent, maybe once more."""
         self._failover.listens(member)
+
+    @property
+    def networks(self) -> MobileNetworks:
+        """As members have granted them."""
+        return self._state.ledger.networks
 
     def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
         """What a `Transfer` of these slots is made of: records with names, in blocks."""

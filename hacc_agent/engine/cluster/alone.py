@@ -9,7 +9,7 @@ whoever sent the request that it answers, if it comes from the member that was a
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from ...config import Assignment, DynamicLayoutForm
@@ -27,6 +27,7 @@ from ...wire.registry import ACCEPTING, INFINITE_LIFETIME
 from ...wire.tlv import extensions
 from ..effects import Alarm, Effect, Endpoint, Log, Moment, Relay, Retract, Security, Send
 from ..home_agent.replay import later
+from ..networks import routed
 from ..record import STRUCT, Kind, Row, Trait, name_records
 from . import ledger as ledgers
 from .answers import name
@@ -350,7 +351,22 @@ class Alone:
                 records += self._unbind(other, now).records
             elif other.slot != bound.slot:  # one member serves all of a mobile node
                 records += self._do(other._replace(slot=bound.slot)).records
-        return records + self._do(bound).records
+        return records + self._do(bound).records + self._routed(home, reply.networks)
+
+    def _routed(self, home: int, networks: tuple[IPv4Network, ...]) -> bytes:
+        """What its member routes to a mobile router from now on; it has taken it from nobody."""
+        held = self._ledger.networks
+        if not networks and not len(held):
+            return b""
+        granted, before = frozenset(networks), held.of(home)
+        records = b"".join(
+            routed(other, [network], withdrawn=True)
+            for network, other in list(held.items())
+            if network in granted and other != home  # as another member has granted it once
+        )
+        records += routed(home, before - granted, withdrawn=True) + routed(home, granted - before)
+        self._ledger.apply(records)
+        return records
 
     def _overtaken(self, asked: Row, home: int) -> bool:
         """Whether a later request was accepted that took the place of what this one asks for.

@@ -164,7 +164,7 @@ class Failover:
     # ------------------------------------------------------------------ bindings of slots
 
     def bindings_of(self, slots: Collection[int]) -> Iterator[bytes]:
-        """BINDING records of these slots with their names, in blocks.
+        """BINDING records of these slots with their names and mobile networks, in blocks.
 
         Those of mobile nodes that wait for a reply come first, and again among the others. Each
         block is as the table is when it is taken, so a binding that changes meanwhile is told as it
@@ -173,10 +173,19 @@ class Failover:
         table = self._ledger.table
         wanted = np.zeros(SLOTS, np.bool_)
         wanted[list(slots)] = True
-        yield table.records_of(self._bound_and_waiting(slots))
+        yield self._records_of(self._bound_and_waiting(slots))
         for rows in table.bound_in(wanted):
             for first in range(0, len(rows), BLOCK):
-                yield table.records_of(rows[first : first + BLOCK])
+                yield self._records_of(rows[first : first + BLOCK])
+
+    def _records_of(self, rows: NDArray[Any]) -> bytes:
+        """And of the mobile networks behind them."""
+        ledger = self._ledger
+        records = ledger.table.records_of(rows)
+        if not len(ledger.networks):
+            return records
+        homes = ledger.table.rows["home_address"][rows].tolist()
+        return records + ledger.networks_of(frozenset(homes))
 
     def _bound_and_waiting(self, slots: Collection[int]) -> NDArray[Any]:
         """Bindings of mobile nodes with a request under way."""

@@ -19,7 +19,7 @@ will send it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from ...wire import LOW_32
 from ..ledger import mix
-from ..record import OCTETS, RECORD, STRUCT, Kind, Row
+from ..networks import MobileNetworks, routed
+from ..record import NETWORK, OCTETS, RECORD, STRUCT, Kind, Network, Row
 from ..replay import FEW, compiled, through
 from ..slots import Slots
 from ..table import CROWD, Table
@@ -72,6 +73,8 @@ class Ledger:
         self.pending = pending
         self.slots = slots
         self.orders = StandingOrders()
+        self.networks = MobileNetworks()
+        """As members have granted them: those of routers that are not bound lead nowhere."""
         rows = len(pending.rows)
         self.arrays = WaitingArrays(
             np.zeros((rows, ROOM), np.uint8),
@@ -200,6 +203,8 @@ class Ledger:
                     self.slots.apply(record)
                 case Kind.ORDER:
                     self.orders.apply(record)
+                case Kind.NETWORK:
+                    self.networks.apply(Network._make(NETWORK.unpack(record)))
                 case _:
                     self.do(Row._make(STRUCT.unpack(record)))
 
@@ -230,11 +235,20 @@ class Ledger:
         if decided:
             yield decided
         yield from self.table.snapshot()
+        yield self.networks_of(frozenset(home for _, home in self.networks.items()))
         held = [request.values for earlier in self.earlier.values() for request in earlier]
         named = sorted({self.table.names.numbered(values.nai) for values in held if values.nai})
         names = self.table.names.records(np.array(named, np.uint32))
         requests = b"".join(STRUCT.pack(*values) for values in held)
         yield names.tobytes() + requests + b"".join(self.pending.snapshot())
+
+    def networks_of(self, homes: Collection[int]) -> bytes:
+        """NETWORK records of those of these that are bound."""
+        return b"".join(
+            routed(home, networks)
+            for home in sorted(homes)
+            if (networks := self.networks.of(home)) and self.table.find(home)
+        )
 
     def digest(self) -> int:
         """64 bits of what a snapshot holds, whatever the order."""

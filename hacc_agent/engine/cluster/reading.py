@@ -6,6 +6,7 @@ Of extensions that may stand once the first counts; an empty NAI is none.
 
 from __future__ import annotations
 
+from ipaddress import IPV4LENGTH, IPv4Network
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -31,6 +32,7 @@ _MINIMAL_SOURCE: Final = 8  # and in a minimal forwarding header, if its S bit i
 _MINIMAL_HAS_SOURCE: Final = 0x80
 _GRE: Final = bytes((0, 0, 0x08, 0x00))  # without options, IPv4 inside (RFC 2784, 2)
 _ADDRESS: Final = Struct("!I")
+_NETWORK: Final = Struct("!BBBBI")  # sub-type, code, prefix length, reserved, prefix
 _NETWORK_ACKNOWLEDGED: Final = (1, 2)  # sub-types of extension 148 (RFC 5177, 3)
 
 MOBILE_HOME: Final = int(ExtensionType.MOBILE_HOME_AUTHENTICATION)
@@ -84,6 +86,7 @@ class Reply(NamedTuple):
     nai: bytes | None
     traits: int  # REVOCABLE, INFORM, UDP_TUNNEL, NETWORKS: what the member consented to
     keepalive: int  # s
+    networks: tuple[IPv4Network, ...]  # mobile networks that are routed to the mobile router
 
 
 def read_request(data: bytes) -> Request:
@@ -142,6 +145,7 @@ def read_reply(data: bytes) -> Reply:
     _, code, lifetime, home, agent, identification = REPLY.unpack_from(data)
     nai: bytes | None = None
     traits = keepalive = 0
+    networks: list[IPv4Network] = []
     for kind, _, body, end in extensions(data, REPLY.size, len(data)):
         if kind == NAI and nai is None:
             nai = data[body:end]
@@ -156,12 +160,16 @@ def read_reply(data: bytes) -> Reply:
                 traits, keepalive = traits | _UDP_TUNNEL, seconds
         elif (
             kind == MOBILE_NETWORK
-            and end - body >= 2
+            and end - body == _NETWORK.size
             and data[body] in _NETWORK_ACKNOWLEDGED
             and data[body + 1] == MobileNetworkCode.SUCCESS
         ):
-            traits |= _NETWORKS
-    return Reply(code, lifetime, home, agent, identification, nai or None, traits, keepalive)
+            _, _, length, _, prefix = _NETWORK.unpack_from(data, body)
+            if 0 < length <= IPV4LENGTH:
+                traits |= _NETWORKS
+                networks.append(IPv4Network((prefix, length), strict=False))
+    told = (code, lifetime, home, agent, identification, nai or None, traits, keepalive)
+    return Reply(*told, tuple(networks))
 
 
 def encapsulation(flags: int) -> int:

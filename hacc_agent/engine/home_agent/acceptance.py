@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 from ...wire import LOW_32, RequestFlags, RevocationSupport, RevocationSupportFlags
 from ...wire.registry import INFINITE_LIFETIME
 from ..effects import Moment
+from ..networks import routed
 from ..record import STRUCT, Kind, Row, Trait
 from .case import Case
-from .networks import acknowledge, routed
+from .networks import acknowledge
 from .replay import is_near
 from .service import Service
 

@@ -30,6 +30,7 @@ from ...wire import (
 from ...wire.messages import REPLY
 from ..batch import Batch, Outcome, one_by_one
 from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Send, Verdict
+from ..networks import MobileNetworks
 from ..record import STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
 from . import keepalive, revocation, takeover
@@ -46,7 +47,6 @@ from .associations import mobile_association
 from .case import Case
 from .counters import Counters
 from .decisions import NO_ROOM, Rule, Rulebook, Silence
-from .networks import MobileNetworks
 from .questions import Questions
 from .quick import DigestKey, Fit, Quick
 from .replay import outstanding_nonce, resynchronized, timestamp, with_nonce
@@ -421,7 +421,7 @@ class HomeAgent:
         """
         taken, left_out = takeover.taken_over(self._table, records, ahead, now.steady)
         self.counters.left_out += left_out
-        return self._kept(taken)
+        return self._kept(taken + takeover.networks_of(self._service, records, taken))
 
     def give_up(self, records: bytes) -> list[Effect]:
         """The mobile nodes of these records are another Home Agent's now: nobody is told."""

@@ -20,10 +20,10 @@ from ...config import (
 )
 from ...wire import Encapsulation
 from ..effects import Endpoint
+from ..networks import MobileNetworks
 from ..record import Row
 from ..table import Table
 from .associations import Association, Directory
-from .networks import MobileNetworks
 
 LAN_BITS = 16  # of Endpoint.link, below the neighbour's MAC address
 LAN = (1 << LAN_BITS) - 1

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from ..networks import MobileNetworks
 from ..pools import Pool
 from ..record import NETWORK, OCTETS, RECORD, Kind, Network, Row, Trait
 from ..table import Table
-from .networks import MobileNetworks
 
 FEW: Final = 16
 """Records up to which one at a time is quicker than all as columns."""

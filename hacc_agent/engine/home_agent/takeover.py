@@ -28,13 +28,15 @@ within just that time before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from typing import Final
 
 import numpy as np
 
 from ...wire import RequestFlags
 from ...wire.registry import INFINITE_LIFETIME
-from ..record import RECORD, STRUCT, Kind, Records, Row, Trait
+from ..networks import routed
+from ..record import NETWORK, OCTETS, RECORD, STRUCT, Kind, Network, Records, Row, Trait
 from ..table import Table
 from .acceptance import NEVER, unbound, withdrawn
 from .replay import later
@@ -66,6 +68,24 @@ def taken_over(table: Table, records: bytes, ahead: float, now: float) -> tuple[
         parts += _merged(table, Row._make(values))
     taken = b"".join(parts)
     return named.tobytes() + taken if taken else b"", int(np.count_nonzero(new)) - len(put)
+
+
+def networks_of(service: Service, records: bytes, taken: bytes) -> bytes:
+    """Records, to be applied, of the mobile networks behind those that a transfer brings."""
+    log, found = np.frombuffer(records, RECORD), np.frombuffer(taken, RECORD)
+    said = np.flatnonzero(log["kind"] == Kind.NETWORK).tolist()
+    if not said:
+        return b""
+    homes = set(found["home_address"][found["kind"] == Kind.BINDING].tolist())
+    routes: dict[int, set[IPv4Network]] = {}
+    for at in said:
+        told = Network._make(NETWORK.unpack_from(records, at * OCTETS))
+        network = IPv4Network((told.network, told.prefix_length))
+        if told.home_address in homes and not service.mobile_networks.held_by_others(
+            network, told.home_address
+        ):
+            routes.setdefault(told.home_address, set()).add(network)
+    return b"".join(routed(home, networks) for home, networks in sorted(routes.items()))
 
 
 def given_up(service: Service, records: bytes) -> bytes:

@@ -22,7 +22,7 @@ from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.dataplane.nft import NftRelay
 from hacc_agent.dataplane.plane import Counted, Neighbour, PlaneFailed
-from hacc_agent.engine.home_agent.networks import routed
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Records, Row, Trait
 from tests.hacc_agent.dataplane.packets import data, gre, ip, minimal, udp
 from tests.segment import Namespace, Segment

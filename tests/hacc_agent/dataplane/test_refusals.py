@@ -22,7 +22,7 @@ from hacc_agent.dataplane.kernel import KernelRefused, Map, Program
 from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.dataplane.plane import Plane, PlaneFailed
-from hacc_agent.engine.home_agent.networks import routed
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Records, Row
 from hacc_agent.roles import engine
 from tests.loopback import opened_config

@@ -29,7 +29,7 @@ from hacc_agent.dataplane.relay import Unknown
 from hacc_agent.dataplane.userspace.packets import Fate, Verdict
 from hacc_agent.dataplane.userspace.relay import UserRelay
 from hacc_agent.dataplane.userspace.tunnels import UserTunnels
-from hacc_agent.engine.home_agent.networks import routed
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Row, Trait
 from tests.hacc_agent.dataplane.packets import data, frame, gre, ip, minimal, udp
 from tests.segment import Namespace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -15,6 +15,8 @@ from hacc_agent.engine.table import CROWD
 from hacc_agent.wire import (
     DynamicHomeAgent,
     DynamicHomeAgentSubtype,
+    MobileNetworkAcknowledgement,
+    MobileNetworkSubtype,
     RequestFlags,
     RevocationSupport,
     RevocationSupportFlags,
@@ -151,6 +153,64 @@ def test_what_was_negotiated_is_kept() -> None:
     (bound,) = world.bindings()
     assert bound.traits == Trait.NAT | Trait.UDP_TUNNEL | Trait.REVOCABLE | Trait.INFORM
     assert (bound.revocation, bound.keepalive, bound.tunnel, bound.spi) == (77, 110, 47, 256)
+
+
+# ------------------------------------------------------------------ mobile networks
+
+BEHIND, BESIDE = IPv4Network("203.0.113.0/25"), IPv4Network("203.0.113.128/25")
+
+
+def granted(*networks: IPv4Network, code: int = 0) -> tuple[MobileNetworkAcknowledgement, ...]:
+    kind = MobileNetworkSubtype.EXPLICIT_ACKNOWLEDGEMENT
+    return tuple(
+        MobileNetworkAcknowledgement(kind, code, each.network_address, each.prefixlen)
+        for each in networks
+    )
+
+
+def networks(cluster: Cluster) -> dict[IPv4Network, int]:
+    return dict(cluster.networks.items())
+
+
+def test_what_a_member_routes_to_a_mobile_router_is_known() -> None:
+    world = World()
+    world.receive(request(1))
+    answer = reply(1, extensions=(*granted(BEHIND), *granted(BESIDE, code=2)))
+    assert logged(world.answer(answer, 0)) == [Kind.BINDING, Kind.NETWORK]
+    assert networks(world.cluster) == {BEHIND: int(HOME)}
+    world.receive(request(2))
+    assert logged(world.answer(reply(2, extensions=granted(BEHIND)), 0)) == [Kind.BINDING]
+    world.receive(request(3))
+    answer = reply(3, extensions=granted(BESIDE))
+    assert logged(world.answer(answer, 0)) == [Kind.BINDING, Kind.NETWORK, Kind.NETWORK]
+    assert networks(world.cluster) == {BESIDE: int(HOME)}
+
+
+def test_a_network_that_another_member_grants_is_no_more_the_first_router_s() -> None:
+    world = World()
+    for number, home in enumerate((HOME, HOME + 1), 1):
+        (asked_of,) = asked(world.receive(request(number, home)))
+        world.answer(reply(number, home, extensions=granted(BEHIND)), asked_of)
+    assert networks(world.cluster) == {BEHIND: int(HOME) + 1}
+
+
+def test_networks_go_where_their_bindings_go() -> None:
+    """To a standby, into a journal, to an heir: while there is a binding."""
+    world = World()
+    world.receive(request(1))
+    world.answer(reply(1, extensions=granted(BEHIND)), 0)
+    (bound,) = world.bindings()
+    for blocks in (world.cluster.snapshot(), world.cluster.bindings_of([bound.slot])):
+        *_, other = world.controller()
+        for block in blocks:
+            other.apply(block, world.now)
+        assert networks(other) == {BEHIND: int(HOME)}
+    world.receive(request(2, lifetime=0))
+    world.answer(reply(2, lifetime=0), 0)
+    *_, other = world.controller()
+    for block in world.cluster.snapshot():
+        other.apply(block, world.now)
+    assert networks(other) == {}
 
 
 # ------------------------------------------------------------------ NAI

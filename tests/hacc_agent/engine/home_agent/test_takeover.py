@@ -29,6 +29,7 @@ from hacc_agent.config import (
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Send
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.home_agent.replay import timestamp
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import STRUCT, Kind, Row, Trait, name_records, rows
 from hacc_agent.engine.table import Table
 from hacc_agent.wire import (
@@ -165,6 +166,27 @@ def test_a_binding_that_is_new_is_put_and_renewed_with_its_address() -> None:
     assert logged(heir.takes(known(), NOW)) == [Kind.NAME, Kind.BINDING]
     assert heir.asked(request(stamp(1)), later(1)) == ACCEPTED
     assert [IPv4Address(row.home_address) for row in heir.bindings] == [IPv4Address("198.19.64.7")]
+
+
+def test_mobile_networks_come_with_the_binding_of_their_router() -> None:
+    heir, network = Router("ha2"), IPv4Network("203.0.113.0/24")
+    home, stranger = int(IPv4Address("198.19.64.7")), int(IPv4Address("198.19.64.8"))
+    records = known() + routed(home, [network]) + routed(stranger, [IPv4Network("192.0.2.0/24")])
+    assert logged(heir.takes(records, NOW)) == [Kind.NAME, Kind.BINDING, Kind.NETWORK]
+    assert dict(heir.engine.networks.items()) == {network: home}
+    assert logged(heir.engine.give_up(known(traits=int(Trait.NETWORKS)))) == [
+        Kind.UNBOUND,
+        Kind.NETWORK,
+    ]
+    assert not len(heir.engine.networks)
+
+
+def test_a_mobile_network_that_somebody_holds_here_does_not_come() -> None:
+    heir, network = Router("ha2"), IPv4Network("203.0.113.0/24")
+    home, other = int(IPv4Address("198.19.64.7")), int(IPv4Address("198.19.64.8"))
+    heir.engine.apply(routed(other, [network]))
+    assert Kind.NETWORK not in logged(heir.takes(known() + routed(home, [network]), NOW))
+    assert dict(heir.engine.networks.items()) == {network: other}
 
 
 def test_what_was_accepted_elsewhere_is_a_replay_here() -> None:

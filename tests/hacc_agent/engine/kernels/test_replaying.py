@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hacc_agent.engine.cluster.ledger import Ledger
 from hacc_agent.engine.cluster.standing import StandingOrders
 from hacc_agent.engine.health import Order
 from hacc_agent.engine.kernels.replaying import follow, replay
+from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import OCTETS, Kind, Row
 from hacc_agent.engine.replay import Compiled
 from hacc_agent.engine.slots import Slots
@@ -102,6 +104,19 @@ def test_decisions_of_a_log_are_taken() -> None:
     ledger.apply(log)
     assert ledger.slots.snapshot() == mover.snapshot() != b""
     assert ledger.orders.snapshot() == orders.snapshot() != b""
+
+
+def test_mobile_networks_of_a_log_are_taken() -> None:
+    ledger, network = ledger_of(), IPv4Network("203.0.113.0/24")
+    log = b"".join(
+        as_records(Row(Kind.BINDING, home_address=n, care_of_address=1), None, ledger.table.names)
+        + routed(n, [network])
+        + routed(n, [network], withdrawn=n < 3)
+        for n in range(1, 4)
+    )
+    ledger.apply(log)
+    assert dict(ledger.networks.items()) == {network: 3}
+    assert len(ledger.table) == 3
 
 
 def test_more_requests_than_there_is_room_for() -> None:
