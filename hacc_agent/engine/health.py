@@ -5,7 +5,7 @@
     link closed             TCP of the member link        the process ended, or dropped us
     answer to a request     relay                         it serves
     authentic request       relay: a request whose        it does not serve, if none of several
-    without an answer       authenticator we verified     is answered
+    without an answer       authenticator we verified     is answered; it fails, if one in twenty
     figures by SNMP         poller                        its load; snmpd lives, no more than that
     no answer to SNMP       poller                        nothing by itself
     trap                    SNMP                          a hint, and of IOS that it has restarted
@@ -150,6 +150,12 @@ FAILING_S: Final = 10.0
 RECOVERED_S: Final = 30.0
 """s that all figures have to be well within their thresholds again."""
 
+LOST: Final = 5
+"""Authentic requests without an answer, in FAILING_S, that are no accident."""
+
+LOST_SHARE: Final = 0.05
+"""Part of its requests that a member leaves without an answer and is failing: one in twenty."""
+
 MARGIN: Final = 10.0
 """Per cent of CPU below, and MARGIN_MEMORY of memory above the threshold: well within."""
 
@@ -189,6 +195,9 @@ class _Member:
     answered: float | None = None
     unanswered: int = 0
     unanswered_at: float = 0.0  # of the first of them
+    lost: int = 0  # as unanswered, since `counted`, whatever was answered between them
+    counted: float | None = None  # since when; None: nothing is lost
+    lost_per_s: float = 0.0  # in the FAILING_S before
     reported: float | None = None  # last answer to SNMP
     polls_lost: int = 0
     trap: Trap | None = None
@@ -276,6 +285,9 @@ class Health:
         if not known.unanswered or now.steady - known.unanswered_at > UNANSWERED_S:
             known.unanswered, known.unanswered_at = 0, now.steady
         known.unanswered += count
+        known.lost += count
+        if known.counted is None:
+            known.counted = now.steady
         self._wake(now.steady)
 
     def order(self, member: int, order: Order, now: Moment) -> None:
@@ -330,7 +342,8 @@ class Health:
             if state is State.DOWN:
                 known.penalty = min(MOST_PENALTY, _penalty(known, steady) + FLAP)
                 known.penalty_at = steady
-                known.figures = known.trap = None
+                known.figures = known.trap = known.counted = None
+                known.lost, known.lost_per_s = 0, 0.0
             changes.append(Change(member, known.state, state, reason, steady))
             known.state, known.reason, known.since = state, reason, steady
         self._due = steady + self.beat_s
@@ -373,7 +386,12 @@ class Health:
 
     def _failing(self, known: _Member, now: float) -> str:
         """Why it is, with hysteresis in both directions; empty: it is not."""
+        self._count(known, now)
         beyond, within = _beyond(self._config, known.figures)
+        lost = _lost_share(known)
+        if lost >= LOST_SHARE:
+            beyond = beyond or f"{100 * lost:.0f} % of its requests have no answer"
+        within = within and lost <= LOST_SHARE / 2
         known.beyond = (known.beyond or now) if beyond else None
         known.within = (known.within or now) if within else None
         if known.state is State.FAILING:
@@ -382,6 +400,12 @@ class Health:
         if known.beyond is not None and now - known.beyond >= FAILING_S:
             return beyond
         return ""
+
+    def _count(self, known: _Member, now: float) -> None:
+        if known.counted is not None and now - known.counted >= FAILING_S:
+            known.lost_per_s = known.lost / (now - known.counted)
+            known.counted = now if known.lost else None
+            known.lost = 0
 
     def _unanswered(self, known: _Member, now: float) -> int:
         return known.unanswered if now - known.unanswered_at <= UNANSWERED_S else 0
@@ -471,6 +495,15 @@ RULES: Final = (
 def _penalty(known: _Member, now: float) -> float:
     """What is left of it."""
     return float(known.penalty * 0.5 ** ((now - known.penalty_at) / HALF_LIFE_S))
+
+
+def _lost_share(known: _Member) -> float:
+    """Of its requests; all of them, if nobody tells how many it has."""
+    if known.lost_per_s * FAILING_S < LOST:
+        return 0.0
+    figures = known.figures
+    rate = figures.registrations_per_s if figures is not None else None
+    return known.lost_per_s / max(known.lost_per_s, rate or 0.0)
 
 
 def _beyond(limits: Limits, figures: Figures | None) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ from hacc_agent.engine.health import (
     FEW,
     HALF_LIFE_S,
     ISOLATED_S,
+    LOST,
     MANY,
     POLLS,
     RECOVERED_S,
@@ -272,6 +273,46 @@ def test_a_member_fails_by_what_it_tells(figures: dict[str, float], failing: boo
     watch.load(**figures)
     assert watch.wait(FAILING_S - 1) == []
     assert watch.wait(2) == ([State.FAILING] if failing else [])
+
+
+@pytest.mark.parametrize(
+    ("rate", "lost", "failing"),
+    [
+        pytest.param(10.0, 1, True, id="one in ten"),
+        pytest.param(1000.0, 10, False, id="one in a hundred"),
+        pytest.param(None, 1, True, id="of nobody knows how many"),
+    ],
+)
+def test_a_member_fails_that_answers_some_requests_and_not_others(
+    rate: float | None, lost: int, failing: bool
+) -> None:
+    """Each answer says that it lives, so it is never down."""
+    watch = Watch()
+    watch.wait(5)
+    watch.load(registrations_per_s=rate)
+
+    def lose(seconds: int) -> list[State]:
+        told = []
+        for _ in range(seconds):
+            for _ in range(lost):
+                watch.health.unanswered(0, 1, watch.now)
+                watch.health.answered(0, watch.now)
+            told += watch.wait(1)
+        return told
+
+    assert lose(int(FAILING_S)) == []
+    assert lose(int(FAILING_S) + 2) == ([State.FAILING] if failing else [])
+    assert lose(60) == []
+    assert watch.wait(FAILING_S + RECOVERED_S + 2) == ([State.UP] if failing else [])
+
+
+def test_an_accident_is_no_failure() -> None:
+    watch = Watch()
+    watch.wait(5)
+    for _ in range(20):
+        watch.health.unanswered(0, LOST - 2, watch.now)
+        watch.health.answered(0, watch.now)
+        assert watch.wait(FAILING_S + 1) == []
 
 
 def test_a_peak_is_no_failure_and_a_pause_no_recovery() -> None:
