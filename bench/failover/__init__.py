@@ -35,7 +35,7 @@ from .faults import controller_powered_off, killed, powered_off
 from .site import Site, prepared, sweep
 
 ROUNDS = 3
-ATTEMPTS = 3  # at each of them
+ATTEMPTS = 2  # at each of them: a machine may be busy with other things
 BINDINGS = 500_000
 
 Figures = Mapping[str, float]  # ms, by name
@@ -109,33 +109,36 @@ def main() -> int:
         place = Path(name)
         state = prepared(place, BINDINGS)
         for scenario in SCENARIOS:
-            rounds = [_round(scenario, place / "site", state) for _ in range(ROUNDS)]
+            tried = [_round(scenario, place / "site", state) for _ in range(ROUNDS)]
+            rounds = [each for each in tried if each is not None]
+            missed += ROUNDS - len(rounds)
+            if not rounds:
+                continue
             found = medians[scenario.protocol] = {
                 row.name: statistics.median(each[row.name] for each in rounds)
                 for row in scenario.rows
             }
             for row in scenario.rows:
                 missed += _tell(f"{scenario.title}: {row.name}", found[row.name], row.limit)
-    for figure in COMPARED:
-        ours, peer = (medians[protocol][figure] for protocol in ("HSRP", "VRRP"))
-        missed += _tell(f"HSRP beside keepalived: {figure}", ours, SLOWER * peer)
+    if all(figure in medians.get(each, ()) for each in ("HSRP", "VRRP") for figure in COMPARED):
+        for figure in COMPARED:
+            ours, peer = (medians[protocol][figure] for protocol in ("HSRP", "VRRP"))
+            missed += _tell(f"HSRP beside keepalived: {figure}", ours, SLOWER * peer)
     print(f"{BINDINGS:,} bindings with names, {ROUNDS} rounds; {machine()}")
     return 1 if missed else 0
 
 
-def _round(scenario: Scenario, folder: Path, state: Path) -> Figures:
-    """One of them; on a machine that is busy with other things it may take several attempts."""
-    for left in reversed(range(ATTEMPTS)):
+def _round(scenario: Scenario, folder: Path, state: Path) -> Figures | None:
+    """One of them; None: even a second attempt did not get ready, or did not come to its end."""
+    for _ in range(ATTEMPTS):
         try:
             with Site(folder, state, BINDINGS, scenario.protocol) as site:
                 return scenario.play(site)
         except TimeoutError as error:
-            if not left:
-                raise
-            print(f"{scenario.title}: once more: {str(error)[:200]}", flush=True)
+            print(f"{scenario.title}: a round is given up: {error}", flush=True)
         finally:
             shutil.rmtree(folder)
-    raise AssertionError("the last attempt returns or raises")
+    return None
 
 
 def _tell(what: str, value: float, limit: float | None) -> bool:
