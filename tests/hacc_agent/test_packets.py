@@ -203,6 +203,34 @@ def test_who_is_not_is_told_to_be_out_of_reach(ends: Ends) -> None:
     assert ends.counted("ha1", "unbound") == 1
 
 
+def test_a_member_with_another_card_is_followed(ends: Ends) -> None:
+    """It says so by gratuitous ARP, and the controller's frames go to the new address."""
+    member = ends.site.routers["ha1"]
+    with closing(ends.site.mobile_node()) as node:
+        home = str(node.register().home_address)
+    answer = ip(home, CORRESPONDENT, 17, udp(5000, 7000, b"answer"))
+
+    def passes() -> bool:
+        ends.tunnel.sendto(answer, (str(VIRTUAL), 0))
+        ends.plain.settimeout(0.2)
+        try:
+            return ends.plain.recvfrom(2000) == (b"answer", (home, 5000))
+        except TimeoutError:
+            return False
+
+    until(passes)
+    new = bytes.fromhex("020000c0ffee")
+    member.ip("link", "set", "lan", "address", new.hex(":"))
+    member.run("arping", "-A", "-c", "1", "-w", "1", "-I", "lan", "198.18.1.21")
+    with closing(ends.site.listen("ha1")) as heard:
+        until(passes)
+        heard.settimeout(PATIENCE_S)
+        frames = iter(lambda: heard.recv(2000), b"")
+        # Heard behind the program, which has opened the tunnel.
+        came = next(each for each in frames if each[26:30] == IPv4Address(home).packed)
+    assert came[:12] == new + mac(ends.site.routers["hacc1"])
+
+
 def test_the_daemon_says_where_packets_go(ends: Ends) -> None:
     with closing(ends.site.mobile_node()) as node:
         home = str(node.register().home_address)
