@@ -100,8 +100,9 @@ class Lab:
         with self._locked():
             if not self.directory.exists():
                 check_kernel()
-            (self.directory / "routers").mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(parents=True, exist_ok=True)
             self.directory.chmod(0o700)  # the secrets and logs of the lab's own routers
+            disk.make_room(self.directory / "routers", self.topology.name)
             return self._settle(progress)
 
     def down(self) -> bool:
@@ -109,6 +110,7 @@ class Lab:
         with self._locked(last=True):
             there = self.directory.exists() or bool(self._members())
             kill_until_gone(self.topology.name)
+            disk.clear_room(self.directory / "routers")
             shutil.rmtree(self.directory, ignore_errors=True)
             if not self._keep_host_keys:
                 shutil.rmtree(disk.KEYS / self.topology.name, ignore_errors=True)

@@ -26,7 +26,7 @@ BEAR_S: Final = 30.0  # for the last of the routers to be forked, when all disks
 # What a router must not be able to do (`guest.boot`). Whoever comes in from outside (nsenter) has
 # the machine's capabilities, and must give these up as well.
 CONFINED: Final = ("setpriv", "--bounding-set=-sys_time,-sys_module,-sys_boot", "--")
-PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}  # /run last: disks are there
+PRIVATE: Final = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755", "/dev/shm": "1777"}
 SHELL_ENVIRONMENT: Final = {
     "HOME": "/run/root",
     "LANG": "C.UTF-8",
@@ -88,6 +88,7 @@ class Nursery:
 
     def boot(self, router: Router, disk: Path) -> None:
         """Start it; the disk must have been made."""
+        disk = disk.resolve()
         log = boot_log(disk)
         log.unlink(missing_ok=True)
         order = {
@@ -96,7 +97,12 @@ class Nursery:
             "name": router.name,
             "disk": str(disk),
             "layers": dict(LAYERS),
-            "folders": PRIVATE,
+            # What holds the disk comes last: it is out of sight then.
+            "folders": {
+                folder: PRIVATE[folder]
+                for folder in sorted(PRIVATE, key=disk.is_relative_to)
+                if Path(folder).is_dir()
+            },
             "needed": sorted({str(CODE), sys.prefix, sys.base_prefix}),
         }
         assert self._process.stdin is not None
