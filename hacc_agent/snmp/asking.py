@@ -36,6 +36,9 @@ ROWS = 8
 """Of a table in one answer: six columns of them fit into 1472 octets nearly always."""
 
 
+HSRP_ACTIVE = 6
+"""cHsrpGrpStandbyState."""
+
 SURVEY_S = (30.0, 60.0, 120.0, 300.0)
 """Between two looks at a member's neighbours, from the first: CDP is said once a minute, cabling
 changes seldom, and CDP itself takes three minutes to forget somebody."""
@@ -52,7 +55,14 @@ class Sweep:
         self._polling = Polling(
             len(asked.members), asked.interval_s, reader.at_once, time.monotonic()
         )
-        self._readings = [Reading(n, each.kind) for n, each in enumerate(asked.members)]
+        self._places = [
+            [addresses[0] for _, addresses in each.routers] or [each.addresses[0]]
+            for each in asked.members
+        ]
+        self._active = [0] * len(asked.members)  # of a pair: the router that was so last
+        self._readings = [
+            [Reading(n, each.kind) for _ in self._places[n]] for n, each in enumerate(asked.members)
+        ]
         self._survey_at = [0.0] * len(asked.members)
         self._surveys = [0] * len(asked.members)
         self._wake = asyncio.Event()
@@ -86,10 +96,10 @@ class Sweep:
                 await self._survey(member)
         finally:
             self._wake.set()
-        reading = self._readings[member]
-        for what in reading.oddities:
-            await self._tell(Odd(member, what))
-        reading.oddities.clear()
+        for reading in self._readings[member]:
+            for what in reading.oddities:
+                await self._tell(Odd(member, what))
+            reading.oddities.clear()
 
     async def _survey(self, member: int) -> None:
         """Its neighbours on layer 2; those of a pair's routers each for itself."""
@@ -110,9 +120,38 @@ class Sweep:
                 return Survey(member, router, protocol, sightings(protocol, *columns))
         return Survey(member, router, "")
 
+    def address_of(self, member: int) -> str:
+        """Where it is asked; a pair, at the router that was active last."""
+        return self._places[member][self._active[member]]
+
     async def ask(self, member: int) -> Figures:
-        """One member, once. Raises `Unanswered`."""
-        reading, address = self._readings[member], self._asked.members[member].addresses[0]
+        """One member, once: of a pair, the router that is active. Raises `Unanswered`.
+
+        A pair's routers are asked at their own addresses. At the standby address whoever is active
+        would answer too, but from its own: who asks takes that for somebody else's answer.
+        """
+        found: Figures | None = None
+        silent: Unanswered | None = None
+        routers = len(self._places[member])
+        first = self._active[member]
+        for step in range(routers):
+            router = (first + step) % routers
+            try:
+                figures = await self._ask(member, router)
+            except Unanswered as why:
+                silent = silent or why
+                continue
+            if found is None or figures.hsrp_state == HSRP_ACTIVE:
+                found, self._active[member] = figures, router
+            if figures.hsrp_state == HSRP_ACTIVE:
+                break
+        if found is None:
+            assert silent is not None  # there is at least one router
+            raise silent
+        return found
+
+    async def _ask(self, member: int, router: int) -> Figures:
+        reading, address = self._readings[member][router], self._places[member][router]
         await self._look(reading, address)
         names = reading.names()
         if not names:
@@ -154,13 +193,14 @@ def open_reader(access: Access, port: int) -> SnmpReader:
     return PysnmpReader(access, port)
 
 
-async def walk(asked: Asked, member: int, tell: Callable[[Told], Awaitable[None]]) -> None:
+async def walk(
+    asked: Asked, member: int, address: str, tell: Callable[[Told], Awaitable[None]]
+) -> None:
     """A member's table of bindings, row by row: with pysnmp, which can ask for whole rows."""
     from ..engine.snmp.walking import COLUMNS, MOST, rows
     from .with_pysnmp import PysnmpReader
 
     reader = PysnmpReader(asked.access, asked.port)
-    address = asked.members[member].addresses[0]
     after: Oid = ()
     seen = 0
     try:
@@ -204,22 +244,24 @@ async def serve(end: socket.socket, port: socket.socket | None) -> None:
         )
         stack.callback(receiver.close)
 
-    async def obey() -> None:
+    async def obey(sweep: Sweep) -> None:
         """Further messages: the number of a member whose bindings are wanted."""
         while message := await loop.sock_recv(end, LARGEST):
-            await walk(asked, int(message), tell)
+            member = int(message)
+            await walk(asked, member, sweep.address_of(member), tell)
 
     with contextlib.ExitStack() as stack:
         reader = open_reader(asked.access, asked.port)
         stack.callback(reader.close)
         if port is not None:
             loop.add_reader(port, receive, port, stack)  # who has come waits until it is loaded
-        sweep = asyncio.create_task(Sweep(asked, reader, tell).run())
-        gone = asyncio.create_task(obey())
-        await asyncio.wait((sweep, gone), return_when=asyncio.FIRST_COMPLETED)
-        sweep.cancel()
+        sweep = Sweep(asked, reader, tell)
+        sweeping = asyncio.create_task(sweep.run())
+        gone = asyncio.create_task(obey(sweep))
+        await asyncio.wait((sweeping, gone), return_when=asyncio.FIRST_COMPLETED)
+        sweeping.cancel()
         gone.cancel()
-        await asyncio.gather(sweep, gone, return_exceptions=True)
+        await asyncio.gather(sweeping, gone, return_exceptions=True)
 
 
 def main() -> None:

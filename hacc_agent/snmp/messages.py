@@ -24,7 +24,7 @@ LARGEST = 1 << 20
 class Whom:
     """A member: it is asked at the first of its addresses, and notifies from any.
 
-    The routers of a pair, by name, notify and have neighbours on their own behalf.
+    The routers of a pair, by name, are asked, notify and have neighbours on their own behalf.
     """
 
     kind: MemberKind
