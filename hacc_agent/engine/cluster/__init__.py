@@ -81,7 +81,7 @@ class Cluster:
             Answers(config),
             old.revocations if old else Revocations(),
             Nonces(config),
-            Departures(config),
+            Departures(config, slots),
             self.counters,
         )
         self._alone = Alone(self._state)

@@ -97,6 +97,10 @@ class Alone:
             return self._duplicate(data, source, found)
         if ledger.is_anothers(home, nai):
             return self._answer(data, request, source, ReplyCode.PROHIBITED)
+        hashed = 0 if nai is None else ledger.table.hash_nai(nai)
+        if self._departures.outdates(home, hashed, request.identification, int(now.steady)):
+            counters.superseded += 1
+            return []
         slot, member, new = self._place(home, nai, request.identification, now)
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)
@@ -304,15 +308,17 @@ class Alone:
             counters.deregistered += 1
             everything = asked.care_of_address == home
             records = self._supersede(asked, home, everything=everything)
+            nonces = reply.identification != asked.identification
             ended = asked._replace(
                 kind=Kind.UNBOUND,
                 home_address=home,
                 care_of_address=0 if everything else asked.care_of_address,
                 lifetime=0,
                 expires=0,
+                traits=asked.traits | _NONCE if nonces else asked.traits,
                 nonce=0,
             )
-            self._departures.remember(home, asked.nai, asked.slot, int(now.steady))
+            self._departures.remember(ended, home, int(now.steady))
             return records + self._do(ended).records
         counters.accepted += 1
         if self._nonces:
@@ -409,7 +415,7 @@ class Alone:
 
     def _revoke(self, bound: Row, now: Moment) -> Log:
         """The same, when nothing has taken its place."""
-        self._departures.remember(bound.home_address, bound.nai, bound.slot, int(now.steady))
+        self._departures.remember(bound, bound.home_address, int(now.steady))
         return self._unbind(bound, now)
 
     def _remember(self, bound: Row, now: Moment) -> None:

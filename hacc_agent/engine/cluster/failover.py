@@ -60,6 +60,7 @@ class Failover:
         self._ledger = state.ledger
         self._slots = state.ledger.slots
         self._members = state.members
+        self._departures = state.departures
         self._counters = state.counters
         self._again: deque[int] = deque()  # pending rows to be sent again
         self._unlistened: set[int] = set()  # slots; rows of theirs are to be sent again as well
@@ -144,6 +145,9 @@ class Failover:
             request = ledger.request(row)
             values, name = request.values, ledger.name(request.values)
             old = outdated(ledger, values.home_address, name, values.identification)
+            old = old or self._departures.outdates(
+                values.home_address, values.nai, values.identification, int(now.steady)
+            )
             if old or not request.octets:
                 continue
             values = values._replace(expires=int(now.steady) + TIMEOUT)

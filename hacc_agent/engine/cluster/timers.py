@@ -95,7 +95,10 @@ class Timers:
         self._members.unanswered[member] += 1
         self._members.silent[member] += self._answers.proves(request.octets)
         available = self._members.loads.available[member]
-        if not request.octets or request.attempts >= _ALL:
+        late = self._departures.outdates(
+            values.home_address, values.nai, values.identification, second
+        )
+        if not request.octets or request.attempts >= _ALL or late:
             return self._give_up(values)
         slot = values.slot
         if available and request.attempts < _SAME_MEMBER:

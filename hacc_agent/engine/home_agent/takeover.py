@@ -21,8 +21,8 @@ Of mobile nodes that left before the failover nothing comes, since a controller 
 served them (`cluster.departures`); their last requests could be replayed to whoever took over.
 Therefore a Home Agent that knows nothing of a mobile node accepts from it no timestamp of before
 its last takeover, or before it was emptied: it answers 133, and who is alive tries again at once
-with the time that he was told. What is left: a mobile node whose clock is ahead, and that left
-within just that time before.
+with the time that he was told. What a clock that is
+ahead said before the mobile node left, the controller drops.
 """
 
 from __future__ import annotations

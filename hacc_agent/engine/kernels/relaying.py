@@ -181,7 +181,9 @@ def _request(
         if not places:
             return False, weighed
         slot = _left(members, home, hashed, second)
-        member = i8(members.member_of[slot]) if slot >= 0 else -1
+        if slot == NOT_PLAIN:
+            return False, weighed
+        member = i8(members.member_of[slot]) if slot != NO_SLOT else -1
         if member < 0 or not members.available[member]:
             if not weighed:
                 _weigh(table, pending, members)
@@ -281,25 +283,26 @@ def _bound(table: TableArrays, home: int, cell: int, found: Places) -> int:
 
 @part
 def _left(members: MemberArrays, home: int, hashed: int, second: int) -> int:
-    """`Departures.slot_of`; -1 without one."""
+    """`Departures.slot_of`; NO_SLOT without one, NOT_PLAIN if another member has it by now."""
     departed = members.departed
-    by_address = departed[home % len(departed)]
-    if home and by_address.key == u8(home) and by_address.until > second:
-        return i8(by_address.slot)
-    by_name = departed[i8(hashed % u8(len(departed)))]
-    if hashed and by_name.key == hashed and by_name.until > second:
-        return i8(by_name.slot)
-    return -1
+    place = departed[home % len(departed)]
+    if not home or place.key != u8(home) or place.until <= second:
+        place = departed[i8(hashed % u8(len(departed)))]
+        if not hashed or place.key != hashed or place.until <= second:
+            return NO_SLOT
+    return i8(place.slot) if members.member_of[place.slot] == place.member else NOT_PLAIN
 
 
 @part
-def _leave(members: MemberArrays, key: int, slot: int, second: int) -> None:
+def _leave(members: MemberArrays, key: int, left: Any, second: int) -> None:
     """`Departures.remember`."""
     if key:
         place = members.departed[i8(key % u8(len(members.departed)))]
         place.key = key
+        place.identification = u8(0) if left.traits & _NONCE else left.identification
         place.until = second + members.kept
-        place.slot = slot
+        place.slot = left.slot
+        place.member = members.member_of[left.slot]
 
 
 @part
@@ -462,7 +465,8 @@ def _reply(
             if place == NOT_PLAIN:
                 return False
         else:
-            _deregister(table, names, request, bound, home, members, out, second)
+            nonces = identification != request.identification
+            _deregister(table, names, request, nonces, bound, home, members, out, second)
     address, port, link = request.source_address, request.source_port, waiting.links[asked]
     waiting.links[asked] = 0
     waiting.attempts[asked] = 0
@@ -589,6 +593,7 @@ def _deregister(
     table: TableArrays,
     names: NameArrays,
     request: Any,
+    nonces: bool,
     bound: int,
     home: int,
     members: MemberArrays,
@@ -605,10 +610,12 @@ def _deregister(
     record.lifetime = 0
     record.expires = 0
     record.nonce = 0
+    if nonces:
+        record.traits |= _NONCE
     if everything:
         record.care_of_address = 0
-    _leave(members, u8(home), i8(request.slot), second)
-    _leave(members, u8(request.nai), i8(request.slot), second)
+    _leave(members, u8(home), record, second)
+    _leave(members, u8(request.nai), record, second)
     if bound and (everything or table.rows[bound].care_of_address == request.care_of_address):
         remove(table, names, bound)
     out.numbers[DEREGISTERED] += 1

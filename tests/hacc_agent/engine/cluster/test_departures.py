@@ -49,9 +49,21 @@ def in_a_batch(made: World, payload: bytes, source: Endpoint) -> list[Effect]:
     return made.follow(effects_of(outcome, mail))
 
 
+def by_either(made: World, payload: bytes, source: Endpoint) -> list[Effect]:
+    """In compiled code, which leaves to the reference what is not plain."""
+    mail = [(payload, source)]
+    return made.follow(effects_of(made.cluster.receive_batch(batch(mail), made.now), mail))
+
+
 PATHS = pytest.mark.parametrize(
     ("made", "receive"),
     [(World, singly), (quick, in_a_batch)],
+    ids=["reference", "compiled"],
+)
+
+MIXED = pytest.mark.parametrize(
+    ("made", "receive"),
+    [(World, singly), (quick, by_either)],
     ids=["reference", "compiled"],
 )
 
@@ -99,12 +111,12 @@ def test_a_member_that_is_down_is_not_asked(made: Make, receive: Receive) -> Non
     assert asked(receive(world, request(1), AGENT)) == [1]
 
 
-@PATHS
+@MIXED
 def test_an_heir_is_asked_in_its_place(made: Make, receive: Receive) -> None:
     world = made()
     left(world, receive)
     world.follow(world.cluster.fail_over({0}, {2}, world.now))
-    assert asked(receive(world, request(1), AGENT)) == [2]
+    assert asked(receive(world, request(3), AGENT)) == [2]
 
 
 @PATHS
@@ -171,3 +183,46 @@ def test_what_was_accepted_goes_where_it_was_accepted(made: Make, receive: Recei
     assert asked(world.at(world.seconds + 4))[-1] == 1  # since its own one is silent
     assert asked(world.receive(request(5))) == [0]
     assert asked(world.receive(request(4))) == [0]
+
+
+@MIXED
+@pytest.mark.parametrize("nai", [None, NAI], ids=["by-address", "by-nai"])
+def test_an_heir_is_not_asked_what_was_said_before(
+    made: Make, receive: Receive, nai: bytes | None
+) -> None:
+    """By a clock that was ahead it might believe it; what was said since is welcome."""
+    world = made()
+    home = 0 if nai else int(HOME)
+    left(world, receive, nai, home)
+    _, _, _, standby = world.replica
+    world.follow(world.cluster.fail_over({0}, {2}, world.now))
+    for cluster in (world.cluster, standby):
+        effects = cluster.receive(request(2, home, nai=nai), AGENT, world.now)
+        if cluster is world.cluster:
+            assert asked(effects) == []
+    assert asked(receive(world, request(1, home, nai=nai), AGENT)) == []
+    assert asked(receive(world, request(3, home, nai=nai), AGENT)) == [2]
+    world.seconds += KEPT
+    world.cluster.handle_timer(world.now)
+
+
+@MIXED
+def test_what_waits_when_the_heir_comes_is_not_passed_on(made: Make, receive: Receive) -> None:
+    world = made()
+    left(world, receive)
+    repeated = request(1)
+    assert asked(receive(world, repeated, AGENT)) == [0]
+    effects = world.follow(world.cluster.fail_over({0}, {2}, world.now))
+    effects += world.at(world.seconds + 3)
+    assert repeated not in [each.payload for each in effects if isinstance(each, Relay)]
+
+
+def test_nonces_are_in_no_order() -> None:
+    """So an heir is asked: it knows no nonce of that mobile node, and accepts none."""
+    world = World()
+    world.receive(request(1))
+    world.answer(reply(1 | 7 << 32), 0)
+    world.receive(request(2 | 7 << 32, lifetime=0))
+    world.answer(reply(2 | 9 << 32, lifetime=0), 0)
+    world.follow(world.cluster.fail_over({0}, {2}, world.now))
+    assert asked(world.receive(request(1))) == [2]
