@@ -78,7 +78,7 @@ def run(lab: Lab, wanted: Wanted) -> Report:
             ledger = Ledger(random.getrandbits(32))
             traffic = Traffic(population, tunnels, asking, wanted.traffic, ledger)
         registrations = [one.registrations for one in opened]
-        session = Session(population, registrations, clock, _shown(line), traffic)
+        session = Session(population, registrations, clock, _shown(line, traffic), traffic)
         began = clock()
         session.run(wanted.duration, interrupt)
         if traffic is not None:
@@ -137,14 +137,17 @@ def report(
     )
 
 
-def _shown(line: Status) -> Progress:
+def _shown(line: Status, traffic: Traffic | None) -> Progress:
     """A line on a terminal; nothing in a pipe, where nobody waits for it."""
 
     def show(population: Population, now: Moment) -> None:
         tally = population.tally
-        line.update(
+        words = (
             f"{population.registered(now)} of {len(population.nodes)} registered, "
             f"{tally.requests} requests, {sum(tally.denials.values())} denials"
         )
+        if traffic is not None:
+            words += f", {traffic.ledger.answered_of_last(100)} % of packets answered"
+        line.update(words)
 
     return show
