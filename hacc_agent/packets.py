@@ -93,6 +93,23 @@ class RelayPackets:
     def next_deadline(self) -> float:
         return self._due
 
+    def reconfigure(self, config: AgentConfig) -> None:
+        """As the engine has it already. Raises `PlaneFailed`.
+
+        What has another shape is made anew, and takes over when it knows everything: until then
+        packets pass by the old one.
+        """
+        old, self._config = self._config, config
+        alike = len(old.members) == len(config.members)
+        if alike and mobile_networks(old) == mobile_networks(config):
+            self._reach()
+            return
+        before, self.plane = self.plane, _relay(config, self._engine, self._say)
+        self._places = [None] * len(config.members)
+        self.load()
+        self._reach()
+        before.close()
+
     def load(self) -> None:
         bindings, pending = self._engine.tables
         held = [_rows(bindings, Kind.BINDING), _rows(pending, Kind.PENDING)]
@@ -161,7 +178,7 @@ class TunnelPackets:
             self._bindings,
             mtu=mtu,
             port=config.port,
-            mobile_networks=_mobile_networks(config),
+            mobile_networks=mobile_networks(config),
         )
         self.plane: Plane = self._tunnels
         self.strays = Strays(engine, [lan.address.network for lan in config.lans], say)
@@ -206,6 +223,10 @@ class TunnelPackets:
         found = np.frombuffer(records, RECORD)
         self.plane.follow(found)
         self.strays.follow(found)
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Its tunnels stay as they are; `reload` refuses what would need others."""
+        self._config = config
 
     def members(self) -> tuple[Counted, ...]:
         return ()
@@ -272,7 +293,7 @@ def _relay(config: AgentConfig, engine: Controller, say: Say) -> RelayPlane:
 
     ours = (config.home_agent_address, _networks(config), tuple(ethernets(NAME)))
     known = (engine.slots.member_of, len(config.members), slot_of)
-    behind = _mobile_networks(config)
+    behind = mobile_networks(config)
     try:
         return TcxRelay(*ours, *known, port=config.port, mobile_networks=behind)
     except PlaneFailed as why:
@@ -287,7 +308,7 @@ def _relay(config: AgentConfig, engine: Controller, say: Say) -> RelayPlane:
     return made
 
 
-def _mobile_networks(config: AgentConfig) -> bool:
+def mobile_networks(config: AgentConfig) -> bool:
     """Whether a router may have any behind it."""
     nodes = any(one.mobile_networks for one in config.nodes)
     return nodes or any(one.mobile_networks for one in config.realms)

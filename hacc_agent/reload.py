@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .config import AgentConfig
+from .config import AgentConfig, Role
+from .packets import mobile_networks
 from .roles import rows_for
 
 NEEDS_RESTART: Final = (
@@ -19,6 +20,7 @@ NEEDS_RESTART: Final = (
     "link",
     "state_directory",
     "durability",
+    "data_plane",
     "runtime_directory",
 )
 """Sockets, the log, and what its records mean."""
@@ -36,6 +38,8 @@ def why_not(old: AgentConfig, new: AgentConfig, rows: int) -> str:
     if [member.name for member in new.members[: len(before)]] != before:
         # A binding's slot is a number that counts members in their order.
         return "members: others than before in the same places need a restart with --resync"
+    if new.role is not Role.CONTROLLER and mobile_networks(old) != mobile_networks(new):
+        return "mobile_networks: the first of them, or none any more, needs a restart"
     if rows_for(new) > rows:
         return f"members, max_bindings: room for {rows_for(new)} bindings needs a restart"
     return ""

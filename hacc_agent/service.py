@@ -182,6 +182,16 @@ class Service:
             return self.bindings, bool(self.side.held)
         return self.bindings, self.replica.leads
 
+    def _move_packets_by(self, config: AgentConfig) -> None:
+        """Whoever starts us anew hears why, if it cannot be."""
+        if self.packets is None:
+            return
+        try:
+            self.packets.reconfigure(config)
+        except PlaneFailed as error:
+            self.logs.error("no packets can be moved here", why=str(error))
+            self.daemon.stop()
+
     def _side(self, stack: ExitStack) -> Fleet | Ward:
         """This router's end of the links between controllers and members."""
         if isinstance(self.engine, Controller):
@@ -420,6 +430,7 @@ class Service:
             self._subagent.config = config
         self.transport.reconfigure(config)
         self.engine.reconfigure(config, self.clock())
+        self._move_packets_by(config)
         self.side.reconfigure(config)
         self._ask_members(config)
         if self._discovery is not None:

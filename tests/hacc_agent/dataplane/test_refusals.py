@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import os
@@ -24,7 +25,8 @@ from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.dataplane.plane import Plane, PlaneFailed
 from hacc_agent.engine.networks import routed
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Records, Row
-from hacc_agent.roles import engine
+from hacc_agent.reload import why_not
+from hacc_agent.roles import Controller, engine
 from tests.loopback import opened_config
 from tests.segment import Namespace
 
@@ -198,3 +200,40 @@ def test_who_finds_no_room_is_counted_and_said_once(
         packets._look(plane, said, full)
     room = "no room for a home address in the data plane times=1"
     assert said == [room, room]
+
+
+# ------------------------------------------------------------------ another configuration
+
+
+def test_another_member_has_packets_from_the_reload_on(
+    namespace: Namespace, tmp_path: Path
+) -> None:
+    """The plane is made anew with more slots; who is bound stays so all the time."""
+    config = opened_config("hacc1", tmp_path)
+    few = dataclasses.replace(config, members=config.members[:1])
+    controller = engine(few, Clock())
+    assert isinstance(controller, Controller)
+    with namespace.inside():
+        try:
+            moved = packets.RelayPackets(few, controller, Said())
+        except PlaneFailed as why:
+            pytest.skip(str(why))
+        home = int(IPv4Address("198.19.64.5"))
+        controller.apply(STRUCT.pack(*Row(Kind.BINDING, home_address=home, care_of_address=1)))
+        moved.load()
+        controller.reconfigure(config, Clock()())
+        moved.reconfigure(config)
+        assert moved.plane.lead(home) == "slot 0, nobody is reached"
+        assert [one.reason for one in moved.members()] == [each.name for each in config.members]
+        last = len(controller.slots.member_of) - 1
+        moved.follow(controller.slots.rewrite([(last, 0)], 1))
+        moved.close()
+
+
+def test_a_member_without_mobile_networks_gets_its_first_by_a_restart(tmp_path: Path) -> None:
+    config = opened_config("ha1", tmp_path)
+    (realm, *others) = config.realms
+    realm = dataclasses.replace(realm, mobile_networks=(IPv4Network("203.0.113.0/24"),))
+    more = dataclasses.replace(config, realms=(realm, *others))
+    assert "mobile_networks" in why_not(config, more, 10**9)
+    assert why_not(config, config, 10**9) == ""
