@@ -1,8 +1,8 @@
 """The end of the demo: a Home Agent loses its power while packets flow, and who notices what.
 
-Some of the thousand mobile nodes register once more, and answer packets that a correspondent sends
-to their home addresses. In the middle of that the Linux member with the most bindings is switched
-off. What was with it has to be with others afterwards, and every mobile node registered.
+The thousand mobile nodes register once more, and answer packets that a correspondent sends to their
+home addresses. In the middle of that the Linux member with the most bindings is switched off. What
+was with it has to be with others afterwards, and every mobile node registered.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-NODES: Final = 200
-DURATION_S: Final = 8
-PACKETS: Final = 2000  # a second: ten for each of them, so that a tenth of a second shows
+NODES: Final = 1000
+DURATION_S: Final = 9
+PACKETS: Final = 4000  # a second: four for each of them, so that a quarter of a second shows
 BEFORE_S: Final = 3.0
 """s from when half of them are registered to the fault."""
 
