@@ -20,7 +20,7 @@ from typing import Any, Final
 from . import __version__, bpf
 from .bpf import Step
 from .config import AgentConfig, Lan, LanAddress
-from .engine.discovery.advertising import Advertising
+from .engine.discovery.advertising import INTERVAL_S, Advertising
 from .engine.discovery.neighbours import (
     ROLES,
     Heard,
@@ -45,7 +45,11 @@ MOBILITY_AGENTS: Final = "224.0.0.11"  # where RFC 5944, 2.3 may solicit too
 
 LOOK_S: Final = 0.25
 AT_ONCE: Final = 32
-"""Messages of one LAN that a look reads: 128 a second, below a hundredth of a processor."""
+"""Messages of one LAN that a look reads, 128 a second: below a hundredth of a processor. On a LAN
+with thousands of routers of the cluster there are more: four times what they say in that time."""
+
+TIMERS_S: Final = 1.0
+"""Between two looks at who is missing, or to be forgotten: all routers are gone through."""
 
 CDP_S: Final = 60.0
 CDP_HOLD_S: Final = 180
@@ -54,7 +58,7 @@ CDP_HOLD_S: Final = 180
 FINDINGS: Final = 16
 """That `status` names; `neighbours` has them all."""
 
-BUFFER: Final = 1 << 16  # octets: some hundred messages
+BUFFER: Final = 1 << 18  # octets: some hundred messages
 LARGEST: Final = 1500
 
 ICMP: Final = 1
@@ -110,9 +114,9 @@ class _Sockets:
                 self._out.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
             self._stack = stack.pop_all()
 
-    def receive(self) -> Iterator[tuple[bytes, int]]:
+    def receive(self, most: int) -> Iterator[tuple[bytes, int]]:
         """Packets that wait, and the MAC addresses that they came from."""
-        for _ in range(AT_ONCE):
+        for _ in range(most):
             try:
                 packet, (*_, mac) = self._in.recvfrom(LARGEST)
             except OSError:  # nothing more, or the interface has gone
@@ -173,7 +177,7 @@ class Discovery:
         except BaseException:
             self.close()
             raise
-        self._look_at = self._announce_at = now
+        self._look_at = self._timers_at = self._announce_at = now
 
     def reconfigure(self, config: AgentConfig) -> None:
         """The LANs are those of before; the routers on them may be others."""
@@ -202,10 +206,13 @@ class Discovery:
     def handle(self, now: Moment) -> None:
         self._look_at = now.steady + LOOK_S
         for name, sockets in self._sockets.items():
-            for packet, mac in sockets.receive():
+            most = AT_ONCE + int(4 * len(self._neighbourhood) * LOOK_S / INTERVAL_S)
+            for packet, mac in sockets.receive(most):
                 self._take(name, packet, mac, now.steady)
-        for found in self._neighbourhood.handle_timer(now.steady):
-            self._tell(found)
+        if now.steady >= self._timers_at:
+            self._timers_at = now.steady + TIMERS_S
+            for found in self._neighbourhood.handle_timer(now.steady):
+                self._tell(found)
         for name in self._sockets:
             self._speak(name, now.steady)
         if self._config.cdp and now.steady >= self._announce_at:

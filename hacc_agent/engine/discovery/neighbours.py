@@ -20,6 +20,7 @@ addresses gets `MOST` of them, and a number for the rest.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -127,6 +128,7 @@ class Neighbourhood:
         self._cluster = cluster_digest(config.cluster)
         self._kept: dict[tuple[str, int, int, bool], Neighbour] = {}  # LAN, address, MAC, right?
         self._holders: dict[tuple[str, int], Neighbour] = {}  # those that are right
+        self._wrong: Counter[str] = Counter()  # strangers and impostors that are kept, by LAN
         self._missed: dict[tuple[str, int], Neighbour] = {}
         self._left: set[tuple[str, int]] = set()  # who has said that it stops
         self._grace = now + GRACE_S
@@ -137,22 +139,28 @@ class Neighbourhood:
 
     def heard(self, heard: Heard, now: float) -> Neighbour | None:
         """Who that was, if people have to be told: of a finding, or that a missing one is back."""
-        self._forget(now)
         at = heard.lan, heard.address
         router = self._expected.get(at)
+        holder = self._holders.get(at)
+        if holder is not None and holder.until <= now:
+            self._drop(holder)
         if router is not None and heard.said.agent is None:
             return None  # a router may well say that it is one
         verdict, why = self._judge(heard, router)
         right = verdict is Verdict.EXPECTED
         key = (*at, heard.mac, right)
         known = self._kept.get(key)
+        if known is not None and known.until <= now:
+            self._drop(known)
+            known = None
         new = known is None
         if known is None:
-            if not right and self._crowded(heard.lan):
+            if not right and self._wrong[heard.lan] >= MOST:
                 self.untold += 1
                 return None
             known = Neighbour(*at, heard.mac, verdict, router=router, first=now)
             self._kept[key] = known
+            self._wrong[heard.lan] += not right
         known.why = why
         self._note(known, heard.said, now)
         if not right:
@@ -217,10 +225,6 @@ class Neighbourhood:
         known.until = now + min(said.lifetime, LONGEST_S)
         known.heard += 1
 
-    def _crowded(self, lan: str) -> bool:
-        told = (one for one in self._kept.values() if one.lan == lan)
-        return sum(one.verdict is not Verdict.EXPECTED for one in told) >= MOST
-
     # ------------------------------------------------------------------ time
 
     def next_deadline(self) -> float | None:
@@ -258,9 +262,15 @@ class Neighbourhood:
 
     def _drop(self, one: Neighbour) -> None:
         at = one.lan, one.address
-        del self._kept[(*at, one.mac, one.verdict is Verdict.EXPECTED)]
+        right = one.verdict is Verdict.EXPECTED
+        del self._kept[(*at, one.mac, right)]
+        self._wrong[one.lan] -= not right
         if self._holders.get(at) is one:
             del self._holders[at]
+
+    def __len__(self) -> int:
+        """How many routers of the cluster there should be."""
+        return len(self._expected)
 
     # ------------------------------------------------------------------ what is known
 
