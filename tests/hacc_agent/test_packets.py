@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -17,20 +19,31 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hacc_agent.config import AgentConfig
 from hacc_agent.control import ask
 from hacc_agent.dataplane.maps import Folder
 from hacc_agent.dataplane.member import TcxTunnels
 from hacc_agent.engine.record import RECORD, STRUCT, Kind, Row
+from hacc_agent.routes import PROTOCOL
+from hacc_agent.wire import (
+    ExtensionType,
+    MobileNetworkAcknowledgement,
+    MobileNetworkRequest,
+    RegistrationRequest,
+    RequestFlags,
+    authenticate,
+)
 from tests.hacc_agent.dataplane.packets import ip, udp
 from tests.hacc_agent.dataplane.test_planes import passes
 from tests.hacc_agent.test_frames import CARE_OF, VIRTUAL, Site, mac, site_of
 from tests.lab.labs import until
-from tests.loopback import PATIENCE_S
+from tests.loopback import PATIENCE_S, opened_config
 from tests.segment import Namespace
 
 pytestmark = pytest.mark.lab
 
 CORRESPONDENT = "198.18.1.90"
+BEHIND = IPv4Network("203.0.113.0/24")
 LAST = b"the last frame!!"
 
 
@@ -51,8 +64,16 @@ class Ends:
         return sum(int(line["count"]) for line in self.told(host) if line.get("packets") == reason)
 
 
+def with_mobile_networks(host: str, folder: Path) -> AgentConfig:
+    """A mobile router of the realm may have the network behind it (RFC 5177)."""
+    config = opened_config(host, folder)
+    realms = [dataclasses.replace(realm, mobile_networks=(BEHIND,)) for realm in config.realms]
+    return dataclasses.replace(config, realms=tuple(realms))
+
+
 @pytest.fixture
-def ends(tmp_path: Path) -> Iterator[Ends]:
+def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
+    monkeypatch.setattr("tests.hacc_agent.test_frames.opened_config", with_mobile_networks)
     with ExitStack() as stack:
         site = site_of(tmp_path, "ha1", stack, "hacc1", "ha1")
         host = site.segment.router(f"{CORRESPONDENT}/24")
@@ -229,6 +250,46 @@ def test_a_member_with_another_card_is_followed(ends: Ends) -> None:
         # Heard behind the program, which has opened the tunnel.
         came = next(each for each in frames if each[26:30] == IPv4Address(home).packed)
     assert came[:12] == new + mac(ends.site.routers["hacc1"])
+
+
+def test_a_mobile_network_is_reached_while_its_router_is_bound(ends: Ends) -> None:
+    """The member routes it, the controller has read in the reply what it granted."""
+    ends.host.ip("route", "add", str(BEHIND), "via", "198.18.1.21")
+    member, board = ends.site.routers["ha1"], str(BEHIND[9])
+    answer = ip(board, CORRESPONDENT, 17, udp(5000, 7000, b"answer"))
+    with closing(ends.site.mobile_node()) as node:
+        asked = MobileNetworkRequest(BEHIND.network_address, BEHIND.prefixlen)
+        plain = RegistrationRequest(
+            *(RequestFlags(0), 600, node.address, VIRTUAL, CARE_OF, identification(), (node.name,))
+        )
+        octets = authenticate(
+            dataclasses.replace(plain, extensions=(node.name, asked)).to_bytes(),
+            *(ExtensionType.MOBILE_HOME_AUTHENTICATION, node.SPI, node.KEY),
+        )
+        node.send(octets)
+        reply = node.answer()
+        granted = [
+            each for each in reply.extensions if isinstance(each, MobileNetworkAcknowledgement)
+        ]
+        assert [(each.code, each.prefix) for each in granted] == [(0, BEHIND.network_address)]
+        node.address = reply.home_address
+        until(lambda: f"{BEHIND} dev hacc0" in member.ip("route", "show", "proto", str(PROTOCOL)))
+        ends.plain.sendto(b"question", (board, 5000))
+        packet = ends.tunnel.recv(2000)
+        assert packet[36:40] == BEHIND[9].packed
+        assert packet.endswith(b"question")
+        ends.tunnel.sendto(answer, (str(VIRTUAL), 0))
+        assert ends.plain.recvfrom(2000) == (b"answer", (board, 5000))
+        node.register(lifetime=0)
+    until(lambda: str(BEHIND) not in member.ip("route", "show", "proto", str(PROTOCOL)))
+    before = ends.counted("hacc1", "unknown")
+    ends.tunnel.sendto(answer, (str(VIRTUAL), 0))
+    until(lambda: ends.counted("hacc1", "unknown") == before + 1)
+
+
+def identification() -> int:
+    """The time of day (RFC 5944, 5.7.1)."""
+    return time.time_ns() // 1_000_000_000 + 2_208_988_800 << 32
 
 
 def test_the_daemon_says_where_packets_go(ends: Ends) -> None:
