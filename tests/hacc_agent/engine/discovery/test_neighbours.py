@@ -194,6 +194,24 @@ def test_strangers(case: str) -> None:
     assert found.why.startswith(why)
 
 
+def test_gateways_and_foreign_agents_are_no_strangers_and_are_not_missed() -> None:
+    """Stock ones may advertise; what only our agents say does not become them."""
+    config = site()
+    (peer, *_) = config.foreign_agents
+    near = dataclasses.replace(peer, address=IPv4Address(NOBODY))
+    gateway = Router("fa1", (at(NOBODY + 1),))
+    lan = Neighbourhood(
+        dataclasses.replace(config, foreign_agents=(near, peer), routers=(gateway,)), 0.0
+    )
+    for address in (NOBODY, NOBODY + 1):
+        assert lan.heard(heard(address, said(None)), 1.0) is None
+    assert verdicts(lan) == {NOBODY: Verdict.EXPECTED, NOBODY + 1: Verdict.EXPECTED}
+    liar = lan.heard(heard(NOBODY + 1, said(load("fa1"))), 2.0)
+    assert liar is not None
+    assert liar.verdict is Verdict.IMPOSTOR
+    assert {one.address for one in lan.handle_timer(40.0)} == {STANDBY, MEMBER}
+
+
 def test_the_first_of_two_that_claim_an_address_counts_until_it_is_silent() -> None:
     lan = Neighbourhood(site(), 0.0)
     lan.heard(heard(MEMBER, said(load("ha1")), 1), 1.0)
