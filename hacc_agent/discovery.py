@@ -43,13 +43,10 @@ EVERYBODY: Final = "224.0.0.1"
 ROUTERS: Final = "224.0.0.2"  # where RFC 1256 solicits
 MOBILITY_AGENTS: Final = "224.0.0.11"  # where RFC 5944, 2.3 may solicit too
 
-LOOK_S: Final = 0.25
-AT_ONCE: Final = 32
-"""Messages of one LAN that a look reads, 128 a second: below a hundredth of a processor. On a LAN
-with thousands of routers of the cluster there are more: four times what they say in that time."""
-
-TIMERS_S: Final = 1.0
-"""Between two looks at who is missing, or to be forgotten: all routers are gone through."""
+LOOK_S: Final = 1.0
+AT_ONCE: Final = 128
+"""Messages of one LAN that a look reads, and so a second: below a hundredth of a processor. On a
+LAN with thousands of routers of the cluster there are more: four times what they say meanwhile."""
 
 CDP_S: Final = 60.0
 CDP_HOLD_S: Final = 180
@@ -177,7 +174,7 @@ class Discovery:
         except BaseException:
             self.close()
             raise
-        self._look_at = self._timers_at = self._announce_at = now
+        self._look_at = self._announce_at = now
 
     def reconfigure(self, config: AgentConfig) -> None:
         """The LANs are those of before; the routers on them may be others."""
@@ -209,10 +206,8 @@ class Discovery:
             most = AT_ONCE + int(4 * len(self._neighbourhood) * LOOK_S / INTERVAL_S)
             for packet, mac in sockets.receive(most):
                 self._take(name, packet, mac, now.steady)
-        if now.steady >= self._timers_at:
-            self._timers_at = now.steady + TIMERS_S
-            for found in self._neighbourhood.handle_timer(now.steady):
-                self._tell(found)
+        for found in self._neighbourhood.handle_timer(now.steady):
+            self._tell(found)
         for name in self._sockets:
             self._speak(name, now.steady)
         if self._config.cdp and now.steady >= self._announce_at:

@@ -37,6 +37,10 @@ OVERTAKEN_S: Final = 1.0
 """s for which a controller that was overtaken begins no new term: two that both get requests, cut
 off from each other alone, would take the members from each other with every single one."""
 
+UNLINKED_S: Final = 1.0
+"""s between two looks at members where nobody can be quicker: what is due is waited for, instead of
+asked for ten times a second."""
+
 
 class Fleet:
     """A part of the daemon; its sockets are the link's, which the replica serves."""
@@ -93,12 +97,20 @@ class Fleet:
         return None
 
     def next_deadline(self) -> float | None:
-        found = [self.supervision.next_deadline(), *self._dial_at.values()]
+        found = [self._due, *self._dial_at.values()]
         if self.supervision.leads != self._replica.leads:
             found.append(self._overtaken)
         if self._obeying:
             found.append(0.0)
         return min((at for at in found if at is not None), default=None)
+
+    @property
+    def _due(self) -> float | None:
+        """Without links there are no heartbeats, and what else tells of members takes seconds."""
+        due = self.supervision.next_deadline()
+        if due is None or self._link is not None:
+            return due
+        return max(due, self._decided + UNLINKED_S)
 
     def handle(self, now: Moment) -> None:
         self._take_turns(now)
@@ -108,7 +120,7 @@ class Fleet:
         obeying, self._obeying = self._obeying, set()
         for member in sorted(obeying):
             self._heed(member, now)
-        due = self.supervision.next_deadline()
+        due = self._due
         if due is None or now.steady < due:
             return
         self._decided = now.steady
