@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -115,8 +114,9 @@ def test_every_source_and_template_travels(source: Path, wheel: Path) -> None:
 def test_the_source_distribution_builds_the_same_wheel(
     source: Path, wheel: Path, tmp_path: Path
 ) -> None:
-    with tarfile.open(build(source, "sdist", tmp_path / "sdist")) as archive:
-        archive.extractall(tmp_path, filter="data")
+    archive = build(source, "sdist", tmp_path / "sdist")
+    # Python's own way asks for a filter, or does not know of any, by its version.
+    subprocess.run(["tar", "-xf", archive, "-C", tmp_path], check=True, timeout=60)
     unpacked = tmp_path / f"hacc-{__version__}"
     assert contents(build(unpacked, "wheel", tmp_path / "wheel")) == contents(wheel)
 

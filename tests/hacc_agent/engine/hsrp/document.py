@@ -18,7 +18,20 @@ Linux has no HSRP, so `hacc-agent hsrp run` speaks it: versions 1 (RFC 2281) and
 authentication, preemption with delays, tracking, timers of milliseconds, learned where none are
 configured. A Linux router and an IOS router can share a group. One process serves all groups of a
 router; its unit is `hacc-hsrp.service`, its file `/etc/hacc/hsrp.toml`. The orchestrator writes
-both where an intent says `protocol: hsrp`.
+both where an intent says `protocol: hsrp`: for controllers, and for gateways, the routers of
+Foreign Agents, of whatever platforms (IOS gets `standby` lines for the same group). A gateway gets
+its addresses, OSPF, SNMP and its groups, and nothing of a Home Agent; what makes it a Foreign Agent
+is not ours and is not touched.
+
+```yaml
+gateways:
+  - name: visited                  # groups are visited-LAN
+    hosts: [fa1, ios5]             # the preferred one first
+    redundancy:
+      protocol: hsrp
+      groups: [{lan: core, group: 90, address: 198.18.1.252}]
+      authentication: {md5: "env:HSRP_KEY"}
+```
 
 ```
 hacc-agent hsrp                 as `show standby brief`; --json: one document a group
@@ -40,7 +53,8 @@ the guard takes everything away, and resigns in its place: nobody has to wait. W
 killed, the speaker starts another one; when both are, the unit's `ExecStopPost` does its work,
 before systemd starts them again. A controller tracks its own hacc-agent: when that dies, the
 priority falls to nothing, and the group goes to a standby router that is better now, at once.
-Without such a one it stays: a worse owner is better than none.
+Without such a one it stays: a worse owner is better than none. One that comes back preempts nobody
+before its hacc-agent has what the other one has; after ten minutes it does so all the same.
 
 Beside keepalived, at equal timers and in one run (`python -m bench hsrp`): a router without power
 is replaced within the same time; a daemon that is stopped or killed within a tenth of a second.
