@@ -44,7 +44,6 @@ EXPIRES = 1_000_000
 
 STALL_MS = 20.0
 LIMIT = {"address": 120, "address and NAI": 200}  # of memory for a row
-FILLED_S = {"address": 0.15, "address and NAI": 0.4}  # for a million rows
 
 NAME = np.dtype({"names": ["number"], "formats": ["<u8"], "offsets": [8], "itemsize": OCTETS})
 
@@ -216,7 +215,7 @@ def show(size: int, known_by: str, measured: Measured) -> int:
     """Prints what was measured beside its limits; how many were missed."""
     lines: list[tuple[str, float, str, float | None]] = [
         ("memory", measured.octets, "octets a row", LIMIT[known_by]),
-        ("filled from a log", measured.filled_s, "s", FILLED_S[known_by] * size / SIZES[0]),
+        ("filled from a log", measured.filled_s, "s", None),
         *((what, ns, "ns a row", None) for what, ns in measured.cost_ns.items()),
         *((f"longest: {what}", ms, "ms", STALL_MS) for what, ms in measured.longest_ms.items()),
     ]

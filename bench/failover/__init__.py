@@ -32,6 +32,7 @@ from pathlib import Path
 from bench.machine import machine
 
 from .faults import controller_powered_off, killed, powered_off
+from .probe import EVERY_S
 from .site import Site, prepared, sweep
 
 ROUNDS = 3
@@ -96,7 +97,8 @@ SCENARIOS = (
         (*_CONTROLLER, *_OUTAGES),
     ),
 )
-COMPARED = ("fault to the address moved", "registrations: outage, median")
+COMPARED = {"fault to the address moved": 0.0, "registrations: outage, median": 1000 * EVERY_S}
+"""Figures of both, and in what steps (ms) they are measured: a mobile node asks so often."""
 SLOWER = 1.1
 """Times keepalived's figure that ours may be: what three rounds of one and the same differ by."""
 
@@ -121,9 +123,9 @@ def main() -> int:
             for row in scenario.rows:
                 missed += _tell(f"{scenario.title}: {row.name}", found[row.name], row.limit)
     if all(figure in medians.get(each, ()) for each in ("HSRP", "VRRP") for figure in COMPARED):
-        for figure in COMPARED:
+        for figure, step in COMPARED.items():
             ours, peer = (medians[protocol][figure] for protocol in ("HSRP", "VRRP"))
-            missed += _tell(f"HSRP beside keepalived: {figure}", ours, SLOWER * peer)
+            missed += _tell(f"HSRP beside keepalived: {figure}", ours, SLOWER * peer + step)
     print(f"{BINDINGS:,} bindings with names, {ROUNDS} rounds; {machine()}")
     return 1 if missed else 0
 
