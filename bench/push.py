@@ -1,6 +1,6 @@
 """How fast lines reach IOS routers: ours beside Netmiko's own `send_config_set`.
 
-    python -m bench.push [ROUTERS]
+    python -m bench.push
 
 200 simulated routers in a process of their own; 100 lines to each. The login is Netmiko's in both
 cases, so what is compared is what comes after it: send the lines, and know that every one was
@@ -187,12 +187,11 @@ def _row(name: str, ours: Sequence[Pace], theirs: Sequence[Pace]) -> float:
 
 
 def main() -> int:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else ROUTERS
     directory = Path(tempfile.mkdtemp(prefix="hacc-bench-"))
     try:
         ours: list[tuple[Pace, Pace]] = []
         theirs: list[tuple[Pace, Pace]] = []
-        with simulated(count, directory) as ports:
+        with simulated(ROUTERS, directory) as ports:
             keys = HostKeys(directory / "known_hosts")
             for port in ports:  # trust on first use is not what is measured
                 keys.admit("bench", "127.0.0.1", port, 10)
@@ -200,12 +199,12 @@ def main() -> int:
                 theirs.append(one_round(netmiko_push, ports[::NETMIKO_SHARE], keys))
                 ours.append(one_round(our_push, ports, keys))
             keys.close()
-        with simulated(count, directory) as ports:
+        with simulated(ROUTERS, directory) as ports:
             whole = whole_apply(ports, directory / "work")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     print(
-        f"{count} simulated IOS routers, {len(LINES)} lines each, "
+        f"{ROUTERS} simulated IOS routers, {len(LINES)} lines each, "
         f"medians of {ROUNDS} rounds, {WORKERS} workers"
     )
     print(f"{'routers/s per core (wall)':<28}{'ours':>16}{'Netmiko':>18}{'ratio':>8}")
