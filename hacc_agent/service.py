@@ -453,16 +453,26 @@ HINTS: Final = {
 }
 
 
+ADDRESS_S: Final = 5.0
+"""s that an address of ours is waited for: at boot the routing daemon says that it is ready a
+moment before it has given the interfaces theirs."""
+
+
 def open_transport(config: AgentConfig) -> Transport:
     """Raises `CannotStart`."""
-    try:
-        return PlainUdp(config) if config.transport is Carrier.UDP else Frames(config)
-    except OSError as error:
-        hint = HINTS.get(error.errno or 0, "")
-        reason = (error.strerror or str(error)).lower()
-        raise CannotStart(
-            f"{error.filename}: {reason}" + (f" [hint: {hint}]" if hint else "")
-        ) from error
+    patience = time.monotonic() + ADDRESS_S
+    while True:
+        try:
+            return PlainUdp(config) if config.transport is Carrier.UDP else Frames(config)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL and time.monotonic() < patience:
+                time.sleep(0.05)
+                continue
+            hint = HINTS.get(error.errno or 0, "")
+            reason = (error.strerror or str(error)).lower()
+            raise CannotStart(
+                f"{error.filename}: {reason}" + (f" [hint: {hint}]" if hint else "")
+            ) from error
 
 
 def run(file: Path, *, resync: bool = False) -> int:

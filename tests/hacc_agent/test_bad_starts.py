@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import IPv4Interface
@@ -26,6 +27,7 @@ from tests.loopback import (
     refused,
     told,
 )
+from tests.segment import Namespace
 
 
 @pytest.fixture
@@ -61,6 +63,24 @@ def test_an_address_that_is_not_ours_is_told(tmp_path: Path) -> None:
         f"192.0.2.1:{PORT} (UDP): cannot assign requested address"
         " [hint: no interface of this router has that address]"
     )
+
+
+@pytest.mark.lab
+def test_an_address_that_comes_a_moment_later_is_waited_for(tmp_path: Path) -> None:
+    """As at boot, where the routing daemon gives it to the interface."""
+    config = agent_config("hacc1", tmp_path, own_network())
+    lan = dataclasses.replace(config.lans[0], address=IPv4Interface("192.0.2.1/24"))
+    with closing(Namespace()) as router:
+        agent = Agent(dataclasses.replace(config, lans=(lan,)), tmp_path, router.enter_for_good)
+        running = agent.launch()
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):  # it has not given up
+                running.wait(1.0)
+            router.ip("address", "add", "192.0.2.1/24", "dev", "lo")
+            agent.wait_for("ready")
+        finally:
+            running.kill()
+            running.wait()
 
 
 def test_an_interface_that_is_missing_is_told(tmp_path: Path) -> None:
