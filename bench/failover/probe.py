@@ -19,6 +19,7 @@ import sys
 import time
 
 from hacc_agent.config import Algorithm
+from hacc_agent.engine.home_agent.replay import timestamp
 from hacc_agent.wire import (
     ExtensionType,
     Key,
@@ -28,7 +29,7 @@ from hacc_agent.wire import (
     authenticate,
 )
 
-from .site import ADDRESSES, KEY, POOL, SPI, UNIX, VIRTUAL, nai
+from .site import ADDRESSES, KEY, POOL, SPI, VIRTUAL, nai
 
 SUBSCRIBERS = 100
 EVERY_S = 0.1  # a controller holds eight requests of a mobile node at most: 0.8 s of them
@@ -45,7 +46,7 @@ def request(number: int, at: float) -> bytes:
         POOL.network_address + 1 + number,
         VIRTUAL,
         ADDRESSES["agent"],
-        int((at + UNIX) * 2**32),
+        timestamp(at),
         (NetworkAccessIdentifier(nai(number)),),
     ).to_bytes()
     key = Key(Algorithm.HMAC_MD5, bytes.fromhex(KEY))

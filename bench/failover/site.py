@@ -17,12 +17,13 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Self
 
+from bench import bindings
 from hacc_agent import config
 from hacc_agent.config import AgentConfig, Durability, Role, to_toml
 from hacc_agent.control import Unanswered, ask
-from hacc_agent.engine.record import STRUCT, Kind, Row, name_records
+from hacc_agent.engine.home_agent.replay import timestamp
+from hacc_agent.engine.record import Kind, Row
 from hacc_agent.engine.slots import Slots
-from hacc_agent.engine.table import Table
 from hacc_agent.hsrp import config as hsrp
 from hacc_agent.journal import Journal
 from hacc_agent.roles import seed
@@ -43,10 +44,8 @@ ADDRESSES = {
 CONTROLLERS, MEMBERS = ("controller1", "controller2"), ("member1", "member2")
 LINK_PORT = 43434
 SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-UNIX = 2_208_988_800  # s from 1900, where Identifications begin, to 1970
 PLENTY = 10_000_000  # a second: admission is not what is measured
 PATIENCE_S = 30.0
-BLOCK = 8192  # bindings: with their names as many records as a frame holds
 
 HELLO_MS, HOLD_MS = 200, 700
 PRIORITIES = {"controller1": 129, "controller2": 128}
@@ -155,32 +154,25 @@ def prepared(place: Path, count: int) -> Path:
 
 
 def _bindings(own: AgentConfig, count: int) -> Iterator[bytes]:
-    names = Table(1, seed(own))
     slots = len(Slots(len(MEMBERS)).home_slots(0))
-    expires = int(time.time()) + 6 * 3600  # longer than the run: nothing ends while it is measured
-    before = int(time.time() - 60 + UNIX) << 32  # of the request that was granted
     agent = int(ADDRESSES["agent"])
-    for first in range(0, count, BLOCK):
-        named, bound = [], []
-        for number in range(first, min(first + BLOCK, count)):
-            hashed = names.hash_nai(nai(number))
-            row = Row(
-                Kind.BINDING,
-                slot=number % slots,
-                home_address=int(POOL.network_address) + 1 + number,
-                care_of_address=agent,
-                source_address=agent,
-                source_port=434,
-                lifetime=1800,
-                expires=expires,
-                identification=before,
-                nai=hashed,
-                spi=SPI,
-                home_agent=int(VIRTUAL),
-            )
-            named.append(name_records(nai(number), hashed))
-            bound.append(STRUCT.pack(*row))
-        yield b"".join(named + bound)
+    common = Row(
+        Kind.BINDING,
+        care_of_address=agent,
+        source_address=agent,
+        source_port=434,
+        lifetime=1800,
+        expires=int(time.time()) + 6 * 3600,  # longer than the run: nothing ends meanwhile
+        identification=timestamp(time.time() - 60),  # of the request that was granted
+        spi=SPI,
+        home_agent=int(VIRTUAL),
+    )
+
+    def row(number: int) -> Row:
+        home = int(POOL.network_address) + 1 + number
+        return common._replace(slot=number % slots, home_address=home)
+
+    return bindings.told(seed(own), count, nai, row)
 
 
 class Site:

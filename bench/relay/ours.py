@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+from bench import bindings
 from hacc_agent import config
 from hacc_agent.config import AgentConfig, Durability, Role, Transport, to_toml
 from hacc_agent.engine.home_agent.replay import timestamp
-from hacc_agent.engine.record import STRUCT, Kind, Row, Trait, name_records
+from hacc_agent.engine.record import Kind, Row, Trait
 from hacc_agent.engine.slots import Slots
-from hacc_agent.engine.table import Table
 from hacc_agent.journal import Journal
 from hacc_agent.roles import seed
 from hacc_agent.wire import RequestFlags
@@ -38,7 +38,6 @@ from .lan import ADDRESS, FRAME_MEMBER, RELAY_LAN, RELAY_MAC, lan
 
 POOL = IPv4Network("10.0.0.0/11")  # the generator's mobile nodes
 SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-BLOCK = 16_384  # records of a block, as many as a frame holds
 PLENTY = 10_000_000  # a second: admission is not what is measured
 
 
@@ -97,72 +96,59 @@ def base(place: Path, transport: Transport, first_member: IPv4Address) -> AgentC
     )
 
 
-def bindings(told: AgentConfig) -> Iterator[bytes]:
+def _granted() -> Row:
+    """What all bindings have in common: longer than the run, so that nothing ends meanwhile."""
+    return Row(
+        Kind.BINDING,
+        source_port=434,
+        lifetime=1800,
+        expires=int(time.time()) + 3600,
+        identification=timestamp(time.time() - 60),
+        spi=SPI,
+        home_agent=int(RELAY),
+    )
+
+
+def held(told: AgentConfig) -> Iterator[bytes]:
     """A binding of each of the generator's mobile nodes, spread evenly over the members."""
-    names = Table(1, seed(told))
-    slots = Slots(MEMBERS)
-    per_member = len(slots) // MEMBERS
-    before = timestamp(time.time() - 60)
-    expires = int(time.time()) + 3600  # longer than the run: nothing ends while it is measured
+    per_member = len(Slots(MEMBERS)) // MEMBERS
+    common = _granted()
     for letter, first_address, lengths in (("u", 0, 1), ("v", 0x100000, LENGTHS)):
-        for first in range(0, NODES, BLOCK):
-            records = []
-            for number in range(first, min(first + BLOCK, NODES)):
-                nai = f"{letter}{number:07}@example.net{'x' * (number % lengths)}".encode()
-                hashed = names.hash_nai(nai)
-                agent = int(FIRST_AGENT) + number % AGENTS
-                row = Row(
-                    Kind.BINDING,
-                    slot=number % MEMBERS * per_member + number // MEMBERS % per_member,
-                    home_address=int(POOL.network_address) + first_address + number,
-                    care_of_address=agent,
-                    source_address=agent,
-                    source_port=434,
-                    lifetime=1800,
-                    expires=expires,
-                    identification=before,
-                    nai=hashed,
-                    spi=SPI,
-                    home_agent=int(RELAY),
-                )
-                records.append(name_records(nai, hashed) + STRUCT.pack(*row))
-            yield b"".join(records)
+
+        def nai(number: int, letter: str = letter, lengths: int = lengths) -> bytes:
+            return f"{letter}{number:07}@example.net{'x' * (number % lengths)}".encode()
+
+        def row(number: int, first_address: int = first_address) -> Row:
+            agent = int(FIRST_AGENT) + number % AGENTS
+            return common._replace(
+                slot=number % MEMBERS * per_member + number // MEMBERS % per_member,
+                home_address=int(POOL.network_address) + first_address + number,
+                care_of_address=agent,
+                source_address=agent,
+            )
+
+        yield from bindings.told(seed(told), NODES, nai, row)
 
 
 def served(told: AgentConfig) -> Iterator[bytes]:
     """A binding of each mobile node that the generator asks a member for: its requests renew."""
-    names = Table(1, seed(told))
-    expires = int(time.time()) + 3600
-    before = timestamp(time.time() - 60)
-    for first in range(0, SERVED, BLOCK):
-        records = []
-        for number in range(first, min(first + BLOCK, SERVED)):
-            nai = f"u{number:07}@example.net".encode()
-            hashed = names.hash_nai(nai)
-            agent = int(FIRST_AGENT) + number % AGENTS
-            row = Row(
-                Kind.BINDING,
-                flags=RequestFlags.REVERSE_TUNNEL,
-                home_address=int(POOL.network_address) + 1 + number,
-                care_of_address=agent,
-                source_address=agent,
-                source_port=434,
-                lifetime=1800,
-                expires=expires,
-                identification=before,
-                nai=hashed,
-                spi=SPI,
-                traits=Trait.DYNAMIC,
-                home_agent=int(RELAY),
-            )
-            records.append(name_records(nai, hashed) + STRUCT.pack(*row))
-        yield b"".join(records)
+    common = _granted()._replace(flags=RequestFlags.REVERSE_TUNNEL, traits=Trait.DYNAMIC)
+
+    def row(number: int) -> Row:
+        agent = int(FIRST_AGENT) + number % AGENTS
+        return common._replace(
+            home_address=int(POOL.network_address) + 1 + number,
+            care_of_address=agent,
+            source_address=agent,
+        )
+
+    yield from bindings.told(seed(told), SERVED, lambda n: f"u{n:07}@example.net".encode(), row)
 
 
 def write_journal(told: AgentConfig) -> None:
     """The state directory of a router that has been there for long."""
-    held = bindings if told.role is Role.CONTROLLER else served
-    journal = Journal(Path(told.state_directory), told.cluster, lambda: held(told))
+    state = held if told.role is Role.CONTROLLER else served
+    journal = Journal(Path(told.state_directory), told.cluster, lambda: state(told))
     journal.open(lambda _records: None)
     journal.close(time.time())
 
