@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from ...engine.record import Kind, Records
+from ...wire.advertisement import checksum
 from ..maps import words
 from ..packet import ETHERNET, GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE, GRE_UNREAD, HEADER, IPV4
 from ..plane import Counted
@@ -80,14 +82,6 @@ def header(packet: bytes, otherwise: type[Exception]) -> Ip:
     if found.first >> 4 != 4 or found.octets < HEADER:
         raise otherwise
     return found
-
-
-def checksum(octets: bytes) -> int:
-    """RFC 1071."""
-    total = sum(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def older(packet: bytes) -> bytes:
@@ -164,3 +158,34 @@ class Counting:
     def counted(self) -> tuple[Counted, ...]:
         names = zip(self._reasons, words(self._reasons), strict=True)
         return tuple(Counted(name, self.frames[one], self.octets[one]) for one, name in names)
+
+
+class UserPlane:
+    """What both planes say of themselves; each knows how to `follow`."""
+
+    kind = "user space"
+    full = 0
+    missing: tuple[str, ...] = ()
+
+    def __init__(self, reasons: type[enum.IntEnum]) -> None:
+        self._homes = Homes()
+        self._counting = Counting(reasons)
+
+    def load(self, records: Records) -> None:
+        self._homes.clear()
+        self.follow(records)
+
+    def follow(self, records: Records) -> None:
+        raise NotImplementedError
+
+    def attach(self, interfaces: Iterable[str]) -> None:
+        """Frames are handed in."""
+
+    def counted(self) -> tuple[Counted, ...]:
+        return self._counting.counted()
+
+    def programs(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def close(self) -> None:
+        """Nothing outlives it."""

@@ -18,12 +18,11 @@ from ..plane import Counted, Neighbour, SlotOf
 from ..relay import Reason, Unknown
 from .packets import (
     UDP_HEADER,
-    Counting,
     Fate,
-    Homes,
     Ip,
     NotOurs,
     Unreadable,
+    UserPlane,
     Verdict,
     for_us,
     header,
@@ -36,12 +35,8 @@ _INTO: Final = (IPIP, GRE, MINIMAL)  # what may be in UDP tunnel data
 _FRAGMENTED: Final = (*_INTO, UDP, ICMP)
 
 
-class UserRelay:
+class UserRelay(UserPlane):
     """`plane.RelayPlane` without a kernel."""
-
-    kind = "user space"
-    full = 0
-    missing: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -53,21 +48,16 @@ class UserRelay:
         port: int = 434,
         unknown: Unknown = Unknown.DROP,
     ) -> None:
+        super().__init__(Reason)  # homes: slots
         self._address, self._port, self._unknown = int(home_agent_address), port, unknown
         self._slot_of = slot_of
         self._served = slots.astype(np.int64)
         self._places: list[Neighbour | None] = [None] * members
-        self._homes = Homes()  # slots
         self._fragments: dict[tuple[int, int, int, int], int] = {}  # slots
-        self._counting = Counting(Reason)
         self._carried: Counter[int] = Counter()
         self._carried_octets: Counter[int] = Counter()
 
     # ------------------------------------------------------------------ what it is told
-
-    def load(self, records: Records) -> None:
-        self._homes.clear()
-        self.follow(records)
 
     def follow(self, records: Records) -> None:
         for home, number in zip(*(column.tolist() for column in held(records)), strict=True):
@@ -86,12 +76,6 @@ class UserRelay:
     def reach(self, member: int, neighbour: Neighbour | None) -> None:
         self._places[member] = neighbour
 
-    def attach(self, interfaces: Iterable[str]) -> None:
-        """Frames are handed in."""
-
-    def counted(self) -> tuple[Counted, ...]:
-        return self._counting.counted()
-
     def carried(self) -> tuple[Counted, ...]:
         return tuple(
             Counted(str(member), self._carried[member], self._carried_octets[member])
@@ -101,12 +85,6 @@ class UserRelay:
     def lead(self, home: int) -> str | None:
         slot = self._homes.find(home)
         return None if slot is None else f"slot {slot}"
-
-    def programs(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    def close(self) -> None:
-        """Nothing outlives it."""
 
     # ------------------------------------------------------------------ what it does
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from ...engine.record import Kind, Records, Row, Trait
 from ...wire import MessageType
+from ...wire.advertisement import checksum
 from ..packet import (
     ETHERNET,
     GRE,
@@ -20,7 +21,7 @@ from ..packet import (
     ORIGINAL_SOURCE,
     UDP,
 )
-from ..plane import Counted, RowsOf
+from ..plane import RowsOf
 from ..tunnels import TTL, Reason
 from ..tunnels import Kind as Tunnel
 from .packets import (
@@ -28,14 +29,12 @@ from .packets import (
     IN_GRE,
     PLAIN,
     UDP_HEADER,
-    Counting,
     Fate,
-    Homes,
     Ip,
     NotOurs,
     Unreadable,
+    UserPlane,
     Verdict,
-    checksum,
     for_us,
     header,
     in_gre,
@@ -60,12 +59,8 @@ Hop = Callable[[int, int], bytes | None]
 """From a destination and a packet's length to both MAC addresses; none: the kernel sees to it."""
 
 
-class UserTunnels:
+class UserTunnels(UserPlane):
     """A member's `plane.Plane` without a kernel."""
-
-    kind = "user space"
-    full = 0
-    missing: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -77,16 +72,11 @@ class UserTunnels:
         port: int = 434,
     ) -> None:
         """`mtu`: of the device that home addresses are routed to."""
+        super().__init__(Reason)  # homes: ends of tunnels
         self._address, self._port, self._mtu = int(home_agent_address), port, mtu
         self._rows_of, self._hop = rows_of, hop
-        self._homes = Homes()  # ends of tunnels
-        self._counting = Counting(Reason)
 
     # ------------------------------------------------------------------ what it is told
-
-    def load(self, records: Records) -> None:
-        self._homes.clear()
-        self.follow(records)
 
     def follow(self, records: Records) -> None:
         about = (records["kind"] == Kind.BINDING) | (records["kind"] == Kind.UNBOUND)
@@ -94,21 +84,9 @@ class UserTunnels:
             self._homes.numbers[home] = tuple(_end(row) for row in self._rows_of(home)) or None
         self._homes.route(records)
 
-    def attach(self, interfaces: Iterable[str]) -> None:
-        """Frames are handed in."""
-
-    def counted(self) -> tuple[Counted, ...]:
-        return self._counting.counted()
-
     def lead(self, home: int) -> str | None:
         ends = self._homes.find(home) or ()
         return ", ".join(f"{Tunnel(e.kind).name} to {IPv4Address(e.address)}" for e in ends) or None
-
-    def programs(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    def close(self) -> None:
-        """Nothing outlives it."""
 
     # ------------------------------------------------------------------ into a tunnel
 
