@@ -101,7 +101,7 @@ class Alone:
         if self._departures.outdates(home, hashed, request.identification, int(now.steady)):
             counters.superseded += 1
             return []
-        slot, member, new = self._place(home, nai, request.identification, now)
+        slot, member, new = self._place(home, nai, hashed, request.identification, now)
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)
         if new and self._redirects(request):
@@ -137,7 +137,7 @@ class Alone:
         return [*effects, *self._relay(data, source, member)]
 
     def _place(
-        self, home: int, nai: bytes | None, identification: int, now: Moment
+        self, home: int, nai: bytes | None, hashed: int, identification: int, now: Moment
     ) -> tuple[int, int | None, bool]:
         """Slot, its member, and whether the member is new to the mobile node. Pending first.
 
@@ -150,7 +150,6 @@ class Alone:
         loads = members.loads
         if known is not None and loads.available[members.of_slot(known)]:
             return known, members.of_slot(known), False
-        hashed = 0 if nai is None else ledger.table.hash_nai(nai)
         key = home or hashed
         if known is None:
             told = self._nonces.slot_of(home, nai)
