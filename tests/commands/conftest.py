@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.lab import Lab
 from tests.commands.fleet import LabDesk
 from tests.commands.program import Desk
 
@@ -24,12 +23,8 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabDesk]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     desk = LabDesk(tmp_path_factory.mktemp("desk"), f"t{os.getpid()}-commands")
-    try:
-        desk.lab_command("up").ends(0)
-        desk.hacc("apply", "--yes").ends(0)
+    with desk.provisioned():
         yield desk
-    finally:
-        Lab(desk.lab.topology, keep_host_keys=False).down()
 
 
 @pytest.fixture

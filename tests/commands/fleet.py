@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +41,16 @@ class LabDesk(Desk):
             return super().command(*words)
         inside = ("lab", "run", "--inventory", "inventory", "--name", self._name, "--")
         return [*HACC, *inside, *super().command(*words)]
+
+    @contextmanager
+    def provisioned(self) -> Iterator[None]:
+        """Its routers, brought from nothing to the intent; gone at the end."""
+        try:
+            self.lab_command("up").ends(0)
+            self.hacc("apply", "--yes").ends(0)
+            yield
+        finally:
+            Lab(self.lab.topology, keep_host_keys=False).down()
 
     @property
     def lab(self) -> Lab:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.lab import Lab
 from tests.commands.fleet import LabDesk
 from tests.lab.labs import until
 
@@ -58,12 +57,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabDesk]:
     hosts = (desk.inventory / "hosts.yaml").read_text()
     kept = hosts[: hosts.index("hacc2:")] + hosts[hosts.index("ha1:") : hosts.index("ios1:")]
     (desk.inventory / "hosts.yaml").write_text(kept + HOSTS)
-    try:
-        desk.lab_command("up").ends(0)
-        desk.hacc("apply", "--yes").ends(0)
+    with desk.provisioned():
         yield desk
-    finally:
-        Lab(desk.lab.topology, keep_host_keys=False).down()
 
 
 def linux_owns(desk: LabDesk) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.lab import Lab
 from tests.commands.fleet import LabDesk
 from tests.lab.labs import until
 
@@ -35,12 +34,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabDesk]:
     text = desk.intent.read_text()  # the pair has nothing to do with it, and takes its time
     begin, end = text.index("  - pair:"), text.index("binding_sync_s")
     desk.intent.write_text(text[:begin] + text[end:])
-    try:
-        desk.lab_command("up").ends(0)
-        desk.hacc("apply", "--yes").ends(0)
+    with desk.provisioned():
         yield desk
-    finally:
-        Lab(desk.lab.topology, keep_host_keys=False).down()
 
 
 def owner(desk: LabDesk) -> list[str]:

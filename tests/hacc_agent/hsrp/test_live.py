@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -125,16 +125,17 @@ class Site:
         return self.owners() == ["r1"] and self.groups("r2")["state"] == "Standby"
 
 
-@pytest.fixture(scope="module")
-def site(root: Path) -> Iterator[Site]:
+@contextlib.contextmanager
+def running(root: Path, name: str, told: Callable[[str, int], HsrpConfig]) -> Iterator[Site]:
+    """Two speakers, configured as `told` says by host and priority, and a host that listens."""
     unit = (root / "templates/linux/hacc-hsrp.service.j2").read_text()
-    with Lab(topology("hsrp", 3), keep_host_keys=False) as lab:
+    with Lab(topology(name, 3), keep_host_keys=False) as lab:
         found = Site(lab)
         for router in lab.topology.linux:
             lab.run(router.name, "ip", "addr", "add", str(router.ports[0].address), "dev", "lan")
         for host, priority in (("r1", 200), ("r2", 190)):
             found.sh(host, "mkdir -p /etc/hacc /etc/systemd/system")
-            found.sh(host, "cat >/etc/hacc/hsrp.toml", to_toml(config(host, priority)))
+            found.sh(host, "cat >/etc/hacc/hsrp.toml", to_toml(told(host, priority)))
             text = unit.replace("{{ model.host }}", host).replace("{{ model.cluster }}", "test")
             found.sh(host, "cat >/etc/systemd/system/hacc-hsrp.service", text)
             found.agent(host)
@@ -145,6 +146,12 @@ def site(root: Path) -> Iterator[Site]:
         finally:
             for agent in found.agents.values():
                 found.end(agent, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Iterator[Site]:
+    with running(root, "hsrp", config) as found:
+        yield found
 
 
 @pytest.fixture

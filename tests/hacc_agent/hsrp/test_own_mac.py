@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hacc_agent.hsrp.config import to_toml
-from lab.lab import Lab
-from tests.hacc_agent.hsrp.test_live import VIRTUAL, Site, config
-from tests.lab.labs import topology, until
+from hacc_agent.hsrp.config import HsrpConfig
+from tests.hacc_agent.hsrp.test_live import VIRTUAL, Site, config, running
+from tests.lab.labs import until
 
 pytestmark = pytest.mark.lab
 
 
+def with_own_mac(host: str, priority: int) -> HsrpConfig:
+    told = config(host, priority)
+    return dataclasses.replace(told, groups=(dataclasses.replace(told.groups[0], own_mac=True),))
+
+
 @pytest.fixture
 def site(root: Path) -> Iterator[Site]:
-    unit = (root / "templates/linux/hacc-hsrp.service.j2").read_text()
-    with Lab(topology("ownmac", 3), keep_host_keys=False) as lab:
-        found = Site(lab)
-        for router in lab.topology.linux:
-            lab.run(router.name, "ip", "addr", "add", str(router.ports[0].address), "dev", "lan")
-        for host, priority in (("r1", 200), ("r2", 190)):
-            told = config(host, priority)
-            group = dataclasses.replace(told.groups[0], own_mac=True)
-            found.sh(host, "mkdir -p /etc/hacc /etc/systemd/system")
-            text = to_toml(dataclasses.replace(told, groups=(group,)))
-            found.sh(host, "cat >/etc/hacc/hsrp.toml", text)
-            found.agent(host)
-            service = unit.replace("{{ model.host }}", host).replace("{{ model.cluster }}", "test")
-            found.sh(host, "cat >/etc/systemd/system/hacc-hsrp.service", service)
-            started = lab.run(host, "systemctl", "enable", "--now", "hacc-hsrp")
-            assert started.returncode == 0, started.stderr
-        try:
-            yield found
-        finally:
-            for agent in found.agents.values():
-                found.end(agent, signal.SIGKILL)
+    with running(root, "ownmac", with_own_mac) as found:
+        yield found
 
 
 def mac(site: Site, host: str) -> str:
