@@ -10,6 +10,9 @@ Failover is at once and everything else is slow. A portion is followed by the ne
 confirmed it, and not within PORTION_S: the cluster has mobile nodes to serve meanwhile. Who comes
 back gets nothing before it was well for STEADY_S, and then a portion of its own slots at a time.
 
+While nobody is well, slots go to who was never heard: it may serve, and who is down does not. That
+is a bet, and it ends as soon as their own member is up: they come back at once.
+
 Who gave up slots and lives is told so when the heir has their bindings, not before: until then its
 tunnels carry on. Whoever is told later by the new epoch that it serves none, because nobody could
 reach it at the time, gives up everything before it serves anything (`home_agent.takeover`).
@@ -76,6 +79,7 @@ class Supervision:
         self._moved = -PORTION_S
         self._unconfirmed: dict[int, int] = {}  # members -> the epoch of their last transfer
         self._former: dict[int, int] = {}  # slots -> who may still have what they hold
+        self._bets: dict[int, int] = {}  # slots -> who got them without having been heard
 
     # ------------------------------------------------------------------ who decides
 
@@ -86,8 +90,7 @@ class Supervision:
     def lead(self, controller: int, now: Moment) -> list[Effect]:
         """This controller is active: it begins its term, and moves slots from now on."""
         self._leads = True
-        self._unconfirmed.clear()
-        self._former.clear()
+        self._forget()
         return self._cluster.lead(controller, now)
 
     def stand_back(self) -> None:
@@ -128,6 +131,7 @@ class Supervision:
         effects: list[Effect] = []
         if self._leads:
             effects += self._fail_over(now)
+            effects += self._call_off(now)
             effects += self._portion(now)
             served = np.bincount(self._cluster.slots.member_of, minlength=len(self._members))
             for member in np.flatnonzero(served == 0).tolist():
@@ -162,10 +166,15 @@ class Supervision:
         if found is not self._known:
             self._known = found
             self._answered, self._silent = found.answered, found.silent
-            self._unconfirmed.clear()
-            self._former.clear()
+            self._forget()
             self._weighed = None
         return found
+
+    def _forget(self) -> None:
+        """What was under way in another term."""
+        self._unconfirmed.clear()
+        self._former.clear()
+        self._bets.clear()
 
     def _listen(self, now: Moment) -> None:
         """What the relay saw of the members."""
@@ -211,6 +220,20 @@ class Supervision:
         if not len(moving):
             return []
         return self._move(moving, self._heirs(), now, again=True)
+
+    def _call_off(self, now: Moment) -> list[Effect]:
+        """Slots come back from who has not been heard yet to their own member, which is up."""
+        slots = self._cluster.slots
+        lost: dict[int, list[int]] = {}
+        for slot, heir in list(self._bets.items()):
+            if int(slots.member_of[slot]) != heir or self._state(heir) is not State.UNKNOWN:
+                del self._bets[slot]  # others have it meanwhile, or it was won
+            elif self._state(slot // slots.per_member) is State.UP:
+                lost.setdefault(slot // slots.per_member, []).append(slot)
+        effects: list[Effect] = []
+        for home, own in lost.items():
+            effects += self._move(np.array(own), [home], now, again=True)
+        return effects
 
     def _portion(self, now: Moment) -> list[Effect]:
         """The next step of what is slow, one at a time in the whole cluster."""
@@ -259,6 +282,8 @@ class Supervision:
                 self._former.setdefault(slot, former)
             if self._former.get(slot) == heir:
                 del self._former[slot]
+            if self._state(heir) is State.UNKNOWN:
+                self._bets[slot] = heir
         effects = self._cluster.move(moves, now, again=again)
         self._moved = now.steady
         for heir in {heir for _, heir in moves} & set(self._ours):

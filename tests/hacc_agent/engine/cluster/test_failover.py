@@ -29,12 +29,14 @@ BACKUP = 2
 class Guarded(World):
     """A controller that supervises two members and their backup."""
 
-    def __init__(self, capacity: int = 256, link: Link | None = None) -> None:
+    def __init__(
+        self, capacity: int = 256, link: Link | None = None, heard: tuple[int, ...] = (0, 1, BACKUP)
+    ) -> None:
         config = configuration(health=Limits(100, 3, 5, 95, 3), link=link)
         super().__init__(config, capacity=capacity)
         self.health = Health(self.config, self.now)
         self.supervision = Supervision(self.config, lambda: self.cluster, self.health)
-        self.beating = {0, 1, BACKUP}
+        self.beating = {*heard}
         self.figures: dict[int, Figures] = {}
         self.changes: list[Change] = []
         self.confirms = True
@@ -268,6 +270,29 @@ def test_who_comes_back_gets_nothing_in_a_rush_and_then_its_own() -> None:
     assert (given.member, released.member) == (0, BACKUP)
     assert given.slots == released.slots
     assert world.supervision.candidates(world.now)[0].closed == ""
+
+
+def test_a_bet_on_who_was_never_heard_ends_when_the_member_is_back() -> None:
+    """It starts anew before any other was heard, and has its bindings again when it is up."""
+    world = Guarded(heard=(0,))
+    world.register(0)
+    assert "Transfer" in kinds(world.kill(0))
+    assert world.served()[0] == 0
+    (transfer,) = (each for each in world.revive(0) if isinstance(each, Transfer))
+    assert transfer.member == 0
+    assert len(transferred(world, transfer)) == 1
+    assert world.served()[0] == len(world.slots.home_slots(0))
+
+
+def test_a_bet_that_was_won_stays() -> None:
+    """The heir was heard before the member came back: that gets nothing in a rush."""
+    world = Guarded(heard=(0,))
+    world.kill(0)
+    heir = int(world.slots.member_of[0])
+    world.beating.add(heir)
+    world.wait(1)
+    world.revive(0)
+    assert int(world.slots.member_of[0]) == heir
 
 
 def test_a_drain_moves_portions_and_ends_in_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
