@@ -29,7 +29,7 @@ from typing import Final
 
 import numpy as np
 
-from hacc_agent.config import AgentConfig, Role
+from hacc_agent.config import AgentConfig, Replay, Role
 from hacc_agent.engine.cluster import Cluster, LeastLoaded
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Relay, Send
 from hacc_agent.engine.home_agent import HomeAgent
@@ -134,6 +134,14 @@ class Subscriber:
     asked_since: set[int] = field(default_factory=set)  # care-of addresses, since the promise
     left: bool = False  # asked to be forgotten, since the promise
     ahead: float = 0.0  # s that its clock is ahead of everybody else's
+    said: list[tuple[int, int, bool]] = field(default_factory=list)
+    """Identification, care-of address, whether it asked to leave: of its requests so far.
+
+    Timestamps are in the order of its clock, and that is the order that its requests count in
+    (RFC 5944, 5.7.1). Who is switched off forgets what the Home Agent's time was; the next code 133
+    may set it back behind a request that it sent, that never arrived, and that somebody has kept.
+    When it comes it is the latest word of its mobile node, for all that anybody can know.
+    """
 
 
 class World:
@@ -493,6 +501,11 @@ class World:
                 self.promises += 1
             subscriber.asked_since.clear()
             subscriber.left = False
+            if node.subscription.association.replay is Replay.TIMESTAMP:
+                accepted = int.from_bytes(payload[12:20], "big")
+                later = [each for each in subscriber.said if each[0] > accepted]
+                subscriber.asked_since.update(care_of for _, care_of, _ in later)
+                subscriber.left = any(left for _, _, left in later)
         self.attend(subscriber)
 
     def attend(self, subscriber: Subscriber) -> None:
@@ -515,7 +528,9 @@ class World:
         if octets:
             care_of = int.from_bytes(octets[12:16], "big")
             subscriber.asked_since.add(care_of)
-            subscriber.left |= octets[2:4] == b"\0\0"
+            leaves = octets[2:4] == b"\0\0"
+            subscriber.left |= leaves
+            subscriber.said.append((int.from_bytes(octets[16:24], "big"), care_of, leaves))
             number = subscriber.at
             visitor = self.subscribers.index(subscriber)
             self.from_agent(number, self.agents[number].request(octets, visitor, self.moment))
