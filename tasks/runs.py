@@ -12,10 +12,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -24,6 +22,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from . import durable, locks
 from .errors import HaccError, Place, Problem
 from .journal import Entry, Journal, entries
 from .plan import Plan, from_json, to_json
@@ -94,13 +93,13 @@ class Run:
         """Keep what a router held at a moment: `before` or `after`."""
         place = self.backup(running.host)
         place.mkdir(mode=0o700, exist_ok=True)
-        _write(place / f"{moment}.json", _RUNNING.dump_json(running))
+        durable.write(place / f"{moment}.json", _RUNNING.dump_json(running))
         if moment == "before":
             for file in running.files:
                 if file.text is not None:
                     copy = place / "files" / file.path.lstrip("/")
                     copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    _write(copy, file.text.encode())
+                    durable.write(copy, file.text.encode())
 
     def held(self, host: str, moment: str) -> Running | None:
         try:
@@ -109,7 +108,7 @@ class Run:
             return None
 
     def end(self, ended: Ended) -> None:
-        _write(self.path / "result.json", _ENDED.dump_json(ended, indent=1) + b"\n")
+        durable.write(self.path / "result.json", _ENDED.dump_json(ended, indent=1) + b"\n")
 
 
 def create(work: Path, plan: Plan, now: datetime) -> Run:
@@ -125,7 +124,7 @@ def create(work: Path, plan: Plan, now: datetime) -> Run:
         except FileExistsError:
             continue
     run = Run(path)
-    _write(path / "plan.json", to_json(plan))
+    durable.write(path / "plan.json", to_json(plan))
     return run
 
 
@@ -157,31 +156,6 @@ def find(work: Path, name: str) -> Run:
     raise HaccError(Problem(Place(str(work / "runs"), 0), name, message, hint=hint))
 
 
-@contextmanager
-def sole(work: Path) -> Iterator[None]:
+def sole(work: Path) -> AbstractContextManager[None]:
     """Only one run at a time from one work directory."""
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = work / "lock"
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HaccError(
-                Problem(
-                    Place(str(path), 0),
-                    "hacc",
-                    "another run from this directory is under way",
-                    hint="wait for it to end",
-                )
-            ) from None
-        yield
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Durably, and never half: a reader finds the file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    return locks.sole(work / "lock", "another run from this directory")
