@@ -30,6 +30,28 @@ class DiffLine:
     text: str  # secrets as tokens
     template: Place | None = None
     intent: tuple[Place, ...] = ()
+    number: int = 0  # of a line that goes: where it stands in what the router holds, from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting that is otherwise than intended; in a file of mere lines, one run of lines."""
+
+    lines: tuple[DiffLine, ...]  # the sections that it stands in, what goes, what comes
+    remedy: tuple[Command, ...] = ()  # what mends it, it alone; IOS
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        """The headers above it, outermost first."""
+        return tuple(line.text for line in self.lines if line.sign == " ")
+
+    @property
+    def held(self) -> tuple[DiffLine, ...]:
+        return tuple(line for line in self.lines if line.sign == "-")
+
+    @property
+    def wanted(self) -> tuple[DiffLine, ...]:
+        return tuple(line for line in self.lines if line.sign == "+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import typer
 from hacc_agent import __version__
 
 from . import certificates, pipeline, push, runs
+from .check.command import check
 from .devices.fleet import Fleet
 from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
@@ -63,6 +64,7 @@ app = typer.Typer(
     "After `hacc apply`, `hacc plan` is empty.",
 )
 app.add_typer(certificates.app, name="pki")
+app.command()(check)
 
 
 def _version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .changes import Changes, Command, DiffLine
+from .changes import Changes, Command, Difference, DiffLine
 from .edits import Comparison, Reader, fold
 from .merging import merged, shown
 from .order import ordered
@@ -25,14 +25,16 @@ from .platforms import Impact, Table, frr, ios
 from .rendered import File, Owner, Platform
 from .steps import Step
 from .tree import parse
-from .whole import whole_lines
+from .whole import hunks, whole_lines
 
 __all__ = [
     "Changes",
     "Command",
     "DiffLine",
+    "Difference",
     "Impact",
     "diff",
+    "differences",
     "merge",
     "normalised",
     "reveal",
@@ -62,6 +64,28 @@ def diff(running: str, intended: File, platform: Platform, opened: Mapping[str, 
         lines,
         _commands(ordered(edits, sections, comparison.running)),
         _commands(ordered(back, [each.reversed() for each in sections], comparison.running)),
+    )
+
+
+def differences(
+    running: str, intended: File, platform: Platform, opened: Mapping[str, str]
+) -> tuple[Difference, ...]:
+    """What `diff` finds, one setting at a time: each with its lines and with what mends it alone.
+
+    Together they are the lines of `diff`, whose commands mend all of them, in an order that holds.
+    """
+    table = _table(intended, platform)
+    if table is None:
+        return tuple(hunks(running, intended, opened))
+    comparison = _compare(running, intended, table, opened)
+    return tuple(
+        Difference(
+            tuple(shown([edit])),
+            _commands(ordered([edit], comparison.sections, comparison.running))
+            if platform is Platform.IOS
+            else (),
+        )
+        for edit in comparison.edits
     )
 
 

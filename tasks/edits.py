@@ -429,11 +429,12 @@ def is_physical(item: Item) -> bool:
 
 def _foreign(old: Item, new: Item) -> Problem:
     return Problem(
-        new.origin.template if new.origin else Place("running-config", old.node.number),
+        new.origin.template if new.origin else None,
         "owns",
         f"{new.text!r} would overwrite line {old.node.number} of the running configuration,"
         f" {old.text!r}, which no ownership pattern of the template names",
         hint="add a pattern for it, or take the line out of the template",
+        also=(Place("running-config", old.node.number),),
     )
 
 

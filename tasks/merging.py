@@ -30,12 +30,12 @@ def _edit(edit: Edit, depth: int) -> Iterator[DiffLine]:
     if edit.entries is not None:
         for block in edit.entries.blocks:
             for item in block.before:
-                yield DiffLine("-", depth, item.text)
+                yield _removed(item, depth)
             for item in block.after:
                 yield _added(item, depth)
         return
     if edit.before is not None:
-        yield DiffLine("-", depth, edit.before.text)
+        yield _removed(edit.before, depth)
         if edit.after is None:
             yield from _contents(edit.before, "-", depth + 1)
     if edit.after is not None:
@@ -51,10 +51,14 @@ def _added(item: Item, depth: int) -> DiffLine:
     return DiffLine("+", depth, item.text, origin.template, origin.intent)
 
 
+def _removed(item: Item, depth: int) -> DiffLine:
+    return DiffLine("-", depth, item.text, number=item.node.number)
+
+
 def _contents(item: Item, sign: str, depth: int) -> Iterator[DiffLine]:
     for node in item.node.children:
         child = item.reader.item(node, item)
-        yield _added(child, depth) if sign == "+" else DiffLine("-", depth, child.text)
+        yield _added(child, depth) if sign == "+" else _removed(child, depth)
         yield from _contents(child, sign, depth + 1)
 
 

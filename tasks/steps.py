@@ -77,6 +77,8 @@ def _claims(item: Item) -> list[Claim]:
                 ).split()
             except KeyError:
                 continue
+        except ValueError:
+            continue  # a line in a form that no release has: claims nothing that we could know
         try:
             found.append((space, owner, *_range(low, high)))
         except ValueError:

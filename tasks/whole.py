@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from .changes import DiffLine
+from .changes import Difference, DiffLine
 from .platforms.sealing import open_tokens
 from .rendered import SECRET, File
 
@@ -30,10 +30,18 @@ _PRIVATE = re.compile(r"(\b(?:AES|DES)(?:\d+)?\s+)(\S+)")
 
 def whole_lines(running: str, intended: File, opened: Mapping[str, str]) -> tuple[DiffLine, ...]:
     """The lines in which a file differs from the intended one; empty when it does not."""
-    return tuple(_differences(running, intended, opened))
+    lines: list[DiffLine] = []
+    section = None
+    for line in (line for one in hunks(running, intended, opened) for line in one.lines):
+        if line.sign != " " or line != section:
+            lines.append(line)
+        if line.sign == " ":
+            section = line
+    return tuple(lines)
 
 
-def _differences(running: str, intended: File, opened: Mapping[str, str]) -> Iterator[DiffLine]:
+def hunks(running: str, intended: File, opened: Mapping[str, str]) -> Iterator[Difference]:
+    """The same, one run of lines after the other, each below its section's header."""
     before = running.splitlines()
     # A certificate is one line of ours and many of the router's.
     pieces = [
@@ -46,21 +54,23 @@ def _differences(running: str, intended: File, opened: Mapping[str, str]) -> Ite
         return
     seal = _Sealer(intended, opened)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    shown: int | None = None
     told: set[int] = set()
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             continue
         section = _section(intended, pieces[j1][1] if j1 < len(pieces) else len(intended.lines))
-        if section is not None and section != shown:
-            yield DiffLine(" ", 0, intended.lines[section].text)
-            shown = section
-        for number in range(i1, i2):
-            yield DiffLine("-", 0, seal(before[number], number + 1))
+        lines = [] if section is None else [DiffLine(" ", 0, intended.lines[section].text)]
+        lines += [
+            DiffLine("-", 0, seal(text, number), number=number)
+            for number, text in enumerate(before[i1:i2], i1 + 1)
+        ]
         numbers = {number for _, number in pieces[j1:j2]} - told
         told |= numbers
-        for line in (intended.lines[number] for number in sorted(numbers)):
-            yield DiffLine("+", 0, line.text, line.template, line.intent)
+        lines += [
+            DiffLine("+", 0, line.text, line.template, line.intent)
+            for line in (intended.lines[number] for number in sorted(numbers))
+        ]
+        yield Difference(tuple(lines))
 
 
 def _section(intended: File, line: int) -> int | None:

@@ -1,0 +1,58 @@
+"""`hacc check`: what an engineer runs every day, and a timer every hour."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from .. import pipeline
+from ..ending import Finished
+from ..errors import Exit, HaccError, Problem
+from ..findings import Area, to_json
+from ..inventory import nearest
+from ..options import DEFAULT_ROOT, AsJson, Clusters, InventoryRoot, Strict
+from ..progress import Progress
+from ..report import console
+from . import AREAS, table
+from . import check as look
+
+
+def check(
+    root: InventoryRoot = DEFAULT_ROOT,
+    cluster: Clusters = None,
+    only: Annotated[
+        str, typer.Option("--only", help=f"Of these areas, by comma: {', '.join(AREAS)}.")
+    ] = "",
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether what runs is what was meant: configuration, state and standards."""
+    areas = _areas(only)
+    prepared = pipeline.prepare(root, cluster or ())
+    opened = pipeline.open_secrets(prepared)
+    with (
+        Progress(as_json=as_json) as progress,
+        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
+    ):
+        checked = look(prepared, opened, routers, now=datetime.now(UTC), areas=areas)
+    if as_json:
+        sys.stdout.buffer.write(to_json(checked))
+    else:
+        table.show(console(), checked)
+    if checked.exit is not Exit.OK:
+        raise Finished(checked.exit)
+
+
+def _areas(words: str) -> Collection[Area]:
+    given = [word.strip() for word in words.split(",") if word.strip()]
+    unknown = [word for word in given if word not in AREAS]
+    if unknown:
+        raise HaccError(
+            Problem(None, "--only", f"{word!r} is no area", ", ".join(AREAS), nearest(word, AREAS))
+            for word in unknown
+        )
+    return tuple(Area(word) for word in given) or AREAS

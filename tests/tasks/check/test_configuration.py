@@ -1,0 +1,99 @@
+"""A router that was just brought to the intent has no finding; one changed line is one finding."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.check.configuration import judge
+from tasks.findings import Finding
+from tasks.model import DeviceModel
+from tasks.render import render
+from tasks.rendered import SECRET, File, Rendered
+from tasks.running import Running, RunningFile
+from tasks.secrets import resolve
+from tests.clusters import cases
+
+DEVICES = {
+    f"{name}-{device.host}": device
+    for name, cluster in cases().items()
+    for device in cluster.devices
+}
+
+
+def opened_for(rendered: Rendered) -> dict[str, str]:
+    """A value for each secret of a router, found nowhere else."""
+    refs = {token["ref"] for file in rendered.files for token in SECRET.finditer(file.text)}
+    return {ref: hashlib.md5(ref.encode(), usedforsecurity=False).hexdigest() for ref in refs}
+
+
+def held(rendered: Rendered, **instead: str | None) -> Running:
+    """A router that holds exactly what is rendered, but for the files that are given."""
+    opened = opened_for(rendered)
+    files = tuple(
+        RunningFile(file.path, instead.get(file.path, resolve(file.text, opened)), file.mode)
+        for file in rendered.present
+    )
+    return Running(rendered.host, rendered.platform, files, (), revert_timer=True)
+
+
+def found(device: DeviceModel, running: Running) -> list[Finding]:
+    rendered = render(device)
+    return list(judge(device, rendered, running, opened_for(rendered)))
+
+
+@pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
+def test_a_router_that_was_just_brought_to_the_intent_has_no_finding(device: DeviceModel) -> None:
+    assert found(device, held(render(device))) == []
+
+
+def leaves(file: File) -> Iterator[int]:
+    """Lines that say something and that no deeper line follows, from 0."""
+    lines = [line.text for line in file.lines]
+    for number, text in enumerate(lines):
+        below = lines[number + 1] if number + 1 < len(lines) else ""
+        deeper = len(below) - len(below.lstrip()) > len(text) - len(text.lstrip())
+        if text.strip() not in ("", "!", "exit", "end", "}") and not deeper:
+            yield number
+
+
+@pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
+@settings(max_examples=15)  # for each router: 500 lines are looked at in a run
+@given(st.data())
+def test_a_line_that_is_gone_is_one_finding_that_names_it(
+    device: DeviceModel, data: st.DataObject
+) -> None:
+    rendered = render(device)
+    file = data.draw(st.sampled_from([file for file in rendered.present if file.lines]))
+    number = data.draw(st.sampled_from(list(leaves(file))))
+    opened = opened_for(rendered)
+    kept = [line for at, line in enumerate(file.lines) if at != number]
+    text = resolve("".join(f"{line.text}\n" for line in kept), opened)
+    [finding] = found(device, held(rendered, **{file.path: text}))
+    gone = file.lines[number]
+    assert finding.rule == "config.missing"
+    assert gone.text.strip() in finding.message
+    assert finding.subject.endswith(gone.text.strip())
+    assert finding.intent == gone.intent[0]
+    assert finding.device is not None
+    assert (finding.device.path, finding.device.line) == (file.path, 0)
+
+
+@pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
+@settings(max_examples=15)  # for each router: 500 lines are looked at in a run
+@given(st.data())
+def test_no_finding_shows_a_secret(device: DeviceModel, data: st.DataObject) -> None:
+    """Whatever somebody has changed around it."""
+    rendered = render(device)
+    opened = opened_for(rendered)
+    file = data.draw(st.sampled_from([file for file in rendered.present if file.lines]))
+    lines = resolve(file.text, opened).splitlines()
+    number = data.draw(st.integers(0, len(lines) - 1))
+    lines[number] = data.draw(st.sampled_from(["", f"{lines[number]} more", lines[number][1:]]))
+    told = repr(found(device, held(rendered, **{file.path: "\n".join(lines) + "\n"})))
+    for clear in opened.values():
+        assert clear not in told
