@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ class Journal:
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
+        os.ftruncate(self._file, _whole(path))  # a record cut short by a crash would spoil the next
 
     def close(self) -> None:
         os.close(self._file)
@@ -55,15 +57,23 @@ class Journal:
             for text in texts
         )
         data = "".join(f"{line}\n" for line in lines).encode()
-        try:
-            with self._lock:
+        with self._lock:
+            before = os.fstat(self._file).st_size
+            try:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(self._file, view) :]
                 os.fdatasync(self._file)
-        except OSError:
-            if not self._forgiving:
-                raise
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._file, before)  # all of it or nothing
+                if not self._forgiving:
+                    raise
+
+
+def _whole(path: Path) -> int:
+    """How many octets of a journal are whole records."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry]:

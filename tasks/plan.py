@@ -6,14 +6,16 @@ groups in which it was active, when the plan was made.
 
 Order. Routers that share a standby group are never changed in the same wave; the one that is
 active goes last (before anything runs: the one that the intent prefers). Of the Home Agents, one
-goes first, alone, so that a change that breaks a member breaks one.
+goes first, alone, so that a change that breaks a member breaks one. A plan for a fleet is cut into
+batches (`batches`): a run may pause between two, never in the middle of one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,7 +26,7 @@ from .rendered import File, Owner, Platform, Rendered
 from .running import Running, RunningFile
 from .secrets import resolve
 
-FORMAT = "hacc-plan/1"
+FORMAT = "hacc-plan/2"  # 2: batches
 
 # IOS counts revert timers in whole minutes (1-120); two leave time for the verification of a wave.
 REVERT_TIMER_MINUTES = 2
@@ -59,6 +61,7 @@ class HostPlan:
     files: tuple[FileChange, ...]  # Linux
     undo_method: str  # how it is undone, in words: "revert timer (2 minutes), then ..."
     impact: Impact  # the worst of its commands
+    cluster: str = ""  # whose failures are one: what fails takes its cluster out of the run
 
     @property
     def empty(self) -> bool:
@@ -78,6 +81,19 @@ class Wave:
 
     hosts: tuple[str, ...]
     reason: str  # "standby routers and backups"
+    batch: str = ""  # "canary", "batch 2 of 7"; empty where the plan is one batch
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Waves between which a run never pauses: no standby group is half changed at its end."""
+
+    name: str
+    waves: tuple[Wave, ...]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(host for wave in self.waves for host in wave.hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,13 @@ class Plan:
     @property
     def empty(self) -> bool:
         return all(host.empty for host in self.hosts)
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The waves, as they were cut."""
+        return tuple(
+            Batch(name, tuple(waves)) for name, waves in groupby(self.waves, lambda w: w.batch)
+        )
 
     def host(self, name: str) -> HostPlan:
         return next(host for host in self.hosts if host.host == name)
@@ -248,15 +271,19 @@ def _file_impact(change: FileChange) -> Impact:
     return _FILE_IMPACT.get(change.path, Impact.NONE)
 
 
-def waves(clusters: Sequence[ClusterModel], hosts: Mapping[str, HostPlan]) -> tuple[Wave, ...]:
-    """Put the hosts that change into waves.
+def waves(
+    clusters: Sequence[ClusterModel],
+    hosts: Mapping[str, HostPlan],
+    only: Collection[str] | None = None,
+) -> tuple[Wave, ...]:
+    """Put the hosts that change into waves; with `only`, these of them.
 
     Clusters go side by side; within one, stage by stage (see the module's text). Hosts of one
     standby group are spread over as many waves as it has hosts.
     """
     staged: dict[tuple[int, str], list[str]] = {}
     for cluster in clusters:
-        for key, host in _stages(cluster, hosts):
+        for key, host in _stages(cluster, hosts, hosts if only is None else only):
             staged.setdefault(key, []).append(host)
     return tuple(
         Wave(hosts=tuple(names), reason=reason) for (_, reason), names in sorted(staged.items())
@@ -264,10 +291,14 @@ def waves(clusters: Sequence[ClusterModel], hosts: Mapping[str, HostPlan]) -> tu
 
 
 def _stages(
-    cluster: ClusterModel, hosts: Mapping[str, HostPlan]
+    cluster: ClusterModel, hosts: Mapping[str, HostPlan], only: Collection[str]
 ) -> Iterator[tuple[tuple[int, str], str]]:
     """Each changing host of a cluster with its stage: (order, reason)."""
-    changing = [d for d in cluster.devices if d.host in hosts and not hosts[d.host].empty]
+    changing = [
+        device
+        for device in cluster.devices
+        if device.host in hosts and device.host in only and not hosts[device.host].empty
+    ]
     leaders = _leaders(cluster.devices, hosts)
     placed: dict[tuple[int, str], int] = {}  # hosts of each group that already have this stage
     canary = False
@@ -319,8 +350,11 @@ def make_plan(
     templates_sha256: str,
 ) -> Plan:
     """The plan for every router that was fetched. `opened`: secret references to clear values."""
+    cluster_of = {device.host: cluster.name for cluster in clusters for device in cluster.devices}
     hosts = {
-        host: plan_host(rendered[host], running[host], opened)
+        host: replace(
+            plan_host(rendered[host], running[host], opened), cluster=cluster_of.get(host, "")
+        )
         for host in rendered
         if host in running
     }

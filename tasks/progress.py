@@ -29,6 +29,8 @@ _NEWS = frozenset(
         Stage.FAILED,
         Stage.SKIPPED,
         Stage.WAVE,
+        Stage.BATCH,
+        Stage.PAUSED,
         Stage.STOP,
     }
 )

@@ -17,10 +17,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from .course import Applied, State
 from .diff import Command, DiffLine, Impact
 from .errors import Exit, HaccError, Problem
 from .plan import HostPlan, Plan
-from .push import Applied, State
 from .verify import Status, Verdict
 
 _SIGN_STYLE = {"+": "green", "-": "red", " ": "dim"}

@@ -12,15 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from . import runs
-from .devices.fleet import Failure, Fleet
+from .course import Applied, HostResult, State, give_back
+from .devices.fleet import Fleet
 from .devices.router import Job, Router
 from .diff import normalised
 from .errors import Exit, HaccError, Problem
 from .journal import Journal
 from .plan import DEAD_MAN_SECONDS, HostPlan, Wave
-from .push import Applied, FleetFailed, HostResult, State, fetch, give_back, logged
+from .policy import DEFAULT
+from .push import fetch_all, logged
 from .runner import Stage
 from .running import Running
 
@@ -53,17 +56,14 @@ def rollback(
         if not host.empty and (running := undone.held(host.host, "before")) is not None
     }
     with runs.sole(work), fleet.stop.on_interrupt():
-        held = fetch(fleet, {h: [f.path for f in r.files] for h, r in before.items()})
-        failed = [value for value in held.values() if isinstance(value, Failure)]
-        if failed:
-            raise FleetFailed(p for failure in failed for p in failure.error.problems)
-        now = {host: value for host, value in held.items() if isinstance(value, Running)}
+        runs.refuse_unfinished(work)
+        now = fetch_all(fleet, {h: [f.path for f in r.files] for h, r in before.items()})
         astray = {host: r for host, r in now.items() if r.digest != before[host].digest}
-        if not force and (problems := [*_losses(undone, astray)]):
+        if not force and (problems := [*losses(undone, astray, _FORCE)]):
             raise WouldLose(problems)
         if not astray:
             return Applied("", Exit.OK, tuple(HostResult(host, State.UNCHANGED) for host in before))
-        run = runs.create(work, plan, datetime.now(UTC))
+        run = runs.create(work, plan, datetime.now(UTC), DEFAULT)
         for running in astray.values():
             run.keep(running, "before")
         with ExitStack() as stack:
@@ -122,7 +122,10 @@ def _roll_back(
     return Applied(run.name, exit_, tuple(results))
 
 
-def _losses(undone: runs.Run, now: Mapping[str, Running]) -> Iterable[Problem]:
+_FORCE: Final = "--force gives them up; or plan the way back: change the intent"
+
+
+def losses(undone: runs.Run, now: Mapping[str, Running], hint: str) -> Iterable[Problem]:
     """What others did since the run, which a rollback would take away."""
     for host, running in now.items():
         after = undone.held(host, "after")
@@ -137,7 +140,7 @@ def _losses(undone: runs.Run, now: Mapping[str, Running]) -> Iterable[Problem]:
                     host,
                     f"{file.path} was changed since the run: {added} lines added, "
                     f"{removed} removed, which the rollback would lose",
-                    hint="--force gives them up; or plan the way back: change the intent",
+                    hint=hint,
                 )
 
 

@@ -50,6 +50,8 @@ class Stage(enum.StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"  # never begun
     WAVE = "wave"
+    BATCH = "batch"
+    PAUSED = "paused"  # the run: it has not ended, and goes on when it is told to
     STOP = "stop"  # Ctrl-C
 
 
@@ -85,7 +87,10 @@ class Events:
                 self._listeners = [other for other in self._listeners if other is not listener]
 
     def emit(self, host: str, stage: Stage, text: str = "") -> None:
-        event = Event(datetime.now(UTC), host, stage, text)
+        self.pass_on(Event(datetime.now(UTC), host, stage, text))
+
+    def pass_on(self, event: Event) -> None:
+        """Something that happened elsewhere."""
         with self._lock:
             for listener in [*self._listeners]:
                 try:

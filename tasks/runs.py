@@ -2,7 +2,7 @@
 
 .hacc/runs/20261123T061129Z-1a2b3c4d/      mode 0700, its files 0600
     plan.json       the plan, secrets as tokens
-    run.json        the run's hosts and waves
+    run.json        how it may go on, and when it stops (see `policy`)
     journal.jsonl   every line sent, on disk before it was sent (see `journal`)
     log.jsonl       progress, for people and log collectors
     HOST/before.json, HOST/after.json     what it held before and after, as fetched
@@ -23,10 +23,12 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from . import durable, locks
-from .errors import HaccError, Place, Problem
+from .errors import Exit, HaccError, Place, Problem
 from .journal import Entry, Journal, entries
 from .plan import Plan, from_json, to_json
+from .policy import Policy
 from .running import Running
+from .story import Story, read
 
 NAME_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 
@@ -43,6 +45,7 @@ class Ended:
 
 
 _ENDED: Final = TypeAdapter(Ended)
+_POLICY: Final = TypeAdapter(Policy)
 
 
 class Run:
@@ -61,6 +64,14 @@ class Run:
         return from_json(file.read_bytes(), str(file))
 
     @property
+    def policy(self) -> Policy:
+        return _POLICY.validate_json((self.path / "run.json").read_bytes())
+
+    @property
+    def begun_at(self) -> datetime:
+        return datetime.strptime(self.name.partition("-")[0], NAME_FORMAT).replace(tzinfo=UTC)
+
+    @property
     def ended(self) -> Ended | None:
         try:
             return _ENDED.validate_json((self.path / "result.json").read_bytes())
@@ -77,6 +88,10 @@ class Run:
                 return tuple(entries(lines))
         except FileNotFoundError:
             return ()
+
+    def story(self) -> Story:
+        """Where its routers are, and what was decided, as far as its journal knows."""
+        return read(self.journal_entries())
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -107,11 +122,14 @@ class Run:
         except FileNotFoundError:
             return None
 
+    def remember(self, policy: Policy) -> None:
+        durable.write(self.path / "run.json", _POLICY.dump_json(policy, indent=1) + b"\n")
+
     def end(self, ended: Ended) -> None:
         durable.write(self.path / "result.json", _ENDED.dump_json(ended, indent=1) + b"\n")
 
 
-def create(work: Path, plan: Plan, now: datetime) -> Run:
+def create(work: Path, plan: Plan, now: datetime, policy: Policy) -> Run:
     """A new run's directory, with its plan. Its name sorts by time and names the plan."""
     home = work / "runs"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -124,7 +142,8 @@ def create(work: Path, plan: Plan, now: datetime) -> Run:
         except FileExistsError:
             continue
     run = Run(path)
-    durable.write(path / "plan.json", to_json(plan))
+    run.remember(policy)
+    durable.write(path / "plan.json", to_json(plan))  # last: what has a plan is a run
     return run
 
 
@@ -154,6 +173,39 @@ def find(work: Path, name: str) -> Run:
         message = "names no run" if not found else "names several runs"
         hint = f"runs: {', '.join(run.name for run in (found or every)[-5:])}"
     raise HaccError(Problem(Place(str(work / "runs"), 0), name, message, hint=hint))
+
+
+def unfinished(work: Path) -> Run | None:
+    """The run that has touched routers, or is to, and has not ended; by its process or without."""
+    for run in reversed(runs(work)):
+        if run.ended is None:
+            story = run.story()
+            if story.marks or story.paused:
+                return run
+    return None
+
+
+class Unfinished(HaccError):
+    """An earlier run has not ended; what its routers hold is its business first."""
+
+    exit = Exit.STALE
+
+
+def refuse_unfinished(work: Path) -> None:
+    """Nothing new begins between two halves of a change. Raises Unfinished with the way on."""
+    run = unfinished(work)
+    if run is None:
+        return
+    story = run.story()
+    raise Unfinished(
+        Problem(
+            Place(str(run.path), 0),
+            run.name,
+            f"this run is paused: {story.paused}" if story.paused else "this run did not end",
+            hint=f"go on with it: hacc apply --resume {run.name}; or take it back: --return; "
+            "or leave it as far as it came: --stop",
+        )
+    )
 
 
 def sole(work: Path) -> AbstractContextManager[None]:

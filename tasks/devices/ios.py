@@ -55,6 +55,7 @@ _USER: Final = re.compile(
     r"^Privacy Protocol: (?P<priv>\S+).*?^Group-name: (?P<group>\S+)",
     re.MULTILINE | re.DOTALL,
 )
+_TIMER: Final = re.compile(r"^Timer value: (\d+) min", re.MULTILINE)
 _PRIVACY: Final = {"AES128": "aes 128", "AES192": "aes 192", "AES256": "aes 256"}
 
 
@@ -164,6 +165,15 @@ class IosRouter:
                 sent += 1
         job.journal.record(self._host, "send", "end")
         terminal.leave_configuration()
+
+    def armed(self, job: Job) -> bool:
+        """A router runs one such timer; who has begun a change on it has begun its timer."""
+        del job
+        [reply] = self._terminal_now(urgent=True).ask("show archive config rollback timer")
+        found = _TIMER.search(reply.text)
+        # When it began is on the router's clock: at the latest the timer ends a whole one from now.
+        self._armed_until = time.monotonic() + 60 * int(found[1]) if found else None
+        return found is not None
 
     def confirm(self, job: Job) -> Running:
         terminal = self._terminal_now()

@@ -85,6 +85,11 @@ class LinuxRouter:
         )
         return self._exec(command, archive, APPLY_TIMEOUT_S, urgent=urgent)
 
+    def armed(self, job: Job) -> bool:
+        """What `apply.sh` says of its run: it is the one who goes back."""
+        code, output = self._exec(f"cat {RUNS}/{job.run}/state", b"", FETCH_TIMEOUT_S)
+        return code == 0 and output.decode("utf-8", "replace").strip() in ("armed", "applied")
+
     def confirm(self, job: Job) -> Running:
         """One exec: what stays, and then a look at it."""
         paths = [file.path for file in job.before.files]

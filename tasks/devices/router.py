@@ -52,6 +52,11 @@ class Router(Protocol):
         it raises anything else, something may have changed."""
         ...
 
+    def armed(self, job: Job) -> bool:
+        """Whether this run's change is unconfirmed, and the router will go back by itself. What
+        another process began is taken over by asking: it can be confirmed and reverted after."""
+        ...
+
     def confirm(self, job: Job) -> Running:
         """Make the change stay; what the router holds then, of the files of `job.before`."""
         ...

@@ -89,7 +89,7 @@ def test_a_run_is_for_its_owner_alone_and_holds_no_secret_of_ours(fleet: LabDesk
                 found = [s for s in (*SECRETS.values(), KEY_OF_A_NODE) if s in text]
                 assert not found, path
     kept = {path.name for run in runs for path in files(run) if path.parent == run}
-    assert kept == {"plan.json", "journal.jsonl", "log.jsonl", "result.json"}
+    assert kept == {"plan.json", "run.json", "journal.jsonl", "log.jsonl", "result.json"}
 
 
 def test_a_rollback_does_not_lose_what_somebody_did_since(fleet: LabDesk) -> None:

@@ -25,13 +25,13 @@ from lab.lab import Lab
 from lab.topology import Kind, Port, Router, Topology
 from tasks import rollback
 from tasks.compile import compile_site
+from tasks.course import State
 from tasks.devices.session import Target
 from tasks.errors import Exit
 from tasks.intent import Site
 from tasks.model import DeviceModel
 from tasks.opening import open_all
 from tasks.pki import create_authority, issue
-from tasks.push import State
 from tasks.render import RECIPES, render
 from tasks.rendered import SECRET, Platform, Rendered
 from tasks.secrets import SecretRef

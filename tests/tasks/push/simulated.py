@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lab.ios import Device, Session
 from lab.ios.server import Endpoint, Host, Server
 from tasks import push
+from tasks.course import Applied
 from tasks.devices.fleet import Fleet
 from tasks.devices.session import Target
 from tasks.errors import Place
@@ -240,7 +241,7 @@ class Orchestrator:
         held = self.fetch()
         return plan_of([plan_host(self.wanted[h], held[h], self.opened) for h in held], waves)
 
-    def apply(self, plan: Plan, **how: Any) -> push.Applied:
+    def apply(self, plan: Plan, **how: Any) -> Applied:
         return push.apply(plan, self.fleet, self.wanted, self.opened, work=self.work, **how)
 
 

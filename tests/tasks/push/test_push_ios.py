@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from lab.ios import withdrawals
-from tasks import push, rollback, runs
+from tasks import rollback, runs
+from tasks.course import Applied, State
 from tasks.devices import ios
 from tasks.diff import normalised
 from tasks.errors import Exit, HaccError, Problem
 from tasks.plan import Plan, Wave, plan_host
-from tasks.push import State
 from tasks.rendered import Platform
 from tasks.runner import Event, Stage
 from tasks.running import Running
@@ -66,12 +66,12 @@ def configs(simulator: Simulator) -> dict[str, str]:
     return {name: config(simulator, name) for name in simulator.devices}
 
 
-def said(applied: push.Applied, host: str) -> str:
+def said(applied: Applied, host: str) -> str:
     [result] = [result for result in applied.hosts if result.host == host]
     return "\n".join(map(str, result.problems))
 
 
-def states(applied: push.Applied) -> dict[str, State]:
+def states(applied: Applied) -> dict[str, State]:
     return {result.host: result.state for result in applied.hosts}
 
 
@@ -302,7 +302,7 @@ def test_a_full_flash_is_refused_before_any_line(two: Simulator, work: Path) -> 
 # --- failures in the middle ---------------
 
 
-def all_back(simulator: Simulator, applied: push.Applied, before: dict[str, str]) -> None:
+def all_back(simulator: Simulator, applied: Applied, before: dict[str, str]) -> None:
     assert configs(simulator) == before
     assert State.UNKNOWN not in states(applied).values()
     for name in simulator.devices:

@@ -16,11 +16,12 @@ import pytest
 
 from lab.lab import Lab
 from lab.namespaces import enter_network
-from tasks import push, rollback
+from tasks import push, resume, rollback, runs
+from tasks.course import Applied, State
 from tasks.devices.session import Target
-from tasks.errors import Exit, HaccError, Place
+from tasks.errors import Exit, Place
 from tasks.plan import Wave
-from tasks.push import State
+from tasks.policy import Policy
 from tasks.rendered import File, Line, Owner, Platform, Rendered
 from tasks.runner import Event, Stage
 from tests.lab.labs import topology
@@ -148,7 +149,7 @@ def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
     assert site.states() == before
 
 
-def said(applied: push.Applied) -> str:
+def said(applied: Applied) -> str:
     return "\n".join(map(str, applied.problems))
 
 
@@ -293,7 +294,7 @@ def test_what_a_router_refuses_takes_the_whole_run_back(site: Site, fault: str) 
     how, message, state = FAULTS[fault]
     before = site.states()
 
-    def body() -> push.Applied:
+    def body() -> Applied:
         wanted = {"r1": rendered("r1"), "r2": rendered("r2", **how)}
         with site.orchestrator(wanted) as hacc:
             return hacc.apply(hacc.plan())
@@ -347,7 +348,7 @@ def test_what_was_edited_between_the_check_and_the_push_stays(site: Site, edit: 
             site.sh("r2", command)
             edited.append(site.state("r2"))
 
-    def body() -> push.Applied:
+    def body() -> Applied:
         with site.orchestrator(listener=listen) as hacc:
             return hacc.apply(hacc.plan())
 
@@ -382,9 +383,9 @@ def test_a_confirmation_too_late_finds_that_the_router_went_back(site: Site) -> 
         wait_until(lambda: "restored" in site.sh("r1", "cat /var/lib/hacc/runs/*/state"))
         return []
 
-    def body() -> push.Applied:
+    def body() -> Applied:
         with site.orchestrator() as hacc:
-            return hacc.apply(hacc.plan(), verify=dawdle, confirm_within_s=2)
+            return hacc.apply(hacc.plan(), verify=dawdle, policy=Policy(confirm_within_s=2))
 
     applied = site.inside(body)
     assert applied.exit is Exit.DEVICE
@@ -412,7 +413,7 @@ def test_an_orchestrator_that_is_killed_leaves_routers_that_go_back(site: Site) 
 
             enter_network(site.lab.fabric())
             with site.orchestrator(listener=die) as hacc:
-                hacc.apply(hacc.plan(), confirm_within_s=3)
+                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=3))
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
@@ -420,7 +421,7 @@ def test_an_orchestrator_that_is_killed_leaves_routers_that_go_back(site: Site) 
     wait_until(lambda: site.states() == before)
 
 
-def test_a_killed_run_can_be_rolled_back_before_the_timer_ends(site: Site) -> None:
+def test_a_killed_run_can_be_returned_before_the_timer_ends(site: Site) -> None:
     before = site.states()
 
     class Died(Exception):
@@ -434,10 +435,13 @@ def test_a_killed_run_can_be_rolled_back_before_the_timer_ends(site: Site) -> No
                 raise Died
 
             with pytest.raises(Died):
-                hacc.apply(plan, verify=die, confirm_within_s=300)
-            with pytest.raises(HaccError):
+                hacc.apply(plan, verify=die, policy=Policy(confirm_within_s=300))
+            with pytest.raises(runs.Unfinished, match="this run did not end"):
                 hacc.apply(plan)
-            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            with pytest.raises(runs.Unfinished):
+                rollback.rollback("last", hacc.fleet, work=site.work)
+            run = resume.to_resume(site.work, "last")
+            back = resume.resume(run, hacc.fleet, OPENED, work=site.work, how=resume.How.RETURN)
             assert back.exit is Exit.OK, said(back)
 
     site.inside(body)
