@@ -24,11 +24,15 @@ from .devices.fleet import Fleet
 from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
 from .explain import explain as explain_line
+from .history import command as history
+from .history.record import Kind
+from .history.recording import Recorder, recorder
 from .intent import json_schema
 from .options import (
     DEFAULT_ROOT,
     AsJson,
     Clusters,
+    HistoryUrl,
     InventoryRoot,
     Strict,
     Yes,
@@ -46,6 +50,7 @@ from .report import (
     console,
     impact_words,
     show_applied,
+    show_error,
     show_plan,
     show_verdict,
 )
@@ -64,6 +69,7 @@ app = typer.Typer(
     "After `hacc apply`, `hacc plan` is empty.",
 )
 app.add_typer(certificates.app, name="pki")
+app.add_typer(history.app, name="history")
 app.command()(check)
 
 
@@ -265,6 +271,7 @@ def apply(
         typer.Option("--allow", help=f"Impacts that may happen, by comma: {impact_words()}."),
     ] = "",
     yes: Yes = False,
+    history_url: HistoryUrl = "",
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -289,7 +296,11 @@ def apply(
             with progress.paused():
                 _ask(f"Change {sum(not host.empty for host in made.hosts)} routers?")
             running = None  # who knows how long that took
-        applied, verdicts = _apply(prepared, opened, made, routers, progress, running)
+        with _recorder(root, history_url, progress, as_json).recording(
+            Kind.APPLY, prepared
+        ) as draft:
+            applied, verdicts = _apply(prepared, opened, made, routers, progress, running)
+            draft.applied(applied)
     _report_applied(applied, verdicts, as_json)
 
 
@@ -322,6 +333,7 @@ def verify(
     root: InventoryRoot = DEFAULT_ROOT,
     cluster: Clusters = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Show what passed too.")] = False,
+    history_url: HistoryUrl = "",
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -330,9 +342,11 @@ def verify(
     opened = pipeline.open_secrets(prepared)
     with (
         Progress(as_json=as_json) as progress,
+        _recorder(root, history_url, progress, as_json).recording(Kind.VERIFY, prepared) as draft,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         verdicts = pipeline.verify_clusters(prepared, routers, opened)
+        draft.verified(verdicts)
     if as_json:
         print_json([verdict.to_json() for verdict in verdicts])
     else:
@@ -353,6 +367,7 @@ def rollback(
         bool, typer.Option("--force", help="Give up what others changed on these routers since.")
     ] = False,
     yes: Yes = False,
+    history_url: HistoryUrl = "",
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -365,12 +380,24 @@ def rollback(
         _ask(f"Return {hosts} to what they held before {undone.name}?")
     with (
         Progress(as_json=as_json) as progress,
+        _recorder(root, history_url, progress, as_json).recording(Kind.ROLLBACK, prepared) as draft,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         applied = roll_back(
             undone.name, routers, work=prepared.work, opened=opened.values, force=force
         )
+        draft.applied(applied)
     _report_applied(applied, (), as_json)
+
+
+def _recorder(root: Path, url: str, progress: Progress, as_json: bool) -> Recorder:
+    """Of the site; what it cannot record is said between two lines of progress."""
+
+    def say(problems: Iterable[Problem]) -> None:
+        with progress.paused():
+            show_error(HaccError(problems), as_json=as_json)
+
+    return recorder(root, url, say)
 
 
 def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool) -> None:

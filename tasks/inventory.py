@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -41,6 +41,7 @@ PLATFORMS = {
 FILES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
 # Nornir's attributes of a host. `password` is left out: it would stand there in clear.
 ATTRIBUTES = ("hostname", "port", "username", "platform", "groups", "data")
+OF_THE_SITE = ("history", "notify")  # in the defaults alone: see `settings`
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 SSH_PORT = 22
 
@@ -171,11 +172,17 @@ class _Reader:
     def check_groups(self) -> list[Problem]:
         for name in self.groups:
             self.check(self.groups[name], self.groups.at(name), name)
-        self.check(self.defaults, self.defaults.place, "defaults")
+        self.check(self.defaults, self.defaults.place, "defaults", (*ATTRIBUTES, *OF_THE_SITE))
         found, self.problems = self.problems, []
         return found
 
-    def check(self, entry: object, place: Place, subject: str) -> bool:
+    def check(
+        self,
+        entry: object,
+        place: Place,
+        subject: str,
+        known: Collection[str] = ATTRIBUTES,
+    ) -> bool:
         """The shape of a host, a group or the defaults."""
         if entry is None:
             return True
@@ -190,9 +197,9 @@ class _Reader:
                     "Nornir's own field would hold it in clear text",
                     hint='write it as a reference: data: {password: "env:NAME"}',
                 )
-            elif key not in ATTRIBUTES:
+            elif key not in known:
                 self.wrong(
-                    entry.at(key), f"{subject}.{key}", "unknown key", hint=nearest(key, ATTRIBUTES)
+                    entry.at(key), f"{subject}.{key}", "unknown key", hint=nearest(key, known)
                 )
         for key, kind, words in (("data", dict, "a mapping"), ("groups", list, "a list of names")):
             if entry.get(key) is not None and not isinstance(entry[key], kind):

@@ -55,6 +55,21 @@ def sole(path: Path, what: str) -> Iterator[None]:
         os.close(lock)
 
 
+def free(path: Path) -> bool:
+    """Whether nobody holds the lock at this moment."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
 def _tell(lock: int, text: str) -> None:
     with suppress(OSError):  # a full disk: a way back needs its lock, not its label
         os.ftruncate(lock, 0)

@@ -24,6 +24,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse routers whose host key is not known yet.")
 ]
+HistoryUrl = Annotated[
+    str,
+    typer.Option(
+        "--history",
+        envvar="HACC_HISTORY",
+        metavar="URL",
+        help="Where runs are recorded: sqlite:FILE or postgresql://..., or a reference to that.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DEFAULT_ROOT: Final = Path("inventory")
 

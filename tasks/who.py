@@ -11,12 +11,13 @@ import sys
 
 def user() -> str:
     """The kernel's word for it: what the environment says of a user, anybody can say."""
-    name = _name(os.getuid())
+    name = name_of(os.getuid())
     behind = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
     return f"{behind} as {name}" if behind not in ("", name) else name
 
 
-def _name(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """A user's name, or the number of one that this machine does not know."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:  # in a container

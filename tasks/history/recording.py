@@ -1,0 +1,324 @@
+"""From a command to its record: begun before it does its part, written however that ends.
+
+What a database cannot take now waits as a file in `.hacc/history.pending`, and comes in with the
+next run. A run that was killed has left its directory in `.hacc/runs`, with its journal; the next
+run writes down that it did not end. So nothing that was sent to a router is missing in the end.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hacc_agent import __version__
+
+from .. import durable, locks, runs, who
+from ..ending import Finished
+from ..errors import Exit, HaccError, Problem
+from ..findings import Checked
+from ..pipeline import Prepared
+from ..push import Applied, State
+from ..settings import Settings, load_settings
+from ..verify import Status, Verdict
+from .place import Location, locate
+from .record import HostOutcome, Kind, Record, RecordError, from_json, to_json
+
+if TYPE_CHECKING:  # it brings a database's library, which a command may do without until its end
+    from .store import History
+
+Say = Callable[[Iterable[Problem]], None]
+
+JUDGED: Final = "judged"
+FAILED: Final = "failed"
+FOREIGN: Final = "foreign"
+
+
+class Draft:
+    """What a command says of its run while it runs."""
+
+    def __init__(self, record: Record, work: Path) -> None:
+        self.record = record
+        self._work = work
+
+    def applied(self, applied: Applied) -> None:
+        """Of an apply or a rollback; its name is that of its directory, if it has one."""
+        self.record = replace(
+            self.record,
+            exit=int(applied.exit),
+            hosts=tuple(HostOutcome(h.host, str(h.state), h.problems) for h in applied.hosts),
+        )
+        if applied.run:
+            self.took_place_in(runs.Run(self._work / "runs" / applied.run))
+
+    def took_place_in(self, run: runs.Run) -> None:
+        """The run's directory: its name, its plan, its journal."""
+        self.record = with_directory(self.record, run)
+
+    def verified(self, verdicts: Sequence[Verdict]) -> None:
+        failed: dict[str, list[Problem]] = {}
+        hosts: dict[str, None] = {}
+        for verdict in verdicts:
+            for result in verdict.results:
+                hosts.setdefault(result.host)
+                if result.status is Status.FAILED:
+                    problem = Problem(result.place, result.host, f"{result.check}: {result.told}")
+                    failed.setdefault(result.host, []).append(problem)
+        self.record = replace(
+            self.record,
+            exit=int(Exit.OK if all(verdict.ok for verdict in verdicts) else Exit.CHANGES),
+            hosts=tuple(
+                HostOutcome(host, FAILED if host in failed else JUDGED, (*failed.get(host, ()),))
+                for host in hosts
+            ),
+        )
+
+    def checked(self, checked: Checked) -> None:
+        self.record = replace(
+            self.record,
+            started=checked.started,
+            seconds=checked.seconds,
+            exit=int(checked.exit),
+            intent_sha256=checked.intent_sha256,
+            clusters=checked.clusters,
+            findings=checked.findings,
+            hosts=(
+                *(HostOutcome(host, JUDGED) for host in checked.hosts),
+                *(HostOutcome(one.host, FAILED, one.problems) for one in checked.failed),
+                *(HostOutcome(one.host, FOREIGN, one.problems) for one in checked.foreign),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Where a site's runs are recorded, and who hears what could not be."""
+
+    location: Location
+    settings: Settings
+    work: Path
+    say: Say
+
+    @contextmanager
+    def recording(self, kind: Kind, prepared: Prepared) -> Iterator[Draft]:
+        """The run of a command. What it raises is recorded, and raised again."""
+        now = datetime.now(UTC)
+        begun = time.monotonic()
+        draft = Draft(
+            Record(
+                name=f"{now.strftime(runs.NAME_FORMAT)}-{secrets.token_hex(4)}",
+                site=self.location.site,
+                kind=kind,
+                user=who.user(),
+                machine=who.machine(),
+                command=who.command(),
+                version=__version__,
+                started=now.isoformat(timespec="seconds"),
+                seconds=0.0,
+                exit=None,
+                intent_sha256=prepared.site.sha256,
+                clusters=tuple(cluster.name for cluster in prepared.clusters),
+            ),
+            self.work,
+        )
+        already = {run.name for run in runs.runs(self.work)}
+        try:
+            yield draft
+        except BaseException as error:
+            self._failed(draft, error, already)
+            raise
+        finally:
+            if not draft.record.seconds:
+                draft.record = replace(draft.record, seconds=time.monotonic() - begun)
+            self.keep(draft.record)
+
+    def _failed(self, draft: Draft, error: BaseException, already: set[str]) -> None:
+        if draft.record.kind in (Kind.APPLY, Kind.ROLLBACK):
+            for run in [one for one in runs.runs(self.work) if one.name not in already][-1:]:
+                draft.took_place_in(run)
+        code: int | None = None
+        problems: tuple[Problem, ...] = ()
+        match error:
+            case Finished():
+                code = int(error.code)
+            case HaccError():
+                code, problems = int(error.exit), error.problems
+            case KeyboardInterrupt():
+                code = int(Exit.INTERRUPTED)
+            case OSError():
+                code = int(Exit.USAGE)
+                problems = (Problem(None, "hacc", (error.strerror or str(error)).lower()),)
+            case _:
+                problems = (Problem(None, "hacc", f"{type(error).__name__}: {error}"),)
+        draft.record = replace(draft.record, exit=code, problems=problems)
+
+    def keep(self, record: Record) -> None:
+        """Into the database with all that waits for it; into a file if that is not to be had."""
+        from .store import History
+
+        try:
+            with History.open(self.location) as history:
+                catch_up(history, self.work, self.say)
+                summary = history.add(record, datetime.now(UTC))
+                if summary.clock_went_back:
+                    self.say([_clock(record)])
+                if self.settings.history.keep is not None:
+                    history.prune(datetime.now(UTC) - self.settings.history.keep)
+        except HaccError as error:
+            self.say(error.problems)
+            self._put_aside(record)
+
+    def _put_aside(self, record: Record) -> None:
+        path = self.location.pending / f"{record.name}.json"
+        try:
+            self.location.pending.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.write(path, to_json(record))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            self.say(
+                [
+                    Problem(
+                        None, record.name, f"this run was not recorded anywhere: {path}: {reason}"
+                    )
+                ]
+            )
+            return
+        self.say(
+            [
+                Problem(
+                    None,
+                    record.name,
+                    f"this run is not in the history yet; its record waits in {path}",
+                    hint="the next run brings it in",
+                )
+            ]
+        )
+
+
+def catch_up(history: History, work: Path, say: Say) -> None:
+    """Bring in what waits, the oldest first, and the runs that died before they could."""
+    for path in waiting(history.location):
+        try:
+            record = from_json(path.read_bytes(), str(path))
+        except RecordError as error:
+            say(error.problems)
+            continue
+        history.add(record, datetime.now(UTC))
+        path.unlink()
+    for record in orphans(work, history):
+        history.add(record, datetime.now(UTC))
+
+
+def recorder(root: Path, url: str, say: Say) -> Recorder:
+    """Of an inventory. Raises HaccError when what is written about its history is wrong."""
+    settings = load_settings(root)
+    return Recorder(location_of(root, url, settings), settings, work_of(root), say)
+
+
+def location_of(root: Path, url: str, settings: Settings) -> Location:
+    """An option or a variable comes before the inventory's own word."""
+    words = settings.history
+    return locate(
+        root,
+        work_of(root),
+        url or words.url,
+        site=words.site,
+        password=words.password,
+        place=None if url else words.place,
+    )
+
+
+def work_of(root: Path) -> Path:
+    """As `pipeline.Prepared.work`, of an inventory that need not be right."""
+    return root.resolve().parent / ".hacc"
+
+
+def waiting(location: Location) -> list[Path]:
+    """Records that wait for the database, the oldest first."""
+    try:
+        return sorted(p for p in location.pending.iterdir() if p.suffix == ".json")
+    except FileNotFoundError:
+        return []
+
+
+def with_directory(record: Record, run: runs.Run) -> Record:
+    """A record with what the run's directory knows of it."""
+    record = replace(record, name=run.name)
+    with suppress(HaccError, OSError, ValueError):  # a plan, a journal that cannot be read
+        plan = run.plan
+        record = replace(record, plan_sha256=plan.digest, clusters=plan.clusters)
+        record = replace(record, entries=run.journal_entries())
+    return record
+
+
+def orphans(work: Path, history: History) -> Iterator[Record]:
+    """Runs in `.hacc/runs` that nobody recorded and nobody is at: their process was killed.
+
+    Also those of before there was a history.
+    """
+    if not locks.free(work / "lock"):
+        return  # what has not ended may be under way; whoever records next will see
+    known = history.names(who.machine())
+    since = history.forgotten
+    for run in runs.runs(work):
+        if run.name not in known and (since is None or _started(run) >= since):
+            yield _orphan(run, history.location.site)
+
+
+def _started(run: runs.Run) -> datetime:
+    return datetime.strptime(run.name.partition("-")[0], runs.NAME_FORMAT).replace(tzinfo=UTC)
+
+
+def _orphan(run: runs.Run, site: str) -> Record:
+    started = _started(run)
+    ended = run.ended
+    record = with_directory(
+        Record(
+            name=run.name,
+            site=site,
+            kind=Kind.ROLLBACK if ended and ended.undoes else Kind.APPLY,
+            user=who.name_of(run.path.stat().st_uid),
+            machine=who.machine(),
+            command="",
+            version="",
+            started=started.isoformat(timespec="seconds"),
+            seconds=0.0,
+            exit=None if ended is None else ended.exit,
+            intent_sha256="",
+        ),
+        run,
+    )
+    last = max((datetime.fromisoformat(entry.at) for entry in record.entries), default=started)
+    begun = {entry.host for entry in record.entries if entry.kind == "send"}
+    states = ended.hosts if ended else dict.fromkeys(sorted(begun), str(State.UNKNOWN))
+    return replace(
+        record,
+        seconds=max(0.0, (last - started).total_seconds()),
+        hosts=tuple(HostOutcome(host, state) for host, state in states.items()),
+        problems=()
+        if ended
+        else (
+            Problem(
+                None,
+                run.name,
+                "the run did not end: its process, or its machine, did",
+                hint=f"hacc rollback {run.name}",
+            ),
+        ),
+    )
+
+
+def _clock(record: Record) -> Problem:
+    return Problem(
+        None,
+        record.name,
+        f"began at {record.started}, before a run that was recorded earlier: this machine's clock "
+        "went back",
+        hint="the history keeps the order in which runs were recorded; look at the clock: hacc "
+        "doctor",
+    )
