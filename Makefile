@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table laws fuzz simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz simulate format lock clean system
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench-relay registrations a second, beside a relay in C and nginx"
 	@echo "make bench-dataplane  packets a second, beside the kernel's own forwarding"
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
+	@echo "make bench-fleet 10,000 routers checked, beside Nornir and Netmiko that only read them"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
 	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
@@ -48,6 +49,9 @@ bench-failover: $(READY) system
 
 bench-table: $(READY)
 	$(BIN)/python -m bench table replica
+
+bench-fleet: $(READY)
+	$(BIN)/python -m bench fleet
 
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.campaign

@@ -22,6 +22,7 @@ import os
 import socket
 import tempfile
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,18 +90,47 @@ _SIGNATURES: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 class HostKeys:
     """The store. Safe to use from many threads; the file is only ever appended to."""
 
-    def __init__(self, path: Path, *, strict: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, strict: bool = False, excerpt: Iterable[str] | None = None
+    ) -> None:
+        """`excerpt` is what is known instead of all that the file says (see `excerpt`)."""
         self._path = path
         self._strict = strict
         self._lock = threading.Lock()
         self._known: dict[str, list[HostKey]] = {}
         self._hashed: list[tuple[bytes, bytes, HostKey]] = []  # `HashKnownHosts yes`
         self._revoked: set[bytes] = set()
-        self._load()
+        self._met: list[str] = []
+        self._load(_lines(path) if excerpt is None else excerpt)
         self._private = tempfile.TemporaryDirectory(prefix="hacc-keys-")
 
     def close(self) -> None:
         self._private.cleanup()
+
+    @property
+    def strict(self) -> bool:
+        return self._strict
+
+    @property
+    def met(self) -> tuple[str, ...]:
+        """The lines that were added since it was loaded."""
+        return tuple(self._met)
+
+    def excerpt(self, servers: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+        """What a worker must know that reaches these servers alone: lines of known_hosts."""
+        known = [
+            f"{known_as(*server)} {_line(key)}" for server in servers for key in self.known(*server)
+        ]
+        revoked = [f"@revoked * {_line(HostKey('revoked', blob))}" for blob in self._revoked]
+        return (*known, *sorted(revoked))
+
+    def adopt(self, lines: Iterable[str]) -> None:
+        """Keep what a worker on another machine has met there."""
+        for line in lines:
+            name, kind, text = line.split()
+            key = HostKey(kind, base64.b64decode(text, validate=True))
+            if key not in self._known.get(name, ()):
+                self._remember(name, key)
 
     def known(self, hostname: str, port: int) -> tuple[HostKey, ...]:
         """The keys on record for a server, none for a stranger."""
@@ -174,18 +204,16 @@ class HostKeys:
     def _remember(self, name: str, key: HostKey) -> None:
         with self._lock:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            line = f"{name} {_line(key)}"
             with self._path.open("a", encoding="ascii") as store:
                 fcntl.flock(store, fcntl.LOCK_EX)
-                store.write(f"{name} {_line(key)}\n")
+                store.write(f"{line}\n")
                 store.flush()
                 os.fsync(store.fileno())
             self._known.setdefault(name, []).append(key)
+            self._met.append(line)
 
-    def _load(self) -> None:
-        try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return
+    def _load(self, lines: Iterable[str]) -> None:
         broken = []
         for number, line in enumerate(lines, 1):
             words = line.split()
@@ -220,6 +248,13 @@ class HostKeys:
         else:
             for name in names.split(","):
                 self._known.setdefault(name, []).append(key)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _line(key: HostKey) -> str:

@@ -25,7 +25,7 @@ from .proofs import prove_keys
 from .push import FleetFailed
 from .render import render, templates_sha256
 from .rendered import File, Owner, Rendered
-from .runner import Listener
+from .runner import Listener, Stop
 from .running import Running
 from .secrets import SecretError, SecretRef
 from .verify import Result, Status, Verdict, verify
@@ -51,6 +51,13 @@ def prepare(root: Path, only: Collection[str] = ()) -> Prepared:
 
     Everything is loaded and proven whatever is chosen: two clusters may disagree.
     """
+    site, clusters = survey(root, only)
+    rendered = {d.host: render(d) for cluster in clusters for d in cluster.devices}
+    return Prepared(site, clusters, rendered)
+
+
+def survey(root: Path, only: Collection[str] = ()) -> tuple[Site, tuple[ClusterModel, ...]]:
+    """The same, short of rendering."""
     site = load_site(root)
     clusters = compile_site(site)
     known = [cluster.name for cluster in clusters]
@@ -62,9 +69,7 @@ def prepare(root: Path, only: Collection[str] = ()) -> Prepared:
             )
             for name in unknown
         )
-    chosen = tuple(cluster for cluster in clusters if not only or cluster.name in only)
-    rendered = {d.host: render(d) for cluster in chosen for d in cluster.devices}
-    return Prepared(site, chosen, rendered)
+    return site, tuple(cluster for cluster in clusters if not only or cluster.name in only)
 
 
 def host_of(prepared: Prepared, name: str) -> Rendered:
@@ -88,13 +93,18 @@ class Opened:
 
 def open_secrets(prepared: Prepared) -> Opened:
     """Open all that the chosen clusters and their routers' logins refer to, or none."""
-    names = {cluster.name for cluster in prepared.clusters}
+    return open_for(prepared.site, prepared.clusters)
+
+
+def open_for(site: Site, clusters: tuple[ClusterModel, ...]) -> Opened:
+    """The same, of clusters that are not rendered."""
+    names = {cluster.name for cluster in clusters}
     uses = secrets(
-        [cluster for cluster in prepared.site.clusters if cluster.cluster in names],
-        [prepared.site.inventory[host] for host in prepared.rendered],
+        [cluster for cluster in site.clusters if cluster.cluster in names],
+        [site.inventory[device.host] for cluster in clusters for device in cluster.devices],
     )
-    values = open_all(uses, prepared.site.root, os.environ)
-    wrong = prove_keys(prepared.clusters, values)
+    values = open_all(uses, site.root, os.environ)
+    wrong = prove_keys(clusters, values)
     if wrong:
         raise SecretError(wrong)
     return Opened(values)
@@ -106,10 +116,22 @@ def fleet(
 ) -> Iterator[Fleet]:
     """The routers of the chosen clusters, reachable."""
     keys = HostKeys(prepared.work / "known_hosts", strict=strict)
+    with reach(prepared, opened, keys, listeners=listeners) as routers:
+        yield routers
+
+
+def reach(
+    prepared: Prepared,
+    opened: Opened,
+    keys: HostKeys,
+    *,
+    listeners: Iterable[Listener] = (),
+    stop: Stop | None = None,
+) -> Fleet:
+    """The same, with host keys of the caller's: a part of a run of many."""
     targets = [_target(prepared.site.inventory[host], opened) for host in prepared.rendered]
     groups = push.standby_groups(prepared.clusters)
-    with Fleet(targets, keys, groups=groups, listeners=listeners) as routers:
-        yield routers
+    return Fleet(targets, keys, groups=groups, listeners=listeners, stop=stop)
 
 
 def _target(facts: HostFacts, opened: Opened) -> Target:

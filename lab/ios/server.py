@@ -90,7 +90,7 @@ class Server:
         host.acceptor = await asyncssh.listen(
             host.endpoint.address,
             host.port or host.endpoint.port,
-            server_factory=lambda: _Login(self, host),
+            server_factory=lambda: Login(self, lambda _: host),
             server_host_keys=[self._key_of(host)],
             encoding=None,
             server_version="HACC_IOS_simulator",
@@ -215,18 +215,20 @@ def _replace_file(path: Path, data: bytes) -> None:
     fresh.replace(path)
 
 
-class _Login(asyncssh.SSHServer):
+class Login(asyncssh.SSHServer):
     """One connection to one router: who is it, and what does he want."""
 
-    def __init__(self, server: Server, host: Host) -> None:
+    def __init__(
+        self, server: Server, called: Callable[[asyncssh.SSHServerConnection], Host]
+    ) -> None:
         self._server = server
-        self._host = host
+        self._called = called
         self._user = ""
         self._privilege = 1
-        self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        self._host = self._called(conn)
 
     def begin_auth(self, username: str) -> bool:
         self._user = username

@@ -67,9 +67,11 @@ class Fleet:
         workers: int = WORKERS,
         connectors: int = CONNECTORS,
         listeners: Iterable[Listener] = (),
+        stop: Stop | None = None,
     ) -> None:
+        """`stop` is that of a larger run, of which this is a part."""
         self.events = Events(*listeners)
-        self.stop = Stop(self.events)
+        self.stop = Stop(self.events) if stop is None else stop
         self._targets = {target.host: target for target in targets}
         self._keys = keys
         self._groups = groups or {}
