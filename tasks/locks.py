@@ -33,15 +33,7 @@ def sole(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(lock, _LONGEST).decode(errors="replace").strip()
-            raise Held(
-                Problem(
-                    Place(str(path), 0),
-                    "hacc",
-                    f"{what} is under way" + (f": {holder}" if holder else ""),
-                    hint="wait for it to end",
-                )
-            ) from None
+            raise _held(lock, path, what) from None
         _tell(
             lock,
             f"{who.command()}, by {who.user()} on {who.machine()}, process {os.getpid()}, "
@@ -55,19 +47,30 @@ def sole(path: Path, what: str) -> Iterator[None]:
         os.close(lock)
 
 
-def free(path: Path) -> bool:
-    """Whether nobody holds the lock at this moment."""
+def refuse_while_held(path: Path, what: str) -> None:
+    """Raises Held if somebody holds the lock at this moment. Nothing is held afterwards."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
+        return
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        raise _held(lock, path, what) from None
     finally:
         os.close(lock)
-    return True
+
+
+def _held(lock: int, path: Path, what: str) -> Held:
+    holder = os.pread(lock, _LONGEST, 0).decode(errors="replace").strip()
+    return Held(
+        Problem(
+            Place(str(path), 0),
+            "hacc",
+            f"{what} is under way" + (f": {holder}" if holder else ""),
+            hint="wait for it to end",
+        )
+    )
 
 
 def _tell(lock: int, text: str) -> None:

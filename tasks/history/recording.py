@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final
 from hacc_agent import __version__
 
 from .. import durable, locks, runs, who
+from ..course import Applied, State
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
 from ..findings import Checked
 from ..pipeline import Prepared
-from ..push import Applied, State
 from ..settings import Settings, load_settings
 from ..verify import Status, Verdict
 from .place import Location, locate
@@ -261,21 +261,19 @@ def orphans(work: Path, history: History) -> Iterator[Record]:
 
     Also those of before there was a history.
     """
-    if not locks.free(work / "lock"):
+    try:
+        locks.refuse_while_held(work / "lock", "a run")
+    except locks.Held:
         return  # what has not ended may be under way; whoever records next will see
     known = history.names(who.machine())
     since = history.forgotten
     for run in runs.runs(work):
-        if run.name not in known and (since is None or _started(run) >= since):
+        if run.name not in known and (since is None or run.begun_at >= since):
             yield _orphan(run, history.location.site)
 
 
-def _started(run: runs.Run) -> datetime:
-    return datetime.strptime(run.name.partition("-")[0], runs.NAME_FORMAT).replace(tzinfo=UTC)
-
-
 def _orphan(run: runs.Run, site: str) -> Record:
-    started = _started(run)
+    started = run.begun_at
     ended = run.ended
     record = with_directory(
         Record(

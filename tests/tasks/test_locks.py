@@ -34,7 +34,10 @@ def test_who_is_refused_is_told_by_whom_and_since_when(tmp_path: Path) -> None:
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(locks.Held) as refused, locks.sole(path, "a check"):
                 pytest.fail("two hold it")
+            with pytest.raises(locks.Held) as looked:
+                locks.refuse_while_held(path, "a check")
             (problem,) = refused.value.problems
+            assert looked.value.problems == refused.value.problems
             assert problem.message.startswith("a check is under way: hacc ")
             assert f"by {who.user()} on {who.machine()}, process {holder.pid}, since 2" in (
                 problem.message
@@ -44,6 +47,8 @@ def test_who_is_refused_is_told_by_whom_and_since_when(tmp_path: Path) -> None:
     with locks.sole(path, "a check"):  # it went with its holder, and so did what was said of it
         assert f"process {os.getpid()}, " in path.read_text()
     assert path.read_text() == ""
+    locks.refuse_while_held(path, "a check")
+    locks.refuse_while_held(tmp_path / "never", "a check")
 
 
 def test_a_lock_is_free_after_an_error_too(tmp_path: Path) -> None:
