@@ -187,6 +187,10 @@ def _print_serves(told: Line) -> None:
     print(f"{'hears':<9} {heard or 'no controller'}")
     print(f"{'serves':<9} {told['slots']} slots, {told['held']} held")
     print(f"{'announces':<9} {', '.join(told['announced']) or 'nothing'}")
+    if told["time_ahead_s"]:
+        print(
+            f"{'time':<9} mobile nodes are told one {told['time_ahead_s']:.0f} s ahead of the clock"
+        )
 
 
 def _print_events(lines: Iterable[Line]) -> None:

@@ -35,6 +35,7 @@ from .standby import LinkBroken
 from .transport import Transport
 
 LOOK_S: Final = 1.0  # s between looks at processor and memory
+AHEAD_S: Final = 1.0  # s that the time of Identifications may be ahead before anybody is told
 SILENCES: Final = 3.0  # as in `fleet`
 LEAST: Final = 2.0
 
@@ -81,6 +82,7 @@ class Ward:
         """Bindings that may have to be taken over at once."""
         self.announced: frozenset[IPv4Network] = frozenset()
         self._outvoted = False  # others announce our slice, and no controller is heard
+        self._ahead = False  # mobile nodes are told another time than the clock's
         self.reconfigure(config)
         if replica.link is not None:
             replica.link.serve(Language.MEMBER, self._answer, self._left)
@@ -115,6 +117,7 @@ class Ward:
             self._rate = (self._member.requests - before) / (now.steady - at)
         self._counted = now.steady, self._member.requests
         self._follow()
+        self._keep_time(now)
         alone = all(now.steady - at > self._patience for at in self._heard.values())
         own = self._config.members[self._number].slices
         linked = self._replica.link is not None  # else nobody takes anything over
@@ -124,6 +127,17 @@ class Ward:
             if outvoted:
                 self.events.note("others announce our slice: withdrawn", controllers="none heard")
             self._announce()
+
+    def _ahead_s(self, now: Moment) -> float:
+        """How far the time that mobile nodes are told is ahead of our clock (`timekeeping`)."""
+        return self._member.home_agent.time(now).wall - now.wall
+
+    def _keep_time(self, now: Moment) -> None:
+        ahead = self._ahead_s(now)
+        if (ahead > AHEAD_S) != self._ahead:
+            self._ahead = not self._ahead
+            told = "goes on from where it was" if self._ahead else "is that of the clock again"
+            self.events.note(f"the time of Identifications {told}", ahead_s=round(ahead, 1))
 
     # ------------------------------------------------------------------ what controllers say
 
@@ -234,6 +248,7 @@ class Ward:
             },
             "slots": len(self.held if self.serving is None else self.serving),
             "held": len(self.held),
+            "time_ahead_s": round(self._ahead_s(now), 1),
             "announced": sorted(map(str, self.announced)),
             "figures_of": self._resources.of,
             "cpu_percent": self._use.cpu,

@@ -24,6 +24,7 @@ from typing import Any
 
 from hacc_agent.config import SEALED, AgentConfig, Algorithm, Link, Transport, parse, to_toml
 from hacc_agent.control import ask
+from hacc_agent.engine.home_agent.replay import NTP_EPOCH
 from hacc_agent.wire import (
     ExtensionType,
     Key,
@@ -92,6 +93,7 @@ class Agent:
     config: AgentConfig
     folder: Path
     before: Callable[[], None] | None = None  # what its process does first
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside ours
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -120,6 +122,7 @@ class Agent:
                 stderr=log,
                 cwd=ROOT,
                 preexec_fn=self.before,
+                env={**os.environ, **self.environment},
             )
         return self.process
 
@@ -265,11 +268,13 @@ class MobileNode:
         self.socket.bind((str(care_of), 0))
         self.socket.settimeout(PATIENCE_S)
         self.last = 0  # Identification of the last request
+        self.ahead_s = 0  # of the Home Agent's clock, as far as it has told
 
     def request(self, lifetime: int = 600) -> bytes:
         """A request that nobody has sent before."""
         seconds, part = divmod(time.time_ns(), 1_000_000_000)
-        identification = (seconds + 2_208_988_800 << 32) | (part << 32) // 1_000_000_000
+        seconds += self.ahead_s + NTP_EPOCH
+        identification = seconds << 32 | (part << 32) // 1_000_000_000
         self.last = max(self.last + 1, identification)
         message = RegistrationRequest(
             RequestFlags(0),
@@ -283,6 +288,11 @@ class MobileNode:
         return authenticate(
             message.to_bytes(), ExtensionType.MOBILE_HOME_AUTHENTICATION, self.SPI, self.KEY
         )
+
+    def follow(self, reply: RegistrationReply) -> None:
+        """Code 133: the Home Agent's time counts, where it is behind ours too (RFC 5944, 5.7.1)."""
+        self.ahead_s = (reply.identification >> 32) - NTP_EPOCH - int(time.time())
+        self.last = 0
 
     def send(self, message: bytes) -> None:
         self.socket.sendto(message, (str(self.towards), self.port))

@@ -315,6 +315,11 @@ class Table:
             live = (self._rows["kind"][first : first + STEP] != Kind.FREE).nonzero()[0]
             yield self.records_of(live + first)
 
+    def held(self) -> Iterator[Records]:
+        """The records as they lie, block by block, with those of kind FREE among them."""
+        for first in range(1, self._counters[TOUCHED] + 1, BLOCK):
+            yield self.rows[first : min(first + BLOCK, self._counters[TOUCHED] + 1)]
+
     def bound_in(self, slots: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """Rows that are bindings of these slots (a truth for each slot), block by block."""
         for first in range(1, self._counters[TOUCHED] + 1, BLOCK):

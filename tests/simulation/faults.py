@@ -9,6 +9,7 @@ from hacc_agent.engine.cluster import Cluster
 from hacc_agent.engine.health import Figures, Order, Source
 from tests.simulation.scenario import PEACE_S, TROUBLE_S, fails, something, world
 from tests.simulation.supervised import Supervised
+from tests.simulation.world import Router
 
 REST_S = 170.0
 """s after which everything has to be in order again: mobile nodes as in `scenario`; members that
@@ -96,10 +97,19 @@ def transfers_fail(made: Supervised) -> None:
 
 
 def clock_steps(made: Supervised) -> None:
-    """A router's wall clock, by less than what Identifications may differ."""
+    """A router's wall clock, by less than Identifications may differ, or by an hour and back."""
     router = made.random.choice((*made.members, *made.controllers))
-    made.offset[router.name] = made.random.uniform(-3, 3)
-    made.tell(f"the clock of {router.name} is {made.offset[router.name]:+.1f} s")
+    far = made.random.choice((-3600.0, -90.0, 90.0, 3600.0))
+    if made.random.random() < 0.5:
+        set_clock(made, router, made.random.uniform(-3, 3))
+    else:
+        set_clock(made, router, far)
+        made.later(made.random.uniform(3, 25), functools.partial(set_clock, made, router, 0.0))
+
+
+def set_clock(made: Supervised, router: Router, ahead: float) -> None:
+    made.offset[router.name] = ahead
+    made.tell(f"the clock of {router.name} is {ahead:+.1f} s")
 
 
 def ordered(made: Supervised) -> None:

@@ -200,6 +200,7 @@ class Supervised(World):
                 case Release(member, slots, _):
                     self.tell(f"{router.name} has ha{member} give up {len(slots)} slots")
                     former, records = self.members[member], self.told_of(router, slots)
+                    self.offer(router, former)  # on one stream, and before it
                     self.link(router, former, partial(self.give_up, former, records))
 
     def strike(self, router: Router) -> None:

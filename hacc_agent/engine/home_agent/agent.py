@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...config import AgentConfig
@@ -31,7 +32,7 @@ from ...wire.messages import REPLY
 from ..batch import Batch, Outcome, one_by_one
 from ..effects import Alarm, Answer, Effect, Endpoint, Log, Moment, Security, Send, Verdict
 from ..networks import MobileNetworks
-from ..record import STRUCT, Kind, Row, Trait
+from ..record import RECORD, STRUCT, Kind, Row, Trait
 from ..table import Refused, Table
 from . import keepalive, revocation, takeover
 from .acceptance import (
@@ -52,6 +53,7 @@ from .quick import DigestKey, Fit, Quick
 from .replay import outstanding_nonce, resynchronized, timestamp, with_nonce
 from .service import Service
 from .state import State
+from .timekeeping import Timekeeping
 
 _REQUEST = int(MessageType.REGISTRATION_REQUEST)
 _REPLY = int(MessageType.REGISTRATION_REPLY)
@@ -81,6 +83,7 @@ class HomeAgent:
         self._next_scan = 0.0
         self._questions = Questions()
         self._revocations = revocation.Outstanding(self._service)
+        self._time = Timekeeping(self._service.tolerance)
         self.counters = Counters()
         self._quick: Quick | None = None
 
@@ -95,6 +98,7 @@ class HomeAgent:
         self, payload: bytes, source: Endpoint, destination: int, now: Moment
     ) -> list[Effect]:
         """What follows from one datagram to port 434."""
+        now = self.time(now)
         if self._service.from_overtaken(source, destination):
             return self._discard("controller-overtaken")
         if source.link and destination == self._service.home_agent_address:
@@ -116,6 +120,7 @@ class HomeAgent:
 
     def receive_batch(self, batch: Batch, destination: NDArray[Any], now: Moment) -> Outcome:
         """The same of many, which came to these addresses."""
+        now = self.time(now)
         if self._quick is not None:
             return self._quick.receive(batch, destination, now, self._came_by)
         addresses = iter(destination[: batch.count].tolist())
@@ -139,6 +144,7 @@ class HomeAgent:
 
     def answered(self, number: int, answer: Answer, now: Moment) -> list[Effect]:
         """What the AAA server said to a question (`AskAaa`). The request is judged anew."""
+        now = self.time(now)
         question = self._questions.close(number)
         if question is None:
             return []
@@ -279,6 +285,7 @@ class HomeAgent:
 
         Who serves the other end is told where that was agreed on.
         """
+        now = self.time(now)
         service = self._service
         effects: list[Effect] = []
         records = b""
@@ -380,6 +387,13 @@ class HomeAgent:
 
     # ------------------------------------------------------------------ time
 
+    def time(self, now: Moment) -> Moment:
+        """The same moment by the clock that mobile nodes are told (`timekeeping`)."""
+        if not self._time.begun:
+            for records in self._table.held():
+                self._time.witness(records, now)
+        return self._time.told(now)
+
     def next_deadline(self) -> float | None:
         """When `handle_timer` has something to do, s of the steady clock; None: never."""
         scan = self._next_scan if len(self._table) else None
@@ -388,6 +402,7 @@ class HomeAgent:
 
     def handle_timer(self, now: Moment) -> list[Effect]:
         """Ends what has expired, and what waits too long."""
+        now = self.time(now)
         effects = self._expire(now) if now.steady >= self._next_scan else []
         effects += self._revocations.repeat(now)
         for number in self._questions.late(now.steady):
@@ -419,6 +434,8 @@ class HomeAgent:
 
         `ahead`: s that our steady clock is ahead of the one that their `expires` means.
         """
+        now = self.time(now)
+        self._time.witness(np.frombuffer(records, RECORD), now)
         taken, left_out = takeover.taken_over(self._table, records, ahead, now.steady)
         self.counters.left_out += left_out
         return self._kept(taken + takeover.networks_of(self._service, records, taken))
@@ -432,7 +449,7 @@ class HomeAgent:
 
         At the first word of new slots, and when all was forgotten, since it was somebody else's.
         """
-        self._service.not_before = timestamp(now.wall)
+        self._service.not_before = timestamp(self.time(now).wall)
 
     def follow(self, neighbours: frozenset[int] | None) -> None:
         """Takes requests to the virtual address from these alone: the controller that is obeyed.
