@@ -41,16 +41,15 @@ from nornir_netmiko.tasks import netmiko_send_command
 from bench.machine import machine
 from lab.ios.passwords import type5
 from tasks import pipeline, push
-from tasks.check import judge
-from tasks.check.asking import Told
+from tasks.check.configuration import judge
 from tasks.devices.fleet import WORKERS, Failure, Fleet
-from tasks.findings import Area
 from tasks.fleet.beyond import LOCAL
 from tasks.fleet.choice import Choice, work_on
 from tasks.fleet.work import Work
 from tasks.hostkeys import HostKey, known_as, offered
 from tasks.pipeline import Opened, Prepared
 from tasks.rendered import Platform
+from tasks.running import Running
 from tasks.secrets import resolve
 
 ROUTERS = 10_000
@@ -206,12 +205,18 @@ def look(prepared: Prepared, opened: Opened, routers: Fleet) -> tuple[int, tuple
         for host, rendered in prepared.rendered.items()
         if rendered.platform is Platform.IOS
     }
-    told = {
-        host: held if isinstance(held, Failure) else Told(held, None)
-        for host, held in push.fetch(routers, paths).items()
-    }
-    findings = judge(prepared, opened, told, areas=(Area.CONFIGURATION,))
-    return len(told), tuple(sorted({finding.host for finding in findings}))
+    held = push.fetch(routers, paths)
+    for failure in held.values():
+        if isinstance(failure, Failure):
+            raise failure.error
+    devices = {d.host: d for cluster in prepared.clusters for d in cluster.devices}
+    findings = [
+        finding
+        for host, running in held.items()
+        if isinstance(running, Running)
+        for finding in judge(devices[host], prepared.rendered[host], running, opened.values)
+    ]
+    return len(held), tuple(sorted({finding.host for finding in findings}))
 
 
 def ours(root: Path, choice: Choice) -> Ran:

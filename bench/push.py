@@ -108,6 +108,7 @@ def netmiko_push(connection: BaseConnection) -> None:
 
 
 def our_push(connection: BaseConnection) -> None:
+    connection.write_channel("\n")  # the first prompt, which Netmiko's login has read
     terminal = Terminal("bench", connection.remote_conn)
     terminal.ask("configure terminal")
     for block in blocks(map(Typed, LINES)):

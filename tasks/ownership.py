@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _Level = tuple[str, "re.Pattern[str]", bool]  # its first word ("" for any), its
 _Patterns = Sequence[tuple[_Level, ...]]
 
 
+@functools.lru_cache(maxsize=1024)  # most patterns are those of every router
 def _level(level: str) -> _Level:
     words = level.split()
     rest = words[-1] == "**"

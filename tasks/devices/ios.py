@@ -285,17 +285,13 @@ class IosRouter:
 
     def _log_in(self) -> Terminal:
         terminal = Terminal(self._host, self._connection.remote_conn)
-        if not terminal.privileged:
-            try:
-                self._connection.enable()
-            except Exception as error:  # Netmiko raises ValueError, or its own timeouts
-                self._drop()
-                raise LoginRefused(
-                    self._host,
-                    "the enable secret was refused",
-                    "it was tried once; check the reference of `enable` in inventory/",
-                ) from error
-            terminal.synchronise()
+        if not terminal.privileged and not terminal.enable(self._connection.secret):
+            self._drop()
+            raise LoginRefused(
+                self._host,
+                "the enable secret was refused",
+                "it was tried once; check the reference of `enable` in inventory/",
+            )
         return terminal
 
     def _drop(self) -> None:
@@ -306,7 +302,7 @@ class IosRouter:
             self._connection = None
 
     def close(self) -> None:
-        if self._terminal is not None:
+        if self._terminal is not None and self._terminal.configuring:
             with contextlib.suppress(SessionLost):
                 self._terminal.leave_configuration()
         self._drop()

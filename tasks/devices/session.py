@@ -1,6 +1,6 @@
 """The way in to a router: host key first, then the login, with retries for connecting only.
 
-Netmiko logs in to what has a terminal's prompt (IOS), `plain_ssh` to what runs commands (Linux).
+`shell_ssh` logs in to what has a prompt (IOS), `plain_ssh` to what runs commands (Linux).
 
 Wrong passwords are never tried twice (accounts get locked), wrong host keys neither. Logins are
 limited in number over all workers: hundreds of simultaneous ones stall a TACACS+ server.
@@ -19,15 +19,15 @@ from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseExcept
 from nornir.core.configuration import Config
 from nornir.core.inventory import Host
 from nornir.core.plugins.connections import ConnectionPluginRegister
-from nornir_netmiko.connections.netmiko import Netmiko
 
 from ..hostkeys import HostKey, HostKeys
 from ..rendered import Platform
 from ..runner import Events, Stage, Stop
 from .errors import LoginRefused, Unreachable
 from .plain_ssh import PlainSsh
+from .shell_ssh import ShellSsh
 
-PLUGINS: Final = {Platform.IOS: "netmiko", Platform.LINUX: "plain-ssh"}
+PLUGINS: Final = {Platform.IOS: "shell-ssh", Platform.LINUX: "plain-ssh"}
 CONNECT_TIMEOUT_S: Final = 10.0
 # A TACACS+ server may take 7-15 s to answer a login.
 LOGIN_TIMEOUT_S: Final = 30.0
@@ -35,7 +35,7 @@ RETRY_AFTER_S: Final = (1.0, 2.0)  # pauses between attempts to connect
 
 DEVICE_TYPES: Final = {Platform.IOS: "cisco_ios", Platform.LINUX: "linux"}
 
-ConnectionPluginRegister.register(PLUGINS[Platform.IOS], Netmiko)
+ConnectionPluginRegister.register(PLUGINS[Platform.IOS], ShellSsh)
 ConnectionPluginRegister.register(PLUGINS[Platform.LINUX], PlainSsh)
 # Libraries that report to nobody print tracebacks on the terminal; what matters reaches the user
 # as an error of ours.
@@ -119,7 +119,7 @@ class Doorkeeper:
             paramiko.SSHException,
             ValueError,
         ) as error:
-            self._rule_out_a_changed_key(target)  # ValueError: Netmiko found no prompt
+            self._rule_out_a_changed_key(target)
             raise _unreachable(target, error) from error
 
     def _admit(self, target: Target) -> None:

@@ -32,6 +32,13 @@ CONTROL_Z: Final = "\x1a"
 DEFAULT_NAME: Final = "Router"
 _HOSTNAME: Final = re.compile(r"\s*(?:hostname\s+(\S+)|no hostname.*)\s*")
 _ANY_PROMPT: Final = re.compile(r"(?:\A|[\r\n])[^\s#>()]+# ?\Z")
+# A name, what mode of configuration it is in, and not the `$` of a long line that is scrolled.
+_PROMPT: Final = re.compile(r"(?:(?<=[\r\n])|\A)([^\s#>()]+)(\([^()\s]*\))?[#>](?!\$) ?")
+_FIRST: Final = re.compile(r"[#>] ?\Z")  # whatever a banner says before it
+_MARKED: Final = re.compile(r"! ([0-9a-f]{8})\s*[\r\n]+([^\s#>()]+)(?:\([^()\r\n]*\))?([#>]) ?\Z")
+_PASSWORD: Final = re.compile(r"[Pp]assword: ?\Z")
+# Before the first command: output in one piece, lines that are not cut.
+PREPARATION: Final = ("terminal length 0", "terminal width 511")
 # A question in the place of a prompt: "[confirm]", "Destination filename [x]? ", "[yes/no]: ".
 _QUESTION: Final = re.compile(r"(?:\[confirm\]|\[[^\]\r\n]*\]\?|\[yes/no\]:|\[no\]:) ?\Z")
 
@@ -45,27 +52,47 @@ class Reply:
 
 
 class Terminal:
-    """A session at a prompt. `channel` is paramiko's, logged in and past Netmiko's preparation."""
+    """A session at a prompt. `channel` is paramiko's, with a shell that was just started."""
 
     def __init__(self, host: str, channel: Any) -> None:
         self._host = host
         self._channel = channel
         self._channel.settimeout(IDLE_TIMEOUT_S)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._prompt: re.Pattern[str] = re.compile(r"(?!)")
+        self._names: tuple[str, ...] = ()
         self.privileged = False
-        self.synchronise()
-
-    def synchronise(self) -> None:
-        """Find the prompt: a comment that nobody else sends marks where the past ends."""
-        marker = f"! {secrets.token_hex(4)}"
-        self._write(f"{marker}\n")
-        ending = re.compile(rf"{marker}\s*[\r\n]+([^\s#>()]+)(?:\([^()\r\n]*\))?([#>]) ?\Z")
+        self.configuring = False
         output = ""
-        while not (found := ending.search(output)):
+        while not _FIRST.search(output):
             output += self._read()
-        self.privileged = found[2] == "#"
-        self._expect(found[1])
+        self.synchronise(*PREPARATION)
+
+    def synchronise(self, *before: str) -> None:
+        """Find the prompt: a comment that nobody else sends marks where the past ends."""
+        marker = secrets.token_hex(4)
+        self._write("".join(f"{line}\n" for line in (*before, f"! {marker}")))
+        output = ""
+        while not (found := _MARKED.search(output)) or found[1] != marker:
+            output += self._read()
+        self.privileged = found[3] == "#"
+        self.configuring = False
+        self._names = (found[2],)
+
+    def enable(self, secret: str) -> bool:
+        """Become privileged; the secret is tried once. After a refusal the session is of no use."""
+        self._write("enable\n")
+        output = ""
+        while not (asked := _PASSWORD.search(output)) and not _FIRST.search(output):
+            output += self._read()
+        if asked:
+            self._write(f"{secret}\n")
+            output = ""
+            while not (again := _PASSWORD.search(output)) and not _FIRST.search(output):
+                output += self._read()
+            if again:
+                return False
+        self.synchronise()
+        return self.privileged
 
     def leave_configuration(self) -> None:
         """Back to the exec prompt, from wherever the session is."""
@@ -76,7 +103,7 @@ class Terminal:
         """Send lines in one write; one reply each. Questions are answered with Enter."""
         for line in lines:
             if name := _HOSTNAME.fullmatch(line):
-                self._expect(name[1] or DEFAULT_NAME, also=self._names)
+                self._names = tuple(dict.fromkeys((name[1] or DEFAULT_NAME, *self._names)))
         self._write("".join(f"{line}\n" for line in lines))
         segments = self._segments(len(lines))
         return [
@@ -99,9 +126,10 @@ class Terminal:
         answered = 0
         while True:
             output += self._read()
-            if self._prompt.search(output, max(0, len(output) - 100)) and output[-1] in "#> ":
-                ends = [*self._prompt.finditer(output)]
+            if output[-1:] in ("#", ">", " ") and self._prompts(output, len(output) - 100):
+                ends = self._prompts(output)
                 if len(ends) >= count and ends[-1].end() == len(output):
+                    self.configuring = ends[-1][2] is not None
                     break
             elif len(output) > answered and _QUESTION.search(output, max(0, len(output) - 200)):
                 answered = len(output)
@@ -111,14 +139,14 @@ class Terminal:
         stops = [*(end.start() for end in ends[: count - 1]), ends[-1].start()]
         return [output[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
-    def _expect(self, name: str, also: tuple[str, ...] = ()) -> None:
-        self._names = tuple(dict.fromkeys((name, *also)))
-        full = "|".join(re.escape(n) for n in self._names)
-        cut = "|".join(re.escape(n[:CONFIG_PROMPT_NAME]) for n in self._names)
-        # A prompt before `$` is that of a long line which the router scrolls.
-        self._prompt = re.compile(
-            rf"(?:(?<=[\r\n])|\A)(?:(?:{cut})\([^()\s]*\)|(?:{full}))[#>](?!\$) ?"
-        )
+    def _prompts(self, output: str, start: int = 0) -> list[re.Match[str]]:
+        """The prompts in what it printed: those with its name, cut short where it configures."""
+        cut = [name[:CONFIG_PROMPT_NAME] for name in self._names]
+        return [
+            found
+            for found in _PROMPT.finditer(output, max(0, start))
+            if found[1] in (cut if found[2] else self._names)
+        ]
 
     def _write(self, text: str) -> None:
         try:
