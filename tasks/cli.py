@@ -20,6 +20,7 @@ from hacc_agent import __version__
 
 from . import certificates, pipeline, push, runs
 from .check.command import check
+from .course import Applied
 from .devices.fleet import Fleet
 from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
@@ -42,7 +43,7 @@ from .plan import Plan, from_json, to_json
 from .platforms import Impact
 from .progress import Progress
 from .proofs import INVARIANTS
-from .push import Applied, PlanStale
+from .push import PlanStale
 from .radius import entries
 from .render import templates_sha256, unverified_places
 from .rendered import Rendered

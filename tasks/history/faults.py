@@ -42,8 +42,6 @@ _POSTGRESQL: Final = {
     "57014": ("has not answered in time", "the run goes on; what keeps the server busy?"),
     "53100": _FULL,
     "53": ("has no resources left", "what keeps the server busy?"),
-    "28": ("refuses the login", "user, password and pg_hba.conf"),
-    "3D": ("the server has no such database", "createdb"),
     "42501": ("does not allow it", "GRANT the user CREATE on the schema once, then DML"),
     "25006": ("may not be written", "is it a standby server?"),
 }
@@ -70,9 +68,11 @@ def _error(location: Location, raised: BaseException | None) -> HistoryError:
     else:
         state = getattr(raised, "sqlstate", None) or ""
         message, hint = next((v for k, v in _POSTGRESQL.items() if state.startswith(k)), ("", ""))
-        if not state:  # there was no server to say one
-            message, hint = "does not answer", "the run goes on; is the server up?"
-    said = _first_line(raised, location)
+        if not state:  # psycopg has no session to ask for one: only the text tells the two apart
+            refused = "FATAL:" in str(raised)
+            message = "the server refuses" if refused else "does not answer"
+            hint = "" if refused else "the run goes on; is the server up?"
+    said = _first_line(raised, location).rpartition("FATAL:")[2].strip()
     return HistoryError(
         Problem(
             Place(str(location), 0),

@@ -44,6 +44,7 @@ class Draft:
 
     def __init__(self, record: Record, work: Path) -> None:
         self.record = record
+        self.seen: Checked | None = None  # what a check found
         self._work = work
 
     def applied(self, applied: Applied) -> None:
@@ -79,6 +80,7 @@ class Draft:
         )
 
     def checked(self, checked: Checked) -> None:
+        self.seen = checked
         self.record = replace(
             self.record,
             started=checked.started,

@@ -22,6 +22,7 @@ from .place import Location
 from .record import Kind, Record, Summary
 
 LOCK_S: Final = 5.0  # how long a writer waits for another: a record takes milliseconds
+CONNECT_S: Final = 5  # PostgreSQL: to its server
 ANSWER_S: Final = 30  # PostgreSQL: one statement; a record of 10,000 routers takes about one
 # Two machines that share a history need not agree to the second; a clock that was set back by
 # less than this changes no order that anybody could see.
@@ -307,7 +308,7 @@ def _engine(location: Location) -> sa.Engine:
             location.url,
             poolclass=sa.NullPool,
             connect_args={
-                "connect_timeout": int(LOCK_S),
+                "connect_timeout": CONNECT_S,
                 "application_name": "hacc",
                 "client_encoding": "utf8",  # whatever the database's is: it may be SQL_ASCII
                 "options": f"-c lock_timeout={int(LOCK_S * 1000)} "

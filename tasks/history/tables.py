@@ -97,3 +97,20 @@ findings = _of_a_run(
     Column("counts", Boolean, nullable=False),
     Column("finding", Text, nullable=False),  # JSON, whole
 )
+
+messages = Table(
+    "hacc_messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("channel", Text, nullable=False),  # the reference to its URL, never that
+    Column("run", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("begun", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("delivery", Text, nullable=False),  # channels.Delivery
+    Column("said", Text, nullable=False),  # why not
+    # What the channel has been told once it has this, JSON; emptied when a later one says it all.
+    Column("after", Text, nullable=False),
+)
+Index("hacc_messages_by_channel", messages.c.site, messages.c.channel)
