@@ -52,7 +52,7 @@ def hunks(running: str, intended: File, opened: Mapping[str, str]) -> Iterator[D
     after = [piece for piece, _ in pieces]
     if before == after:
         return
-    seal = _Sealer(intended, opened)
+    seal = Sealer(intended, opened)
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     told: set[int] = set()
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -81,7 +81,7 @@ def _section(intended: File, line: int) -> int | None:
     return next((n for n in above if _HEADER.fullmatch(intended.lines[n].text)), None)
 
 
-class _Sealer:
+class Sealer:
     """Takes the secrets out of the lines of a file that is not ours yet."""
 
     def __init__(self, intended: File, opened: Mapping[str, str]) -> None:

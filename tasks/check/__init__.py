@@ -3,6 +3,9 @@
 asking          routers -> Told                one visit each
 configuration   (rendered, running) -> findings       what `diff` finds, a setting at a time
 state           (model, observations) -> findings     what `verify` asks, with severity and remedy
+standards       (model, running, rules) -> findings   the rules of the house
+upkeep          certificates, versions, load: what nobody notices until it is late
+waivers         findings that somebody answers for
 judge           all of them over what was told; pure, and a cluster at a time, so that a fleet can
                 be judged by many processes
 check           asks and judges -> Checked
@@ -13,41 +16,102 @@ A router that could not be asked is one finding, and nothing is believed of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from ..devices.fleet import Failure, Fleet
-from ..errors import Problem
-from ..findings import Area, Checked, Finding, Severity, Skipped, worst_first
+from ..errors import HaccError, Problem
+from ..findings import Area, Checked, Finding, Severity, Skipped
+from ..intent import Site
 from ..intent import routers as named
 from ..model import ClusterModel, DeviceModel
 from ..pipeline import Opened, Prepared
 from ..rendered import Rendered
 from ..verify import Observation
-from . import configuration, state
+from . import configuration, standards, state, upkeep
 from .asking import Told, ask
+from .rules import RuleError, Rules, load_rules
+from .waivers import Cover, WaiverError, load_waivers, waive
 
-__all__ = ["AREAS", "Told", "ask", "check", "judge"]
+__all__ = ["AREAS", "House", "Told", "ask", "check", "judge", "load_house", "rule_ids"]
 
-AREAS = (Area.CONFIGURATION, Area.STATE, Area.STANDARD)  # what `--only` chooses from
+REACH: Final = "reach.asked"
+AREAS: Final = (Area.CONFIGURATION, Area.STATE, Area.STANDARD)  # what `--only` chooses from
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a site holds its routers to, beside the intent."""
+
+    rules: Rules
+    covers: tuple[Cover, ...]
+
+
+def load_house(site: Site, rules: Path | None = None) -> House:
+    """A site's rules and waivers. Raises HaccError with all that is wrong, before anybody is asked.
+
+    `rules` is another folder of rules than the inventory's own.
+    """
+    problems: list[Problem] = []
+    loaded = Rules()
+    try:
+        folder = rules or site.root / "rules"
+        loaded = load_rules(folder, required=rules is not None)
+    except RuleError as error:
+        problems += error.problems
+    try:
+        covers = load_waivers(
+            site.root,
+            # While a rule cannot be read its waiver is not the mistake.
+            rules=(*rule_ids(loaded), "standard.*") if problems else rule_ids(loaded),
+            clusters=[cluster.cluster for cluster in site.clusters],
+            hosts=list(site.inventory.hosts),
+        )
+    except WaiverError as error:
+        problems += error.problems
+    if problems:
+        raise HaccError(problems)
+    return House(loaded, covers)
+
+
+def rule_ids(rules: Rules) -> tuple[str, ...]:
+    """Of every rule that a finding can have."""
+    ours = (*configuration.RULES, *state.RULES, *upkeep.RULES, REACH)
+    return (*ours, *(f"standard.{rule.id}" for rule in rules.rules))
 
 
 def judge(
     prepared: Prepared,
     opened: Opened,
     told: Mapping[str, Told | Failure],
+    house: House,
     *,
+    now: datetime,
     areas: Collection[Area] = AREAS,
 ) -> tuple[Finding, ...]:
-    """What is not as it should be, the worst first. Clusters do not depend on each other.
+    """What is not as it should be, before waivers. Clusters do not depend on each other.
 
-    A router without an answer in `told` was not asked, as when a fleet is judged in shards.
+    A router that `told` does not name was not asked, as when a fleet is judged in shards; what
+    routers do together is judged where all of a cluster were asked.
     """
-    return worst_first(
+    return tuple(
         finding
         for cluster in prepared.clusters
-        for finding in _cluster(cluster, prepared.rendered, opened, told, areas)
+        for finding in _apart(_cluster(cluster, prepared.rendered, opened, told, house, now, areas))
     )
+
+
+def _apart(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Of two that say the same (a line that is missing twice) the second is named as such."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.fingerprint] += 1
+        nth = seen[finding.fingerprint]
+        yield finding if nth == 1 else replace(finding, subject=f"{finding.subject} ({nth})")
 
 
 def _cluster(
@@ -55,21 +119,30 @@ def _cluster(
     rendered: Mapping[str, Rendered],
     opened: Opened,
     told: Mapping[str, Told | Failure],
+    house: House,
+    now: datetime,
     areas: Collection[Area],
 ) -> Iterator[Finding]:
-    for device in cluster.devices:
-        one = told.get(device.host)
+    asked = [device for device in cluster.devices if device.host in told]
+    answers: dict[str, Told] = {}
+    for device in asked:
+        one = told[device.host]
         if isinstance(one, Failure):
             yield _unreached(cluster, one)
-        elif one is not None and Area.CONFIGURATION in areas:
-            yield from configuration.judge(
-                device, rendered[device.host], one.running, opened.values
-            )
-    everybody = all(device.host in told for device in cluster.devices)
-    if Area.STATE in areas and everybody:
-        yield from state.judge(
-            cluster, {device.host: _seen(device, told[device.host]) for device in cluster.devices}
-        )
+        else:
+            answers[device.host] = one
+    for device in (device for device in asked if device.host in answers):
+        wanted, running = rendered[device.host], answers[device.host].running
+        if Area.CONFIGURATION in areas:
+            yield from configuration.judge(device, wanted, running, opened.values)
+        if Area.STANDARD in areas:
+            yield from standards.of_text(device, wanted, running, opened.values, house.rules.rules)
+    if Area.STANDARD in areas:
+        yield from standards.of_intent([cluster], house.rules.rules)
+    if Area.STATE in areas and len(asked) == len(cluster.devices):
+        seen = {device.host: _seen(device, told[device.host]) for device in asked}
+        yield from state.judge(cluster, seen)
+        yield from upkeep.judge(cluster, answers, house.rules.limits, now)
 
 
 def _seen(device: DeviceModel, one: Told | Failure) -> Observation:
@@ -83,7 +156,7 @@ def _unreached(cluster: ClusterModel, failure: Failure) -> Finding:
     device = cluster.device(failure.host)
     problems = failure.error.problems
     return Finding(
-        "reach.asked",
+        REACH,
         Area.REACH,
         Severity.CRITICAL,
         cluster.name,
@@ -99,14 +172,23 @@ def check(
     prepared: Prepared,
     opened: Opened,
     routers: Fleet,
+    house: House,
     *,
     now: datetime,
     areas: Collection[Area] = AREAS,
 ) -> Checked:
     """One run over the chosen clusters. Changes nothing on any router."""
     began = time.monotonic()
+    standards.of_intent(prepared.clusters, house.rules.rules)  # what is wrong with them, first
     told = ask(prepared, opened, routers, areas)
-    findings = judge(prepared, opened, told, areas=areas)
+    failed = [one for one in told.values() if isinstance(one, Failure)]
+    whole = not failed and len(prepared.clusters) == len(prepared.site.clusters)
+    findings = waive(
+        judge(prepared, opened, told, house, now=now, areas=areas),
+        house.covers,
+        now.date(),
+        complete=whole and set(areas) == set(AREAS),
+    )
     return Checked(
         started=now.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 3),
@@ -114,11 +196,7 @@ def check(
         clusters=tuple(cluster.name for cluster in prepared.clusters),
         hosts=tuple(host for host, one in told.items() if isinstance(one, Told)),
         findings=findings,
-        failed=tuple(
-            Skipped(host, one.error.problems)
-            for host, one in told.items()
-            if isinstance(one, Failure)
-        ),
+        failed=tuple(Skipped(one.host, one.error.problems) for one in failed),
         foreign=_foreign(prepared),
     )
 

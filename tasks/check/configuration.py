@@ -7,8 +7,6 @@ finding's remedy is what the plan would type for it.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +19,7 @@ from ..plan import MANAGED
 from ..rendered import File, Owner, Platform, Rendered
 from ..running import Running, RunningFile
 from ..secrets import resolve
+from .spoken import without_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,6 @@ RULES: Mapping[str, Kind] = {
     "config.mode": Kind(Severity.MAJOR, "A file of ours may be read or written by others."),
 }
 
-# A secret of the router's own is named by its line, which moves.
-_OF_THE_ROUTER = re.compile(r"<secret running:[^>]*>")
 _SHOWN = 3  # lines of one finding that its message tells; the device line and the plan tell all
 
 
@@ -58,13 +55,8 @@ def judge(
     device: DeviceModel, rendered: Rendered, running: Running, opened: Mapping[str, str]
 ) -> Iterator[Finding]:
     """What differs, in the order of the router's files."""
-    seen: Counter[str] = Counter()
     for file in rendered.files:
-        for finding in _file(device, file, running.file(file.path), opened):
-            # A line that is missing twice is two findings, the second named as such.
-            seen[finding.fingerprint] += 1
-            nth = seen[finding.fingerprint]
-            yield finding if nth == 1 else replace(finding, subject=f"{finding.subject} ({nth})")
+        yield from _file(device, file, running.file(file.path), opened)
 
 
 def _file(
@@ -167,7 +159,7 @@ def _difference(device: DeviceModel, file: File, one: Difference, rule: str = ""
         RULES[rule].severity,
         device.cluster,
         device.host,
-        _OF_THE_ROUTER.sub("<secret>", subject),
+        without_place(subject),
         _message(one, rule),
         place,
         evidence,

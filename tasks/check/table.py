@@ -20,10 +20,11 @@ STYLES = {
 
 def show(out: Console, checked: Checked) -> None:
     """What counts, then what is waived, then what was left alone, then the sum."""
-    for host, findings in _by_host(one for one in checked.findings if one.waiver is None):
+    for host, findings in _by_host(checked.counting):
         out.print(Text(host, "bold"))
         for finding in findings:
             _show(out, finding)
+    _show_infos(out, checked)
     waived = [one for one in checked.findings if one.waiver is not None]
     if waived:
         out.print(Text("waived", "bold"))
@@ -63,16 +64,29 @@ def _show(out: Console, finding: Finding) -> None:
         out.print(Text(f"{'':<32}{'  ' if number else ''}{line}", "green"))
 
 
+def _show_infos(out: Console, checked: Checked) -> None:
+    """What is merely worth knowing: a line for each message, of all whom it is about."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in checked.findings:
+        if one.waiver is None and not one.counts:
+            alike.setdefault((one.rule, one.message), []).append(one.host)
+    if alike:
+        out.print(Text("worth knowing", "bold"))
+    for (rule, message), hosts in alike.items():
+        about = ", ".join(filter(None, hosts))
+        out.print(Text(f"  {rule}: {f'{about}: ' if about else ''}{message}", "dim"))
+
+
 def summary(checked: Checked) -> str:
     """One line: `west: 5 routers, 2 critical, 1 major, 1 waived in 1.2 s`."""
-    counted = [f"{count} {severity}" for severity, count in checked.by_severity().items() if count]
+    said = [f"{count} {severity}" for severity, count in checked.by_severity().items() if count]
+    if not said and not checked.failed:
+        said = ["as intended"]
+    if checked.failed:
+        said.insert(0, f"{len(checked.failed)} not reached")
     others = Counter(
         "waived" if one.waiver else "worth knowing" for one in checked.findings if not one.counts
     )
-    said = [*counted, *(f"{count} {what}" for what, count in sorted(others.items()))]
-    if checked.failed:
-        said.append(f"{len(checked.failed)} not reached")
-    return (
-        f"{', '.join(checked.clusters)}: {len(checked.hosts)} routers, "
-        f"{', '.join(said) or 'as intended'} in {checked.seconds:.1f} s"
-    )
+    said += [f"{count} {what}" for what, count in sorted(others.items())]
+    routers = f"{len(checked.hosts)} router{'s' if len(checked.hosts) != 1 else ''}"
+    return f"{', '.join(checked.clusters)}: {routers}, {', '.join(said)} in {checked.seconds:.1f} s"

@@ -219,6 +219,12 @@ def is_simulator(version: str) -> bool:
     return "hacc ios simulator" in version.lower()
 
 
+def release(version: str) -> str:
+    """Of IOS, as `show version` begins: `... Software (...), Version 15.9(3)M7, RELEASE ...`."""
+    found = re.search(r"\bVersion ([^\s,]+)", version)
+    return found[1] if found else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One command: the part of an observation that it fills, and how its output is read."""

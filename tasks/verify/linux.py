@@ -17,6 +17,7 @@ from .observation import (
     Address,
     AgentStatus,
     ArpRules,
+    Figures,
     Finding,
     Forwarding,
     GroupState,
@@ -215,6 +216,19 @@ def _agent(text: str) -> AgentStatus:
         ),
         lans=_lans(told.get("neighbours")),
         stock=tuple(Placed(**each) for each in told.get("stock", ())),
+        version=str(told.get("version", "")),
+        figures=tuple(_figures(each) for each in told["members"]),
+    )
+
+
+def _figures(member: dict[str, Any]) -> Figures:
+    told = member.get("figures") or {}
+    return Figures(
+        str(member["name"]),
+        str(told.get("source", "")),
+        float(told.get("age_s", 0)),
+        told.get("cpu_percent"),
+        told.get("memory_free_percent"),
     )
 
 

@@ -183,6 +183,17 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What a controller was told of a member's load, by its link or by SNMP."""
+
+    member: str
+    source: str  # "member link", "SNMP"; empty: it was told nothing that it believes
+    age_s: float
+    cpu_percent: float | None
+    memory_free_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStatus:
     """What `hacc-agent status` says: who it believes to be, and what it holds."""
 
@@ -198,6 +209,8 @@ class AgentStatus:
     ] = ()  # on a controller: members that are down or held, and why
     lans: Lans | None = None  # None: it does not advertise
     stock: tuple[Placed, ...] = ()  # on a controller
+    version: str = ""  # of hacc
+    figures: tuple[Figures, ...] = ()  # on a controller, of each member
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +227,7 @@ class Observation:
     platform: Platform
     simulator: bool = False  # it says of itself that it is HACC's IOS simulator
     unread: tuple[Unread, ...] = ()
+    version: str = ""  # of IOS
     addresses: tuple[Address, ...] = ()
     groups: tuple[GroupState, ...] = ()
     arp: tuple[ArpRules, ...] = ()

@@ -42,11 +42,17 @@ def _linux(device: DeviceModel, ways: Iterable[IPv4Address], session: Session) -
 
 
 def _ios(device: DeviceModel, session: Session) -> Observation:
-    simulator = ios.is_simulator(session.run(ios.VERSION))
+    version = session.run(ios.VERSION)
+    simulator = ios.is_simulator(version)
     answers = {question.command: session.run(question.command) for question in ios.QUESTIONS}
     fields, unread = ios.parts(answers, simulator=simulator)
     return Observation(
-        device.host, device.platform, simulator=simulator, unread=tuple(unread), **fields
+        device.host,
+        device.platform,
+        simulator=simulator,
+        unread=tuple(unread),
+        version=ios.release(version),
+        **fields,
     )
 
 

@@ -122,7 +122,7 @@ def test_everything_that_the_script_prints() -> None:
                 (IPv4Address("198.18.1.11"), IPv4Address("198.18.1.12")),
             ),
         ),
-        "agent": AgentStatus("ha1", "home-agent", "west", 700, 0, (), ""),
+        "agent": AgentStatus("ha1", "home-agent", "west", 700, 0, (), "", version="0.1.0"),
         "units": (
             Unit("frr", "active", 4711),
             Unit("keepalived", "failed", None),

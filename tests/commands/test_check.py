@@ -1,0 +1,68 @@
+"""`hacc check` on routers: nothing to find after an apply, then all that was done behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commands.fleet import LabDesk
+
+pytestmark = pytest.mark.lab
+
+ALLOW = ("--allow", "re-election,binding-loss")
+
+
+def test_what_was_just_applied_has_nothing_that_counts(fleet: LabDesk) -> None:
+    told = fleet.hacc("check").ends(0)
+    assert told.out.splitlines()[-1].startswith("west: 5 routers, as intended, ")
+    checked = fleet.hacc("check", "--json").ends(0).value
+    assert {finding["severity"] for finding in checked["findings"]} <= {"info"}
+    assert sorted(checked["hosts"]) == ["ha1", "hacc1", "hacc2", "ios1", "ios2"]
+
+
+def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: LabDesk) -> None:
+    fleet.on_console(
+        "ios2",
+        "interface GigabitEthernet0/1",
+        "standby 20 priority 90",
+        "line vty 0 4",
+        "transport input telnet ssh",
+    )
+    fleet.sh("ha1", "echo '# mine' >> /etc/snmp/snmpd.conf; chmod 644 /etc/snmp/snmpd.conf")
+    found = {
+        (one["rule"], one["host"]): one
+        for one in fleet.hacc("check", "--json").ends(2).value["findings"]
+        if one["severity"] != "info"
+    }
+    assert set(found) == {
+        ("config.differs", "ios2"),
+        ("standard.no-telnet", "ios2"),
+        ("config.extra", "ha1"),
+        ("config.mode", "ha1"),
+    }
+    priority = found["config.differs", "ios2"]
+    assert priority["message"] == "`standby 20 priority 90` instead of `standby 20 priority 190`"
+    intent = fleet.intent.read_text().splitlines()
+    assert "group: 20" in intent[priority["intent"]["line"] - 1]
+    assert priority["device"]["text"] == "standby 20 priority 90"
+    running = fleet.ios("config", "ios2")["text"].splitlines()
+    above = priority["device"]["line"] - 1 - running.index(" standby 20 priority 90")
+    assert 0 <= above <= 8, "only what IOS prints above its configuration"
+    assert priority["remedy"].splitlines() == [
+        "hacc apply -c west, which types:",
+        "interface GigabitEthernet0/1",
+        " standby 20 priority 190",
+    ]
+
+    waivers = fleet.inventory / "waivers.yaml"
+    waivers.write_text(
+        "waivers:\n"
+        "  - {rule: standard.no-telnet, host: ios2, owner: jane, expires: 2999-12-31,\n"
+        "     reason: the console server of the east wing}\n"
+    )
+    told = fleet.hacc("check").ends(2)
+    assert "until 2999-12-31 by jane, the console server of the east wing" in told.out
+    fleet.on_console("ios2", "no line vty 0 4")
+    fleet.hacc("apply", "--yes", *ALLOW).ends(0)
+    told = fleet.hacc("check").ends(0)
+    assert "waiver.unused" in told.out
+    waivers.unlink()
