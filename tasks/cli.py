@@ -18,16 +18,16 @@ import typer
 
 from hacc_agent import __version__
 
-from . import certificates, pipeline, push, runs
+from . import applying, certificates, pipeline
+from .applying import BatchSize, Canary
+from .batches import batched, cut_of
 from .check.command import check
-from .course import Applied
-from .devices.fleet import Fleet
 from .ending import Finished
-from .errors import Exit, HaccError, Place, Problem
+from .errors import Exit, HaccError, Problem
 from .explain import explain as explain_line
 from .history import command as history
+from .history.command import recording_to
 from .history.record import Kind
-from .history.recording import Recorder, recorder
 from .intent import json_schema
 from .options import (
     DEFAULT_ROOT,
@@ -36,31 +36,22 @@ from .options import (
     HistoryUrl,
     InventoryRoot,
     Strict,
-    Yes,
     print_json,
 )
-from .plan import Plan, from_json, to_json
-from .platforms import Impact
+from .plan import to_json
 from .progress import Progress
 from .proofs import INVARIANTS
-from .push import PlanStale
 from .radius import entries
-from .render import templates_sha256, unverified_places
+from .render import unverified_places
 from .rendered import Rendered
 from .report import (
     console,
-    impact_words,
-    show_applied,
-    show_error,
     show_plan,
     show_verdict,
 )
-from .rollback import rollback as roll_back
-from .running import Running
 from .secrets import resolve
 from .sheet import sheet
 from .unverified import unverified
-from .verify import Verdict
 
 app = typer.Typer(
     name="hacc",
@@ -72,6 +63,9 @@ app = typer.Typer(
 app.add_typer(certificates.app, name="pki")
 app.add_typer(history.app, name="history")
 app.command()(check)
+app.command()(applying.apply)
+app.command()(applying.rollback)
+app.command("runs")(applying.list_runs)
 
 
 def _version(wanted: bool) -> None:
@@ -228,6 +222,8 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="Save the plan for `hacc apply FILE`.")
     ] = None,
+    canary: Canary = "",
+    batch: BatchSize = "",
     summary: Annotated[
         bool, typer.Option("--summary", help="One line a router instead of every line.")
     ] = False,
@@ -240,6 +236,7 @@ def plan(
     """Show what would change, what it interrupts, in which order, and how it is undone."""
     if out is not None:
         out.parent.resolve(strict=True)  # before routers are asked for what could not be kept
+    cut = cut_of(canary, batch)
     prepared = pipeline.prepare(root, cluster or ())
     opened = pipeline.open_secrets(prepared)
     with (
@@ -247,6 +244,7 @@ def plan(
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         made = pipeline.plan(prepared, opened, pipeline.fetch(prepared, routers))
+    made = batched(made, prepared.clusters, cut)
     if out is not None:
         out.write_bytes(to_json(made))
     if as_json:
@@ -257,76 +255,6 @@ def plan(
             typer.echo(f"Saved. Do it with: hacc apply {out}")
     if exit_code and not made.empty:
         raise Finished(Exit.CHANGES)
-
-
-@app.command()
-def apply(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="A plan made by `hacc plan -o`. Without: plan now, and ask."),
-    ] = None,
-    root: InventoryRoot = DEFAULT_ROOT,
-    cluster: Clusters = None,
-    allow: Annotated[
-        str,
-        typer.Option("--allow", help=f"Impacts that may happen, by comma: {impact_words()}."),
-    ] = "",
-    yes: Yes = False,
-    history_url: HistoryUrl = "",
-    strict: Strict = False,
-    as_json: AsJson = False,
-) -> None:
-    """Bring the routers to the plan, wave by wave, each verified; on failure, return them all."""
-    allowed = _impacts(allow)
-    saved = from_json(_read(file), str(file)) if file else None
-    prepared = pipeline.prepare(root, saved.clusters if saved else cluster or ())
-    if saved:
-        _refuse_other_intent(saved, prepared, str(file))
-    opened = pipeline.open_secrets(prepared)
-    with (
-        Progress(as_json=as_json) as progress,
-        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
-    ):
-        running = None if saved else pipeline.fetch(prepared, routers)
-        made = saved or pipeline.plan(prepared, opened, running or {})
-        if not saved and not as_json:
-            with progress.paused():
-                show_plan(console(), made)
-        _refuse_impacts(made, allowed)
-        if not made.empty and not yes:
-            with progress.paused():
-                _ask(f"Change {sum(not host.empty for host in made.hosts)} routers?")
-            running = None  # who knows how long that took
-        with _recorder(root, history_url, progress, as_json).recording(
-            Kind.APPLY, prepared
-        ) as draft:
-            applied, verdicts = _apply(prepared, opened, made, routers, progress, running)
-            draft.applied(applied)
-    _report_applied(applied, verdicts, as_json)
-
-
-def _apply(
-    prepared: pipeline.Prepared,
-    opened: pipeline.Opened,
-    made: Plan,
-    routers: Fleet,
-    progress: Progress,
-    running: Mapping[str, Running] | None,
-) -> tuple[Applied, Sequence[Verdict]]:
-    guard = pipeline.WaveGuard(prepared, made, opened)
-    if not made.empty:
-        progress.say("looking at what is true before")
-        guard.look_before(routers)
-    applied = push.apply(
-        made,
-        routers,
-        prepared.rendered,
-        opened.values,
-        work=prepared.work,
-        read=running,
-        verify=lambda wave: guard.judge(routers, wave),
-    )
-    return applied, guard.verdicts
 
 
 @app.command()
@@ -343,7 +271,9 @@ def verify(
     opened = pipeline.open_secrets(prepared)
     with (
         Progress(as_json=as_json) as progress,
-        _recorder(root, history_url, progress, as_json).recording(Kind.VERIFY, prepared) as draft,
+        recording_to(root, history_url, progress, as_json=as_json).recording(
+            Kind.VERIFY, prepared
+        ) as draft,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         verdicts = pipeline.verify_clusters(prepared, routers, opened)
@@ -355,129 +285,3 @@ def verify(
             show_verdict(console(), verdict, everything=everything)
     if not all(verdict.ok for verdict in verdicts):
         raise Finished(Exit.CHANGES)
-
-
-@app.command()
-def rollback(
-    run_name: Annotated[
-        str,
-        typer.Argument(metavar="[RUN]", help="A run's name or a part of it; default: the last."),
-    ] = "last",
-    root: InventoryRoot = DEFAULT_ROOT,
-    force: Annotated[
-        bool, typer.Option("--force", help="Give up what others changed on these routers since.")
-    ] = False,
-    yes: Yes = False,
-    history_url: HistoryUrl = "",
-    strict: Strict = False,
-    as_json: AsJson = False,
-) -> None:
-    """Return the routers of a run to what they held before it, byte for byte, and prove it."""
-    prepared = pipeline.prepare(root)
-    undone = runs.find(prepared.work, run_name)
-    opened = pipeline.open_secrets(prepared)
-    if not yes:
-        hosts = ", ".join(host.host for host in undone.plan.hosts if not host.empty)
-        _ask(f"Return {hosts} to what they held before {undone.name}?")
-    with (
-        Progress(as_json=as_json) as progress,
-        _recorder(root, history_url, progress, as_json).recording(Kind.ROLLBACK, prepared) as draft,
-        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
-    ):
-        applied = roll_back(
-            undone.name, routers, work=prepared.work, opened=opened.values, force=force
-        )
-        draft.applied(applied)
-    _report_applied(applied, (), as_json)
-
-
-def _recorder(root: Path, url: str, progress: Progress, as_json: bool) -> Recorder:
-    """Of the site; what it cannot record is said between two lines of progress."""
-
-    def say(problems: Iterable[Problem]) -> None:
-        with progress.paused():
-            show_error(HaccError(problems), as_json=as_json)
-
-    return recorder(root, url, say)
-
-
-def _report_applied(applied: Applied, verdicts: Sequence[Verdict], as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                **dataclasses.asdict(applied),
-                "verdicts": [verdict.to_json() for verdict in verdicts],
-            }
-        )
-    else:
-        for verdict in verdicts:
-            show_verdict(console(), verdict)
-        show_applied(console(), applied)
-    if applied.exit is not Exit.OK:
-        raise Finished(applied.exit)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise HaccError(
-            Problem(
-                Place(str(file), 0),
-                "plan",
-                f"cannot be read: {(error.strerror or str(error)).lower()}",
-                hint="make one with: hacc plan -o FILE",
-            )
-        ) from None
-
-
-def _impacts(words: str) -> frozenset[Impact]:
-    by_name = {str(impact): impact for impact in Impact if impact is not Impact.NONE}
-    given = [word.strip() for word in words.split(",") if word.strip()]
-    unknown = [word for word in given if word not in by_name]
-    if unknown:
-        raise HaccError(
-            Problem(None, "--allow", f"{word!r} is no impact", allowed=impact_words())
-            for word in unknown
-        )
-    return frozenset(by_name[word] for word in given)
-
-
-def _refuse_impacts(made: Plan, allowed: frozenset[Impact]) -> None:
-    """Above `none`, each impact needs a word of permission: the worst does not stand for others."""
-    wrong = [
-        Problem(
-            None,
-            host.host,
-            f"the plan means {impact}",
-            allowed=", ".join(sorted(map(str, allowed))) or "no impact",
-            hint=f"look at the plan, then: --allow {impact}",
-        )
-        for host in made.hosts
-        for impact in sorted(host.impacts - allowed)
-    ]
-    if wrong:
-        raise HaccError(wrong)
-
-
-def _refuse_other_intent(saved: Plan, prepared: pipeline.Prepared, file: str) -> None:
-    made_from = (saved.intent_sha256, saved.templates_sha256)
-    if made_from != (prepared.site.sha256, templates_sha256()):
-        raise PlanStale(
-            Problem(
-                Place(file, 0),
-                "plan",
-                "the intent or the templates have changed since this plan was made",
-                hint=f"nothing was touched; make it again: hacc plan -o {file}",
-            )
-        )
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise HaccError(
-            Problem(None, "hacc", "this needs a confirmation, and there is no terminal to ask on",
-                    hint="--yes when nobody is there to answer")
-        )  # fmt: skip
-    if not typer.confirm(question, err=True):
-        raise Finished(Exit.USAGE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import push
 from .compile import compile_site
-from .devices.fleet import Failure, Fleet
+from .devices.fleet import MAX_OPEN_SESSIONS, Failure, Fleet
 from .devices.session import Target
 from .errors import HaccError, Place, Problem
 from .hostkeys import HostKeys
@@ -20,15 +20,15 @@ from .intent import Site, load_site, secrets
 from .inventory import HostFacts, nearest
 from .model import ClusterModel
 from .opening import open_all
-from .plan import Plan, Wave, make_plan
+from .plan import Plan, make_plan
 from .proofs import prove_keys
 from .push import FleetFailed
 from .render import render, templates_sha256
-from .rendered import File, Owner, Rendered
+from .rendered import Rendered
 from .runner import Listener, Stop
 from .running import Running
 from .secrets import SecretError, SecretRef
-from .verify import Result, Status, Verdict, verify
+from .verify import Result, Verdict, verify
 from .verify.observe import observer
 
 
@@ -43,7 +43,12 @@ class Prepared:
     @property
     def work(self) -> Path:
         """Where runs, known hosts and locks are kept: beside the inventory."""
-        return self.site.root.resolve().parent / ".hacc"
+        return work_of(self.site.root)
+
+
+def work_of(root: Path) -> Path:
+    """The same, of an inventory that need not be right."""
+    return root.resolve().parent / ".hacc"
 
 
 def prepare(root: Path, only: Collection[str] = ()) -> Prepared:
@@ -127,11 +132,12 @@ def reach(
     *,
     listeners: Iterable[Listener] = (),
     stop: Stop | None = None,
+    sessions: int = MAX_OPEN_SESSIONS,
 ) -> Fleet:
     """The same, with host keys of the caller's: a part of a run of many."""
     targets = [_target(prepared.site.inventory[host], opened) for host in prepared.rendered]
     groups = push.standby_groups(prepared.clusters)
-    return Fleet(targets, keys, groups=groups, listeners=listeners, stop=stop)
+    return Fleet(targets, keys, groups=groups, listeners=listeners, stop=stop, sessions=sessions)
 
 
 def _target(facts: HostFacts, opened: Opened) -> Target:
@@ -187,104 +193,4 @@ def verify_clusters(
         deadline_s=deadline_s,
         for_delays=for_delays,
         matters=matters,
-    )
-
-
-class WaveGuard:
-    """Judges a run wave by wave: what was true before it must be true after each wave.
-
-    After the last wave everything must be true. So a first provisioning, where nothing was true,
-    is judged at its end, and a change of a healthy cluster at every step.
-    """
-
-    def __init__(self, prepared: Prepared, plan: Plan, opened: Opened) -> None:
-        self.verdicts: tuple[Verdict, ...] = ()  # of the wave that was judged last
-        self._prepared = prepared
-        self._plan = plan
-        self._last = plan.waves[-1] if plan.waves else None
-        self._opened = opened
-        self._true_before: frozenset[_Key] = frozenset()
-
-    def look_before(self, routers: Fleet) -> None:
-        """Remember what is true now. Costs one look at each router of a cluster that exists."""
-        verdicts = verify_clusters(
-            self._prepared, routers, self._opened, only=self._existing(), deadline_s=0
-        )
-        self._true_before = frozenset(
-            _key(verdict.cluster, result)
-            for verdict in verdicts
-            for result in verdict.of(Status.PASSED)
-        )
-
-    def _existing(self) -> set[str]:
-        """The clusters of which a router holds a file of ours, or may: on IOS that takes a look.
-
-        Of the others nothing was true before, but what a router shows of itself.
-        """
-        return {
-            cluster.name
-            for cluster in self._prepared.clusters
-            if not all(self._is_bare(device.host) for device in cluster.devices)
-        }
-
-    def _is_bare(self, host: str) -> bool:
-        ours = {file.path for file in self._prepared.rendered[host].files if _is_whole(file)}
-        made = {change.path for change in self._plan.host(host).files if not change.before_sha256}
-        return bool(ours) and ours <= made
-
-    def judge(self, routers: Fleet, wave: Wave) -> tuple[Problem, ...]:
-        """What is wrong after a wave; nothing when it may be confirmed."""
-        last = wave == self._last
-        # What a router shows of itself its own push has proven; a cluster in which nothing else was
-        # true, because it is new, has nothing to lose yet.
-        had = {name for name, check, _, _ in self._true_before if check not in _OF_ONE_ROUTER}
-        touched = {
-            cluster.name
-            for cluster in self._prepared.clusters
-            if last
-            or (
-                cluster.name in had and any(device.host in wave.hosts for device in cluster.devices)
-            )
-        }
-        self.verdicts = verify_clusters(
-            self._prepared,
-            routers,
-            self._opened,
-            only=touched,
-            for_delays=False,  # a router that is confirmed late goes back by itself
-            matters=_is_ours if last else self._was_true,
-        )
-        return tuple(
-            _problem(result) for verdict in self.verdicts for result in verdict.of(Status.FAILED)
-        )
-
-    def _was_true(self, cluster: ClusterModel, result: Result) -> bool:
-        return _is_ours(cluster, result) and _key(cluster.name, result) in self._true_before
-
-
-def _is_ours(_: ClusterModel, result: Result) -> bool:
-    """What strangers do on a LAN is no fault of a change: they could undo it."""
-    return result.check != "strangers"
-
-
-def _is_whole(file: File) -> bool:
-    """Whether nobody but us has lines in it."""
-    return file.owner is Owner.WHOLE and not file.absent
-
-
-_OF_ONE_ROUTER = frozenset({"reachable", "addresses", "loopback", "arp", "forwards", "services"})
-_Key = tuple[str, str, str, str]
-
-
-def _key(cluster: str, result: Result) -> _Key:
-    return cluster, result.check, result.host, result.subject
-
-
-def _problem(result: Result) -> Problem:
-    return Problem(
-        result.place,
-        result.host,
-        f"{result.check}: {result.subject}: {result.observed}",
-        allowed=result.expected,
-        hint=result.hint,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from .batches import CANARY, Share
@@ -43,6 +44,11 @@ class Policy:
     # A router that hears no confirmation for so long goes back by itself: it must cover the slowest
     # router of a wave and its verification.
     confirm_within_s: int = DEAD_MAN_SECONDS
+
+    def bound(self, waves: int) -> timedelta:
+        """How long so many waves take at most, and as long again for their way back: a router that
+        is not confirmed in its time is on its way back."""
+        return timedelta(seconds=2 * waves * self.confirm_within_s)
 
     def fail_limit(self, routers: int) -> int:
         """How many routers may fail of so many. Rounded down: 1% of 50 tolerates none."""

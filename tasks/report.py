@@ -6,6 +6,7 @@ A report never opens a secret: what it prints are the sealed texts of the plan.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from collections import Counter
@@ -21,6 +22,7 @@ from .course import Applied, State
 from .diff import Command, DiffLine, Impact
 from .errors import Exit, HaccError, Problem
 from .plan import HostPlan, Plan
+from .runs import Told
 from .verify import Status, Verdict
 
 _SIGN_STYLE = {"+": "green", "-": "red", " ": "dim"}
@@ -94,8 +96,13 @@ def show_plan(out: Console, plan: Plan, *, summary: bool = False) -> None:
             f"Nothing to do: {len(plan.hosts)} routers of {_names(plan.clusters)} are as intended."
         )
         return
-    for number, wave in enumerate(plan.waves, 1):
-        out.print(f"wave {number}  {', '.join(wave.hosts)}  [dim]({escape(wave.reason)})[/dim]")
+    numbers = itertools.count(1)
+    for batch in plan.batches:
+        if batch.name:
+            out.print(f"[bold]{batch.name}[/bold]: {len(batch.hosts)} routers")
+        for wave in batch.waves:
+            reason = f"[dim]({escape(wave.reason)})[/dim]"
+            out.print(f"wave {next(numbers)}  {', '.join(wave.hosts)}  {reason}")
     lines = sum(len(host.commands) for host in changing)
     files = sum(len(host.files) for host in changing)
     out.print(
@@ -201,9 +208,38 @@ def show_applied(out: Console, applied: Applied) -> None:
     out.print(table)
     for problem in applied.problems:
         _show_problem(problem_console(), problem)
-    if applied.run:
+    if applied.paused:
+        out.print(
+            Text(f"run {applied.run} is paused: {applied.paused}", "bold yellow"),
+            f"go on with it: hacc apply --resume {applied.run}   (--return: take it back, "
+            "--stop: leave it there)",
+            sep="\n",
+        )
+    elif applied.run:
         ended = "done" if applied.exit is Exit.OK else f"ended with {applied.exit.name.lower()}"
         out.print(f"run {applied.run} {ended}; undo it with: hacc rollback {applied.run}")
+
+
+def show_runs(out: Console, told: Sequence[Told]) -> None:
+    """A line for each run, the oldest first; those that have not ended say how to go on."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("run", "begun", "clusters", "ended", "routers"):
+        table.add_column(column)
+    for run in told:
+        if run.exit is None:
+            ended = Text("paused" if run.paused else "NOT ENDED" if run.hosts else "nothing begun")
+            ended.stylize("bold yellow" if run.unfinished else "dim")
+        else:
+            ended = Text(f"{Exit(run.exit).name.lower()}{' (a rollback)' if run.undoes else ''}")
+        counts = Counter(run.hosts.values())
+        routers = ", ".join(f"{count} {state}" for state, count in counts.items())
+        table.add_row(run.name, run.begun[:19], _names(run.clusters), ended, routers)
+    out.print(table)
+    for run in told:
+        if run.unfinished:
+            why = run.paused or ("on its way back" if run.returning else "its process has died")
+            out.print(Text(f"\n{run.name}: {why}", "bold yellow"))
+            out.print(f"    hacc apply --resume {run.name}   (--return, --stop)")
 
 
 _STATUS_STYLE = {

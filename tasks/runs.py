@@ -185,6 +185,40 @@ def unfinished(work: Path) -> Run | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A run in a line."""
+
+    name: str
+    begun: str  # RFC 3339, UTC
+    clusters: tuple[str, ...]
+    exit: int | None  # None: it has not ended
+    hosts: Mapping[str, str]  # host -> push.State, or, where it has not ended, story.Mark
+    undoes: str
+    paused: str
+    batch: str  # the last that began
+    returning: bool  # it was going back when its process died
+
+    @property
+    def unfinished(self) -> bool:
+        return self.exit is None and bool(self.hosts or self.paused)
+
+
+def told(run: Run) -> Told:
+    ended, story = run.ended, run.story()
+    return Told(
+        name=run.name,
+        begun=run.begun_at.isoformat(),
+        clusters=run.plan.clusters,
+        exit=ended.exit if ended else None,
+        hosts=ended.hosts if ended else {host: str(mark) for host, mark in story.marks.items()},
+        undoes=ended.undoes if ended else "",
+        paused=story.paused,
+        batch=story.batch,
+        returning=story.returning and not ended,
+    )
+
+
 class Unfinished(HaccError):
     """An earlier run has not ended; what its routers hold is its business first."""
 

@@ -38,6 +38,7 @@ from .values import (
     HostName,
     InterfaceName,
     Lifetime,
+    MaintenanceWindow,
     Millis,
     Name,
     Percent,
@@ -582,3 +583,6 @@ class ClusterIntent(Node):
     routing: Routing = Routing()
     snmp: Snmp
     discovery: Discovery = Discovery()
+    windows: tuple[MaintenanceWindow, ...] = Field(
+        default=(), description="When its routers may be changed; without any: always."
+    )

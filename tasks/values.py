@@ -16,6 +16,8 @@ from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .secrets import SCHEMES, SecretRef
+from .windows import FORM, Window
+from .windows import parse as parse_window
 
 
 def refuse(allowed: str, hint: str = "", message: str = "") -> PydanticCustomError:
@@ -138,6 +140,13 @@ def _snmp_version(value: object) -> int:
     raise refuse("2c or 3")
 
 
+def _window(value: object) -> Window:
+    try:
+        return parse_window(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise refuse(FORM, "", f"{value!r} {error}") from None
+
+
 def one_of(*values: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if value not in values:
@@ -185,6 +194,12 @@ Spi = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 256, "maximum": 2**32 - 1}),
 ]
 Area = Annotated[str, PlainValidator(_area), WithJsonSchema({"type": ["integer", "string"]})]
+MaintenanceWindow = Annotated[
+    Window,
+    PlainValidator(_window),
+    WithJsonSchema({"type": "string", "pattern": r"^[a-z,-]+ +\d\d:\d\d-\d\d:\d\d +\S+$",
+                    "description": f"When its routers may be changed: {FORM}."}),
+]  # fmt: skip
 SnmpVersion = Annotated[int, PlainValidator(_snmp_version), WithJsonSchema({"enum": ["2c", 2, 3]})]
 Name = Annotated[str, _NAME]
 RealmName = Annotated[str, _REALM]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
@@ -20,12 +20,13 @@ from ..check.table import STYLES
 from ..errors import Exit, HaccError, Place, Problem
 from ..findings import Severity
 from ..options import DEFAULT_ROOT, AsJson, HistoryUrl, InventoryRoot, print_json
+from ..progress import Progress
 from ..report import console, problem_console, show_error
 from ..settings import load_settings
 from ..spans import span
 from .chart import drift_chart
 from .record import Kind, Record, Summary
-from .recording import catch_up, location_of, waiting, work_of
+from .recording import Recorder, catch_up, location_of, recorder, waiting, work_of
 
 if TYPE_CHECKING:
     from .store import History, Seen
@@ -308,3 +309,13 @@ def _value(record: Record) -> Any:
     for held, finding in zip(value["findings"], record.findings, strict=True):
         held["fingerprint"] = finding.fingerprint
     return value
+
+
+def recording_to(root: Path, url: str, progress: Progress, *, as_json: bool) -> Recorder:
+    """Of the site; what it cannot record is said between two lines of progress."""
+
+    def say(problems: Iterable[Problem]) -> None:
+        with progress.paused():
+            show_error(HaccError(problems), as_json=as_json)
+
+    return recorder(root, url, say)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import cli
+from tasks import applying
 from tasks import plan as plans
 from tasks.diff import Command, Impact, reveal
 from tasks.errors import Exit, HaccError
@@ -310,5 +310,6 @@ def test_a_lesser_impact_beside_a_worse_one_is_not_hidden_by_it() -> None:
     )
     plan = dataclasses.replace(whole_plan(west()), hosts=(host,))
     with pytest.raises(HaccError, match="the plan means binding-loss"):
-        cli._refuse_impacts(plan, frozenset({Impact.ADJACENCY_RESET}))
-    cli._refuse_impacts(plan, frozenset({Impact.ADJACENCY_RESET, Impact.BINDING_LOSS}))
+        applying.refuse_impacts(plan, ["ios1"], frozenset({Impact.ADJACENCY_RESET}))
+    both = frozenset({Impact.ADJACENCY_RESET, Impact.BINDING_LOSS})
+    applying.refuse_impacts(plan, ["ios1"], both)
