@@ -14,10 +14,11 @@ from .. import pipeline
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
 from ..findings import Area, to_json
+from ..history.checking import checking
 from ..inventory import nearest
-from ..options import DEFAULT_ROOT, AsJson, Clusters, InventoryRoot, Strict
+from ..options import DEFAULT_ROOT, AsJson, Clusters, HistoryUrl, InventoryRoot, Strict
 from ..progress import Progress
-from ..report import console
+from ..report import console, show_error
 from . import AREAS, load_house, table
 from . import check as look
 
@@ -32,6 +33,17 @@ def check(
         Path | None,
         typer.Option("--rules", help="A folder of rules instead of the inventory's rules/."),
     ] = None,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            "--metrics", metavar="FILE.prom", help="Write it for Prometheus' node_exporter, too."
+        ),
+    ] = None,
+    notify: Annotated[
+        bool,
+        typer.Option("--notify", help="Tell the inventory's channels what is new, worse or gone."),
+    ] = False,
+    history_url: HistoryUrl = "",
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,10 +53,20 @@ def check(
     house = load_house(prepared.site, rules)
     opened = pipeline.open_secrets(prepared)
     with (
+        checking(
+            root,
+            history_url,
+            prepared,
+            areas=areas,
+            measure=metrics,
+            notify=notify,
+            say=lambda problems: show_error(HaccError(problems), as_json=as_json),
+        ) as draft,
         Progress(as_json=as_json) as progress,
         pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
         checked = look(prepared, opened, routers, house, now=datetime.now(UTC), areas=areas)
+        draft.checked(checked)
     if as_json:
         sys.stdout.buffer.write(to_json(checked))
     else:
