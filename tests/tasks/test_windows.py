@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 
 from tasks.windows import DAYS, HORIZON, Calendar, free, moment, parse
 
-VIENNA = ZoneInfo(
-    "Europe/Vienna"
-)  # clocks go forward at 2026-03-29 02:00, back at 2026-10-25 03:00
-MINUTE = timedelta(minutes=1)
+# Clocks go forward on 2026-03-29 at 02:00, and back on 2026-10-25 at 03:00.
+VIENNA = ZoneInfo("Europe/Vienna")
+A_YEAR = st.datetimes(datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2027-01-01"))
+# Days on which the clocks of a zone shift; Lord Howe's do so by half an hour.
+SHIFTS = {
+    "Europe/Vienna": ("2026-03-29", "2026-10-25"),
+    "America/St_Johns": ("2026-03-08", "2026-11-01"),
+    "Australia/Lord_Howe": ("2026-04-05", "2026-10-04"),
+}
 
 
 def at(text: str, zone: str = "Europe/Vienna") -> datetime:
