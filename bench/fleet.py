@@ -55,6 +55,7 @@ from tasks.secrets import resolve
 ROUTERS = 10_000
 PAIRS = 25  # of a cluster
 DRIFTED = 100  # one router in so many was changed by hand
+THREADS = 50  # of the peer, which is fastest so; Netmiko pauses too much for fewer
 LIMIT = 1.0  # times the peer's throughput per core, for one process
 PASSWORD = "bench"
 NAMES = ("PASSWORD", "MN_KEY", "PAIR_KEY", "HSRP_KEY", "OSPF_KEY", "COMMUNITY")
@@ -157,7 +158,7 @@ def configurations(prepared: Prepared) -> Mapping[str, str]:
         text = resolve(file.text, REFERENCES)
         if number % DRIFTED == 0:
             text += "interface GigabitEthernet0/1\n standby 1 priority 7\n"
-        held[address_of(number)] = console + text
+        held[prepared.site.inventory[host].hostname] = console + text
     return held
 
 
@@ -263,7 +264,7 @@ def peer(root: Path, half: int) -> Ran:
     )
     ConnectionPluginRegister.register("netmiko", Netmiko)
     nornir = Nornir(
-        Inventory(hosts=hosts, groups=Groups(), defaults=Defaults()), runner=ThreadedRunner(WORKERS)
+        Inventory(hosts=hosts, groups=Groups(), defaults=Defaults()), runner=ThreadedRunner(THREADS)
     )
 
     def read(task: Task) -> Result:

@@ -68,14 +68,16 @@ class Fleet:
         connectors: int = CONNECTORS,
         listeners: Iterable[Listener] = (),
         stop: Stop | None = None,
+        sessions: int = MAX_OPEN_SESSIONS,
     ) -> None:
-        """`stop` is that of a larger run, of which this is a part."""
+        """`stop` is that of a larger run, of which this is a part; `sessions` may stay open."""
         self.events = Events(*listeners)
         self.stop = Stop(self.events) if stop is None else stop
         self._targets = {target.host: target for target in targets}
         self._keys = keys
         self._groups = groups or {}
         self._workers = workers
+        self._sessions = sessions
         self._door = Doorkeeper(keys, connectors, self.events, self.stop)
         self._nornir = Nornir(Inventory(hosts=Hosts(self._hosts())))
         self._routers: dict[str, Router] = {}
@@ -150,7 +152,7 @@ class Fleet:
             self.events.emit(host.name, Stage.FAILED, traceback.format_exc())
             fault = DeviceError(host.name, f"internal error: {error!r}", "please report it")
             return Result(host, exception=fault, failed=True)
-        if len(self._routers) > MAX_OPEN_SESSIONS:
+        if len(self._routers) > self._sessions:
             self._routers.pop(host.name).close()
         return Result(host, result=value)
 

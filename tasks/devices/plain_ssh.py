@@ -7,12 +7,15 @@ judged on this very connection, before the password goes out, not on one of its 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 from nornir.core.configuration import Config
+
+from .stream import Stream
 
 Meet = Callable[[str, bytes], None]  # a key's kind and blob; raises when it is not to be trusted
 
@@ -49,6 +52,7 @@ class PlainSsh:
         configuration: Config | None = None,  # noqa: ARG002 -- the protocol's
     ) -> None:
         options = dict(extras or {})
+        stream = Stream(hostname or "", port or 22, options["timeout"])
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(_Stranger(options.pop("meet")))
         client.load_host_keys(str(Path(options.pop("known_hosts"))))
@@ -60,10 +64,12 @@ class PlainSsh:
                 password,
                 allow_agent=False,
                 look_for_keys=False,
+                sock=cast(socket.socket, stream),
                 **options,
             )
         except BaseException:
             client.close()
+            stream.close()
             raise
         self.connection = client
 

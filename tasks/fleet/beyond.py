@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import queue
 import secrets
 import tempfile
@@ -88,7 +89,10 @@ class Dask:
             if where == LOCAL:
                 where = stack.enter_context(
                     distributed.LocalCluster(
-                        n_workers=self._count, threads_per_worker=1, dashboard_address=None
+                        n_workers=self._count,
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=logging.CRITICAL,  # heartbeats that end when we do
                     )
                 )
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -104,6 +105,7 @@ def work_on(
     keys = HostKeys(known_hosts, strict=work.strict)
     try:
         parts = cut(site, clusters, keys, routers)
+        gc.freeze()  # what is loaded stays: neither searched for garbage, nor copied by forks
         for outcome in _runner(site, clusters, choice, known_hosts, listeners).map(work, parts):
             if choice.scheduler:
                 keys.adopt(outcome.met)

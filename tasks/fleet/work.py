@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ..devices.fleet import Fleet
 from ..errors import Exit, HaccError, Place, Problem
@@ -14,6 +14,10 @@ from ..hostkeys import HostKeys
 from ..pipeline import Opened, Prepared, reach
 from ..runner import Listener, Stop
 from .parts import Part
+
+# Of the routers of a part no session stays open: each is visited once. Ten thousand sessions that
+# wait cost processor time, ten times a second each, and a vty line of each router.
+VISITED_ONCE: Final = 0
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -65,7 +69,9 @@ def perform(
     try:
         prepared = part.prepare()
         keys = HostKeys(known_hosts, strict=work.strict, excerpt=part.known)
-        with reach(prepared, opened, keys, listeners=listeners, stop=stop) as routers:
+        with reach(
+            prepared, opened, keys, listeners=listeners, stop=stop, sessions=VISITED_ONCE
+        ) as routers:
             value = work.function(prepared, opened, routers)
         return Outcome(part, value, met=keys.met)
     except HaccError as error:
