@@ -49,6 +49,7 @@ from .report import (
     show_plan,
     show_verdict,
 )
+from .schedule import command as schedule
 from .secrets import resolve
 from .sheet import sheet
 from .unverified import unverified
@@ -62,6 +63,7 @@ app = typer.Typer(
 )
 app.add_typer(certificates.app, name="pki")
 app.add_typer(history.app, name="history")
+app.add_typer(schedule.app, name="schedule")
 app.command()(check)
 app.command()(applying.apply)
 app.command()(applying.rollback)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 from .. import locks, metrics
 from ..errors import HaccError, Problem
@@ -44,7 +47,7 @@ def checking(
         )  # fmt: skip
     urls = open_all({c.url: c.place for c in channels}, root, os.environ) if channels else {}
     locks.refuse_while_held(books.work / "lock", "a run that changes routers")
-    with locks.sole(books.work / "check.lock", "another check from this directory"):
+    with locks.sole(books.work / "check.lock", "another check from this directory"), _ending():
         with books.recording(Kind.CHECK, prepared) as draft:
             yield draft
         checked = draft.seen
@@ -54,6 +57,23 @@ def checking(
             metrics.write(measure, checked)
         if channels:
             _tell(books, channels, urls, checked, areas, draft.record.name)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """A timer that ends a run by SIGTERM ends it as Ctrl-C does: it lets go, and records itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(
