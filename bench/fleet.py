@@ -222,14 +222,12 @@ def look(prepared: Prepared, opened: Opened, routers: Fleet) -> tuple[int, tuple
 
 def ours(root: Path, choice: Choice) -> Ran:
     begin = time.perf_counter()
-    site, clusters = pipeline.survey(root / "inventory")
+    prepared = pipeline.prepare(root / "inventory")
     loaded = time.perf_counter()
     asked: int = 0
     drifted: list[str] = []
     before = _cpu()
-    for outcome in work_on(
-        site, clusters, Work(look, repeatable=True), choice, known_hosts=root / "known_hosts"
-    ):
+    for outcome in work_on(prepared, Work(look, repeatable=True), choice):
         if outcome.value is None:
             raise SystemExit(f"bench.fleet: {outcome.problems[0]}")
         asked += outcome.value[0]
@@ -337,7 +335,7 @@ def main(routers: int = ROUTERS) -> int:
         (root / "count").write_text(json.dumps(len(texts)))
         with simulated(texts, root, port, cores[-1]):
             key = offered("127.0.0.1", port, 10)
-            _know(root / "known_hosts", texts, port, key)
+            _know(root / ".hacc/known_hosts", texts, port, key)
             ran = {name: one(root, name, set(cores)) for name in WAYS}
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -352,6 +350,7 @@ def _free_port() -> int:
 
 
 def _know(path: Path, addresses: Iterable[str], port: int, key: HostKey) -> None:
+    path.parent.mkdir()
     blob = base64.b64encode(key.blob).decode()
     path.write_text("".join(f"{known_as(a, port)} {key.kind} {blob}\n" for a in addresses))
 

@@ -23,7 +23,7 @@ from .opening import open_all
 from .plan import Plan, make_plan
 from .proofs import prove_keys
 from .push import FleetFailed
-from .render import render, templates_sha256
+from .render import Texts, templates_sha256
 from .rendered import Rendered
 from .runner import Listener, Stop
 from .running import Running
@@ -34,7 +34,7 @@ from .verify.observe import observer
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A site that is loaded, compiled, proven and rendered. No router was asked yet."""
+    """A site that is loaded, compiled and proven, and its texts. No router was asked yet."""
 
     site: Site
     clusters: tuple[ClusterModel, ...]
@@ -52,17 +52,10 @@ def work_of(root: Path) -> Path:
 
 
 def prepare(root: Path, only: Collection[str] = ()) -> Prepared:
-    """Load, compile, prove and render. `only` names clusters; without it, all of the inventory.
+    """Load, compile and prove. `only` names clusters; without it, all of the inventory.
 
     Everything is loaded and proven whatever is chosen: two clusters may disagree.
     """
-    site, clusters = survey(root, only)
-    rendered = {d.host: render(d) for cluster in clusters for d in cluster.devices}
-    return Prepared(site, clusters, rendered)
-
-
-def survey(root: Path, only: Collection[str] = ()) -> tuple[Site, tuple[ClusterModel, ...]]:
-    """The same, short of rendering."""
     site = load_site(root)
     clusters = compile_site(site)
     known = [cluster.name for cluster in clusters]
@@ -74,7 +67,13 @@ def survey(root: Path, only: Collection[str] = ()) -> tuple[Site, tuple[ClusterM
             )
             for name in unknown
         )
-    return site, tuple(cluster for cluster in clusters if not only or cluster.name in only)
+    chosen = tuple(cluster for cluster in clusters if not only or cluster.name in only)
+    return prepared(site, chosen)
+
+
+def prepared(site: Site, clusters: tuple[ClusterModel, ...]) -> Prepared:
+    """Of clusters that are compiled and proven."""
+    return Prepared(site, clusters, Texts(d for cluster in clusters for d in cluster.devices))
 
 
 def host_of(prepared: Prepared, name: str) -> Rendered:
@@ -98,11 +97,7 @@ class Opened:
 
 def open_secrets(prepared: Prepared) -> Opened:
     """Open all that the chosen clusters and their routers' logins refer to, or none."""
-    return open_for(prepared.site, prepared.clusters)
-
-
-def open_for(site: Site, clusters: tuple[ClusterModel, ...]) -> Opened:
-    """The same, of clusters that are not rendered."""
+    site, clusters = prepared.site, prepared.clusters
     names = {cluster.name for cluster in clusters}
     uses = secrets(
         [cluster for cluster in site.clusters if cluster.cluster in names],

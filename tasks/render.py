@@ -14,7 +14,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hacc_agent import config as agent_config
@@ -136,9 +136,29 @@ def render(model: DeviceModel) -> Rendered:
     )
 
 
-def render_all(models: Iterable[DeviceModel]) -> tuple[Rendered, ...]:
-    """The texts of many routers, in the order given."""
-    return tuple(render(model) for model in models)
+class Texts(Mapping[str, Rendered]):
+    """Many routers' texts by host, in their order; each is rendered when it is first asked for.
+
+    Those of a fleet of thousands would take minutes of nobody's use and a gigabyte.
+    """
+
+    def __init__(self, models: Iterable[DeviceModel]) -> None:
+        self._models = {model.host: model for model in models}
+        self._made: dict[str, Rendered] = {}
+
+    def __getitem__(self, host: str) -> Rendered:
+        if host not in self._made:
+            self._made[host] = render(self._models[host])
+        return self._made[host]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._models
 
 
 def _file(recipe: Recipe, model: DeviceModel) -> File:

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 from hacc_agent import __version__
 
 from ..errors import Exit, HaccError, Problem
-from ..pipeline import Opened, open_for
+from ..pipeline import open_secrets
 from ..render import templates_sha256
 from ..runner import Events, Listener, Stage, Stop
 from .parts import Part
@@ -171,7 +171,7 @@ def _serve(work: Work[Any], part: Part, run: str, same: Mapping[str, str]) -> An
     if not work.repeatable and not _claim(f"hacc-{run}-{part.number}"):
         return _CLAIMED
     try:
-        opened: Opened = open_for(part.site, part.clusters)
+        opened = open_secrets(part.prepared)
     except HaccError as error:
         return None, error.exit, error.problems, ()
     with tempfile.TemporaryDirectory(prefix="hacc-part-") as folder:

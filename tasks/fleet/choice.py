@@ -14,9 +14,7 @@ import typer
 
 from ..errors import HaccError, Problem
 from ..hostkeys import HostKeys
-from ..intent import Site
-from ..model import ClusterModel
-from ..pipeline import open_for
+from ..pipeline import Prepared, open_secrets
 from ..runner import Events, Listener, Stop
 from .beyond import LOCAL, Dask
 from .here import Here
@@ -88,12 +86,10 @@ class Choice:
 
 
 def work_on(
-    site: Site,
-    clusters: tuple[ClusterModel, ...],
+    prepared: Prepared,
     work: Work[T],
     choice: Choice,
     *,
-    known_hosts: Path,
     listeners: Iterable[Listener] = (),
     routers: int = ROUTERS,
 ) -> Iterator[Outcome[T]]:
@@ -102,11 +98,12 @@ def work_on(
     Host keys that workers met elsewhere are kept here.
     """
     listeners = tuple(listeners)
+    known_hosts = prepared.work / "known_hosts"
     keys = HostKeys(known_hosts, strict=work.strict)
     try:
-        parts = cut(site, clusters, keys, routers)
+        parts = cut(prepared, keys, routers)
         gc.freeze()  # what is loaded stays: neither searched for garbage, nor copied by forks
-        for outcome in _runner(site, clusters, choice, known_hosts, listeners).map(work, parts):
+        for outcome in _runner(prepared, choice, known_hosts, listeners).map(work, parts):
             if choice.scheduler:
                 keys.adopt(outcome.met)
             yield outcome
@@ -115,8 +112,7 @@ def work_on(
 
 
 def _runner(
-    site: Site,
-    clusters: tuple[ClusterModel, ...],
+    prepared: Prepared,
     choice: Choice,
     known_hosts: Path,
     listeners: tuple[Listener, ...],
@@ -124,7 +120,7 @@ def _runner(
     stop = Stop(Events(*listeners))
     if choice.scheduler:
         return Dask(choice.scheduler, stop, listeners, count=choice.processes)
-    opened = open_for(site, clusters)  # once, before anything is forked
+    opened = open_secrets(prepared)  # once, before anything is forked
     if choice.processes == 1:
         return Here(opened, known_hosts, stop, listeners)
     return Processes(choice.processes, opened, known_hosts, stop, listeners)

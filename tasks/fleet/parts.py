@@ -14,8 +14,7 @@ from ..hostkeys import HostKeys
 from ..intent import Site
 from ..inventory import Inventory
 from ..model import ClusterModel
-from ..pipeline import Prepared
-from ..render import render
+from ..pipeline import Prepared, prepared
 
 # Routers of a part. A cluster that is larger than that is a part of its own.
 ROUTERS: Final = 64
@@ -40,22 +39,16 @@ class Part:
         names = [cluster.name for cluster in self.clusters]
         return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
-    def prepare(self) -> Prepared:
-        """Rendered: 0.3 ms and about 30 kB for an IOS router, so a worker does it for its part."""
-        rendered = {d.host: render(d) for cluster in self.clusters for d in cluster.devices}
-        return Prepared(self.site, self.clusters, rendered)
+    @property
+    def prepared(self) -> Prepared:
+        """Its texts are rendered where it is worked on: 0.3 ms for an IOS router, 2 for Linux."""
+        return prepared(self.site, self.clusters)
 
 
-def cut(
-    site: Site,
-    clusters: tuple[ClusterModel, ...],
-    keys: HostKeys,
-    routers: int = ROUTERS,
-) -> tuple[Part, ...]:
+def cut(whole: Prepared, keys: HostKeys, routers: int = ROUTERS) -> tuple[Part, ...]:
     """All clusters, each in one part, in their order; a part is full at `routers`."""
-    return tuple(
-        _part(number, site, group, keys) for number, group in enumerate(_groups(clusters, routers))
-    )
+    groups = _groups(whole.clusters, routers)
+    return tuple(_part(number, whole.site, group, keys) for number, group in enumerate(groups))
 
 
 def _groups(clusters: Iterable[ClusterModel], routers: int) -> Iterator[tuple[ClusterModel, ...]]:

@@ -67,7 +67,7 @@ def perform(
 ) -> Outcome[T]:
     """Work on one part, here and now. What is wrong is in the outcome."""
     try:
-        prepared = part.prepare()
+        prepared = part.prepared
         keys = HostKeys(known_hosts, strict=work.strict, excerpt=part.known)
         with reach(
             prepared, opened, keys, listeners=listeners, stop=stop, sessions=VISITED_ONCE

@@ -17,7 +17,7 @@ from tasks import render as render_module
 from tasks.errors import Place
 from tasks.intent import load_site
 from tasks.model import DeviceModel, Role, Slice
-from tasks.render import render, render_all, templates_sha256
+from tasks.render import Texts, render, templates_sha256
 from tasks.rendered import SECRET, File, Owner, Platform, Rendered
 from tests import clusters
 from tests.clusters import controller, ios, member, with_group, with_service
@@ -216,10 +216,12 @@ def test_an_ios_router_has_one_text() -> None:
     ]
 
 
-def test_render_all_keeps_the_order() -> None:
-    assert [r.host for r in render_all(clusters.west().devices)] == [
-        model.host for model in clusters.west().devices
-    ]
+def test_texts_are_those_of_every_router_in_order() -> None:
+    models = clusters.west().devices
+    texts = Texts(models)
+    assert [*texts] == [model.host for model in models]
+    assert [*texts.values()] == [render(model) for model in models]
+    assert "nobody" not in texts
 
 
 def test_the_agent_can_read_what_is_rendered_for_it() -> None:

@@ -17,9 +17,7 @@ from tasks.fleet.choice import ROUTERS_PER_PROCESS, Choice, work_on
 from tasks.fleet.parts import cut
 from tasks.fleet.work import Outcome, Work
 from tasks.hostkeys import HostKeys
-from tasks.intent import Site
-from tasks.model import ClusterModel
-from tasks.pipeline import survey
+from tasks.pipeline import Prepared, prepare
 from tests.tasks.fleet.doings import KEYS, dies, dies_once, names, refuses
 
 CLUSTERS = 6
@@ -37,9 +35,6 @@ snmp: {{version: 2c, community: "env:COMMUNITY"}}
 """
 
 
-Surveyed = tuple[Site, tuple[ClusterModel, ...]]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _secrets() -> Iterator[None]:
     """In the environment, also of workers."""
@@ -50,7 +45,7 @@ def _secrets() -> Iterator[None]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Surveyed:
+def site(tmp_path: Path) -> Prepared:
     """Six clusters of three routers, which nobody reaches."""
     root = tmp_path / "inventory"
     (root / "clusters").mkdir(parents=True)
@@ -66,7 +61,7 @@ def site(tmp_path: Path) -> Surveyed:
             for place in (1, 2, 3)
         ]
     (root / "hosts.yaml").write_text("".join(hosts))
-    return survey(root)
+    return prepare(root)
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +79,14 @@ def choice(request: pytest.FixtureRequest) -> Choice:
     return Choice(1) if request.param == "here" else Choice(2)
 
 
-def run(site: Surveyed, work: Work[Any], choice: Choice) -> dict[str, Outcome[Any]]:
+def run(site: Prepared, work: Work[Any], choice: Choice) -> dict[str, Outcome[Any]]:
     """Every part's outcome, by the name of its only cluster."""
-    known = site[0].root.parent / ".hacc/known_hosts"
-    found = [*work_on(*site, work, choice, known_hosts=known, routers=3)]
+    found = [*work_on(site, work, choice, routers=3)]
     assert sorted(outcome.part.number for outcome in found) == [*range(CLUSTERS)], "each once"
     return {outcome.part.name: outcome for outcome in found}
 
 
-def test_every_part_is_worked_on_with_its_secrets(site: Surveyed, choice: Choice) -> None:
+def test_every_part_is_worked_on_with_its_secrets(site: Prepared, choice: Choice) -> None:
     found = run(site, Work(names, repeatable=True), choice)
     for name, outcome in found.items():
         assert outcome.value is not None, outcome.problems
@@ -101,7 +95,7 @@ def test_every_part_is_worked_on_with_its_secrets(site: Surveyed, choice: Choice
     assert (workers == {os.getpid()}) is (choice == Choice(1))
 
 
-def test_one_part_that_fails_leaves_the_others_alone(site: Surveyed, choice: Choice) -> None:
+def test_one_part_that_fails_leaves_the_others_alone(site: Prepared, choice: Choice) -> None:
     found = run(site, Work(refuses, repeatable=True), choice)
     assert found["c2"].exit is Exit.USAGE
     assert [problem.message for problem in found["c2"].problems] == ["does not want to"]
@@ -117,12 +111,12 @@ def apart(request: pytest.FixtureRequest) -> Choice:
     return Choice(2)
 
 
-def test_a_lost_workers_reading_is_done_by_another(site: Surveyed, apart: Choice) -> None:
+def test_a_lost_workers_reading_is_done_by_another(site: Prepared, apart: Choice) -> None:
     found = run(site, Work(dies_once, repeatable=True), apart)
     assert {name: outcome.value for name, outcome in found.items()} == {n: n for n in found}
 
 
-def test_a_lost_workers_change_is_nobodys(site: Surveyed, apart: Choice) -> None:
+def test_a_lost_workers_change_is_nobodys(site: Prepared, apart: Choice) -> None:
     """It would have been done well the second time; but nobody knows that."""
     found = run(site, Work(dies_once, repeatable=False), apart)
     assert [name for name, outcome in found.items() if not outcome.done] == ["c1"]
@@ -130,28 +124,28 @@ def test_a_lost_workers_change_is_nobodys(site: Surveyed, apart: Choice) -> None
     assert "c1-1, c1-2, c1-3" in found["c1"].problems[0].message
 
 
-def test_what_kills_every_worker_is_given_up(site: Surveyed) -> None:
+def test_what_kills_every_worker_is_given_up(site: Prepared) -> None:
     found = run(site, Work(dies, repeatable=True), Choice(2))
     assert [name for name, outcome in found.items() if not outcome.done] == ["c1"]
     assert "SIGKILL" in found["c1"].problems[0].message
 
 
-def test_a_part_is_whole_clusters_in_their_order(site: Surveyed, tmp_path: Path) -> None:
+def test_a_part_is_whole_clusters_in_their_order(site: Prepared, tmp_path: Path) -> None:
     keys = HostKeys(tmp_path / "known_hosts")
     for routers, sizes in ((1, [3] * 6), (6, [6] * 3), (7, [6] * 3), (9, [9] * 2), (99, [18])):
-        parts = cut(*site, keys, routers)
+        parts = cut(site, keys, routers)
         assert [len(part.hosts) for part in parts] == sizes
         assert [name for part in parts for name in (c.name for c in part.clusters)] == [
-            cluster.name for cluster in site[1]
+            cluster.name for cluster in site.clusters
         ]
         for part in parts:
             assert set(part.site.inventory.hosts) == set(part.hosts)
     keys.close()
 
 
-def test_no_secret_is_in_a_part(site: Surveyed, tmp_path: Path) -> None:
+def test_no_secret_is_in_a_part(site: Prepared, tmp_path: Path) -> None:
     keys = HostKeys(tmp_path / "known_hosts")
-    sent = b"".join(pickle.dumps(part) for part in cut(*site, keys))
+    sent = b"".join(pickle.dumps(part) for part in cut(site, keys))
     keys.close()
     for name, key in KEYS.items():
         assert name.encode() in sent
@@ -186,7 +180,7 @@ def test_what_names_no_runner_is_refused(processes: int | None, runner: str) -> 
 
 
 def test_a_scheduler_that_is_not_there_is_told(
-    site: Surveyed, monkeypatch: pytest.MonkeyPatch
+    site: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.fleet.beyond.CONNECT_S", 0.2)
     with pytest.raises(Unavailable, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1:"):
