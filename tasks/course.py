@@ -159,11 +159,18 @@ class Course:
             for host in self._touched
             if host in self._out or self._states.get(host) is not State.CHANGED
         ]
-        return kept and (self._take_back(half) or self._stop(Exit.BROKEN))
+        return kept and (self._take_back(half) or self._stop(Exit.DEVICE))
 
-    def end(self) -> Applied:
-        """The one place where a run ends, and its result is written."""
+    def end(self, *, for_good: bool = False) -> Applied:
+        """The one place where a run ends, and its result is written.
+
+        While a router is not proven to be back it has not ended, unless it is given up `for_good`.
+        """
         results = self._results()
+        if State.UNKNOWN in self._states.values():
+            self._exit = Exit.BROKEN
+            if not for_good:
+                return Applied(self._run.name, self._exit, results)
         states = {result.host: str(result.state) for result in results}
         ends(self._journal, self._exit)
         try:
@@ -320,9 +327,7 @@ class Course:
         ]
         self._out |= {*out}
         gives_up(self._journal, exit_, out, failed)
-        if not self._take_back(out):
-            return self._stop(Exit.BROKEN)
-        return True
+        return self._take_back(out) or self._stop(exit_)
 
     def _stop(self, exit_: Exit) -> bool:
         """No further batch: what is not to stay goes back. Always False, for who called."""
@@ -342,13 +347,19 @@ class Course:
         for job in self._jobs.values():
             job.journal.forgive()
         gives_up(self._journal, self._exit, hosts, last=True)
-        if not self._take_back(hosts):
-            self._exit = Exit.BROKEN
+        self._take_back(hosts)
         return False
+
+    def lose(self, failures: Iterable[Failure]) -> None:
+        """These routers cannot be asked where they are."""
+        for failure in failures:
+            self._states[failure.host] = State.UNKNOWN
+            self._note(failure.host, failure.error.problems)
 
     def _take_back(self, hosts: Collection[str]) -> bool:
         """Every one of them that was touched, the last wave first; and read that it is back."""
         good = True
+        hosts = {*hosts} & self._jobs.keys()
         for wave in reversed(self._plan.waves):
             touched = [host for host in wave.hosts if host in self._touched and host in hosts]
             if not touched:

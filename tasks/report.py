@@ -215,6 +215,10 @@ def show_applied(out: Console, applied: Applied) -> None:
             "--stop: leave it there)",
             sep="\n",
         )
+    elif applied.exit is Exit.BROKEN:
+        out.print(Text(f"run {applied.run} has not ended: not everything is back", "bold red"))
+        out.print(f"when the routers can be reached: hacc apply --resume {applied.run}")
+        out.print(f"if one never will be: hacc apply --resume {applied.run} --stop")
     elif applied.run:
         ended = "done" if applied.exit is Exit.OK else f"ended with {applied.exit.name.lower()}"
         out.print(f"run {applied.run} {ended}; undo it with: hacc rollback {applied.run}")

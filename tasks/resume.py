@@ -25,7 +25,7 @@ from .devices.fleet import Failure, Fleet
 from .devices.router import Job, Router
 from .errors import HaccError, Place, Problem
 from .plan import Batch, Plan, plan_host
-from .push import FleetFailed, PlanStale, fetch_all, jobs_of, logged, moved, paths_of
+from .push import FleetFailed, PlanStale, fetch, fetch_all, jobs_of, logged, moved, paths_of
 from .rendered import Rendered
 from .rollback import WouldLose, losses
 from .running import Running
@@ -39,7 +39,9 @@ class How(enum.StrEnum):
 
     GO_ON = "go on"
     RETURN = "return"  # everything goes back
-    STOP = "stop"  # what is done stays; the batch under way goes back
+    # What is done stays, the batch under way goes back, and the run is over: also where a router
+    # does not answer any more.
+    STOP = "stop"
 
 
 class NothingToResume(HaccError):
@@ -85,16 +87,19 @@ def resume(
         forward = how is How.GO_ON and not story.returning
         wanted = [h.host for h in plan.hosts if not h.empty] if forward else sorted(going)
         kept = {host: run.held(host, "before") for host in wanted}
-        now = fetch_all(
-            fleet,
-            {
-                host: [file.path for file in old.files] if old else paths_of(rendered[host])
-                for host, old in kept.items()
-            },
-        )
-        before = {host: old or now[host] for host, old in kept.items()}
+        _refuse_blind(run, kept, story)
+        paths = {
+            host: [file.path for file in old.files] if old else paths_of(rendered[host])
+            for host, old in kept.items()
+        }
+        # Forward everybody has to answer; on the way back, whoever does comes back.
+        held = fetch_all(fleet, paths) if forward else fetch(fleet, paths)
+        now = {host: value for host, value in held.items() if isinstance(value, Running)}
+        before = {host: kept[host] or running for host, running in now.items()}
         if forward:
             _refuse_moved(plan, story, now)
+            for host in [host for host, old in kept.items() if old is None]:
+                run.keep(now[host], "before")  # the process died before it had kept them all
         elif how is How.RETURN and not story.returning:
             _refuse_losses(run, story, now, before)
         with ExitStack() as stack:
@@ -102,7 +107,11 @@ def resume(
             stack.enter_context(logged(fleet, run, opened))
             resumes(journal, str(how))
             jobs = jobs_of(run, plan, before, rendered, opened, journal, policy)
-            armed = _armed(fleet, jobs, story.open & jobs.keys())
+            told = _armed(fleet, jobs, story.open & jobs.keys())
+            armed = frozenset(host for host, answer in told.items() if answer is True)
+            lost = [v for v in (*held.values(), *told.values()) if isinstance(v, Failure)]
+            if lost and forward:
+                raise FleetFailed(p for failure in lost for p in failure.error.problems)
             course = Course(
                 plan,
                 jobs,
@@ -116,8 +125,9 @@ def resume(
                 armed=armed,
             )
             if not forward:
+                course.lose(lost)
                 course.take_back(going)
-                return course.end()
+                return course.end(for_good=how is How.STOP)
             finished = [
                 host
                 for host in sorted(story.at(Mark.CONFIRMING) - armed - story.given_up)
@@ -151,6 +161,18 @@ def _changing(plan: Plan, batch: Batch) -> Sequence[str]:
     return [host for host in batch.hosts if not plan.host(host).empty]
 
 
+def _refuse_blind(run: runs.Run, kept: Mapping[str, Running | None], story: Story) -> None:
+    """A router that was touched has a backup: it was kept before anything was sent to anybody."""
+    missing = [host for host, old in kept.items() if old is None and host in story.marks]
+    if missing:
+        raise HaccError(
+            Problem(
+                Place(str(run.backup(host)), 0), host, "what it held before the run is missing here"
+            )
+            for host in missing
+        )
+
+
 def _refuse_moved(plan: Plan, story: Story, now: Mapping[str, Running]) -> None:
     """Who has not been touched must be what the plan was made from. Of a batch that was begun the
     roles may be other ones: that is what changing standby groups is about."""
@@ -173,21 +195,19 @@ def _refuse_losses(
 ) -> None:
     changed = {
         host: now[host]
-        for host in sorted(story.at(Mark.CHANGED))
+        for host in sorted(story.at(Mark.CHANGED) & now.keys())
         if now[host].digest != before[host].digest
     }
     if problems := [*losses(run, changed, "--stop leaves it; then change the intent")]:
         raise WouldLose(problems)
 
 
-def _armed(fleet: Fleet, jobs: Mapping[str, Job], hosts: Collection[str]) -> frozenset[str]:
+def _armed(
+    fleet: Fleet, jobs: Mapping[str, Job], hosts: Collection[str]
+) -> Mapping[str, bool | Failure]:
     """Which of them are about to go back by themselves."""
 
     def ask(router: Router, host: str) -> bool:
         return router.armed(jobs[host])
 
-    told = fleet.run(ask, sorted(hosts), urgent=True) if hosts else {}
-    failed = [value for value in told.values() if isinstance(value, Failure)]
-    if failed:
-        raise FleetFailed(problem for failure in failed for problem in failure.error.problems)
-    return frozenset(host for host, armed in told.items() if armed is True)
+    return fleet.run(ask, sorted(hosts), urgent=True) if hosts else {}

@@ -68,6 +68,7 @@ class Device:
     text: str = ""
     saved: str = ""  # what a reload brings back
     armed: str | None = None  # what it will go back to
+    boots: int = 0
 
     def __post_init__(self) -> None:
         self.text = self.saved = OLD.format(name=self.name)
@@ -94,6 +95,7 @@ class Device:
 
     def reload(self) -> None:
         self.text, self.armed = self.saved, None
+        self.boots += 1
 
 
 @dataclass(slots=True)
@@ -134,9 +136,13 @@ class MemoryRouter:
         self._world = world
         self._device = world.devices[host]
         self._armed = False
+        self._boots = self._device.boots
 
     def _reach(self) -> Device:
         self._world.point()
+        if self._boots != self._device.boots:
+            self._boots = self._device.boots  # the next command opens another session
+            raise SessionLost(self._device.name, "the router closed the connection")
         if self._device.name in self._world.cut:
             raise SessionLost(self._device.name, "the connection was lost")
         return self._device
