@@ -177,15 +177,20 @@ class Fleet:
         """Every member that is reached: what it serves."""
         if not self.supervision.leads:
             return
-        slots = self._controller.cluster.slots
         for member, watch in self._watches.items():
-            served = frozenset(slots.served_by(member).tolist())
-            if self.health.state(member) in (*SERVES, State.MAINTENANCE):
-                served |= self._told.get(member, frozenset())
-            self._told[member] = served
-            watch.serve(slots.epoch, served)
+            self._order(member, watch)
         if self._link is not None:
             self._link.flush(now.steady, Language.MEMBER)
+
+    def _order(self, member: int, watch: Watch) -> None:
+        slots = self._controller.cluster.slots
+        served = slots.served_by(member).tolist()
+        duties = dict(zip(served, slots.since[served].tolist(), strict=True))
+        if self.health.state(member) in (*SERVES, State.MAINTENANCE):
+            # What it gives up when an heir has it, it has got: nobody transfers it.
+            duties = dict.fromkeys(self._told.get(member, frozenset()), 0) | duties
+        self._told[member] = frozenset(duties)
+        watch.serve(slots.epoch, duties)
 
     def _heed(self, member: int, now: Moment) -> None:
         """A member has done what it was told: in a new term it listens to us from here on."""
@@ -239,9 +244,7 @@ class Fleet:
         self._watches[member] = watch
         self._attempts[member] = 0
         if self.supervision.leads:
-            slots = self._controller.cluster.slots
-            self._told[member] = frozenset(slots.served_by(member).tolist())
-            watch.serve(slots.epoch, self._told[member])
+            self._order(member, watch)
         return watch
 
     def _closed(self, member: int, generation: int, _why: str) -> None:

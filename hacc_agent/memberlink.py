@@ -3,10 +3,12 @@
     controller                                member
     BEAT  (clock, burden)          ------->                   every health.heartbeat_ms
                                    <-------   BEAT            the clock heard last, its figures
-    SERVE 1  (epoch) slots         ------->                   whenever they are others
+    SERVE 1  (epoch) slots         ------->                   whenever they are others; with each
+                                                              the epoch in which it came there
                                    <-------   KEPT 1          it answers and announces just those
                                    <-------   LACKS, KEEPS    slots whose bindings it has not got,
-                                                              and those that it should not have
+                                                              or got before that epoch, and those
+                                                              that it should not have
     BEGIN 2, STATE 3 ... COMPLETE  ------->                   bindings, 8 blocks ahead at most
                                    <-------   KEPT n          on its disk until here
     RELEASE n, STATE ... COMPLETE  ------->                   bindings to be given up, likewise
@@ -33,7 +35,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
@@ -53,6 +55,7 @@ AHEAD: Final = 8
 _VITALS: Final = Struct("<IfffH")
 _BURDEN: Final = Struct("<I")
 _SLOT: Final = np.dtype("<u2")
+_DUTY: Final = np.dtype([("slot", "<u2"), ("since", "<u8")])
 _TRANSFER: Final = frozenset(
     {FrameKind.BEGIN, FrameKind.RELEASE, FrameKind.STATE, FrameKind.COMPLETE}
 )
@@ -141,7 +144,7 @@ class Watch(_End):
         self._heard, self._bindings, self._burden = heard, bindings, burden
         self._told_kept = kept
         self._epoch = 0  # 0: this controller does not lead
-        self._slots: frozenset[int] | None = None
+        self._slots: Mapping[int, int] | None = None
         self._serving = 0  # the number of the last SERVE
         self._number = 0  # of the last order
         self._kept = 0  # orders that the member has done
@@ -151,12 +154,15 @@ class Watch(_End):
         self._gone: deque[tuple[int, int]] = deque()  # COMPLETE of a transfer, and its records
         self.transferred = 0  # records that the member has done as they say, by transfers
 
-    def serve(self, epoch: int, slots: frozenset[int]) -> None:
-        """What the member serves, said by who leads since `epoch`. Once said it is not repeated."""
+    def serve(self, epoch: int, slots: Mapping[int, int]) -> None:
+        """What the member serves, said by who leads since `epoch`. Once said it is not repeated.
+
+        `slots`: with the epoch in which each came to it (`Slots.since`).
+        """
         if (epoch, slots) != (self._epoch, self._slots):
             self.stand_back()  # the member says anew what it lacks
             self._epoch, self._slots = epoch, slots
-            self._ready.append(self._order(FrameKind.SERVE, _octets(slots)))
+            self._ready.append(self._order(FrameKind.SERVE, _duties(slots)))
             self._serving = self._number
 
     def retract(self, records: bytes) -> None:
@@ -201,7 +207,8 @@ class Watch(_End):
                 if self._slots is not None and frame.position == (self._epoch, self._serving):
                     lacks = frame.kind == FrameKind.LACKS
                     slots = _slots(frame.payload)
-                    slots = slots & self._slots if lacks else slots - self._slots
+                    own = self._slots.keys()
+                    slots = slots & own if lacks else slots - own
                     purpose = FrameKind.BEGIN if lacks else FrameKind.RELEASE
                     self._waiting.append((purpose, slots, self._bindings(slots)))
             case FrameKind.REFUSED:
@@ -251,8 +258,13 @@ class Charge(Protocol):
     def heard(self, controller: str, burden: int, now: float) -> None:
         """A controller lives; it may have to give us so many bindings."""
 
-    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:
+    def serve(self, controller: str, epoch: int, slots: Mapping[int, int]) -> bool:
         """Does so at once. False: it obeys another one by now."""
+        ...
+
+    @property
+    def lacking(self) -> frozenset[int]:
+        """Slots that it serves without their bindings, or with what they were."""
         ...
 
     @property
@@ -301,7 +313,7 @@ class Duty(_End):
                 (burden,) = _BURDEN.unpack(frame.payload)
                 self._ward.heard(self._controller, burden, now)
                 return
-            case FrameKind.SERVE if len(frame.payload) % _SLOT.itemsize == 0:
+            case FrameKind.SERVE if len(frame.payload) % _DUTY.itemsize == 0:
                 self._serve(frame)
                 return
             case _ if frame.kind in _TRANSFER and not self._current(frame):
@@ -331,14 +343,14 @@ class Duty(_End):
         return self._obeys and frame.history == self._ward.epoch
 
     def _serve(self, frame: Frame) -> None:
-        slots = _slots(frame.payload)
+        slots = dict(np.frombuffer(frame.payload, _DUTY).tolist())
         self._transfer = None
         self._obeys = self._ward.serve(self._controller, frame.history, slots)
         if self._obeys:
             self._kept = frame.sequence
             for kind, differing in (
-                (FrameKind.LACKS, slots - self._ward.held),
-                (FrameKind.KEEPS, self._ward.held - slots),
+                (FrameKind.LACKS, self._ward.lacking),
+                (FrameKind.KEEPS, self._ward.held - slots.keys()),
             ):
                 if differing:
                     self._ready.append(encode(kind, frame.position, _octets(differing)))
@@ -346,6 +358,10 @@ class Duty(_End):
     def _beat(self, now: float) -> bytes:  # noqa: ARG002  it answers with the controller's clock
         payload = _VITALS.pack(*self._ward.vitals())
         return encode(FrameKind.BEAT, Position(self._ward.epoch, 0), payload, steady=self._clock)
+
+
+def _duties(slots: Mapping[int, int]) -> bytes:
+    return np.array(sorted(slots.items()), _DUTY).tobytes()
 
 
 def _octets(slots: frozenset[int]) -> bytes:

@@ -18,7 +18,7 @@ does about them is here:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network
 from typing import Any, Final, Protocol
 
@@ -75,6 +75,8 @@ class Ward:
         self._heard: dict[str, float] = {}
         self._talks: dict[Talk, str] = {}
         self._obeyed = ""  # the controller of `epoch`
+        self._parted = True  # an order of the controller that is obeyed may have passed us by
+        self._lacking: frozenset[int] = frozenset()
         self.serving: frozenset[int] | None = None
         """Slots, by order; None: nobody has said anything yet."""
         self.epoch = member.holdings.epoch
@@ -150,6 +152,7 @@ class Ward:
 
     def _left(self, talk: Talk) -> None:
         name = self._talks.pop(talk)
+        self._parted |= name == self._obeyed
         if name not in self._talks.values():
             self._heard.pop(name, None)
 
@@ -171,15 +174,26 @@ class Ward:
         self._heard[controller] = now
         self.burden = burden
 
-    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:
+    @property
+    def lacking(self) -> frozenset[int]:
+        return self._lacking
+
+    def serve(self, controller: str, epoch: int, slots: Mapping[int, int]) -> bool:
         if epoch < self.epoch:
             return False
         now = self._clock()
-        if slots - self.held:
+        holdings = self._member.holdings
+        old = {slot for slot, since in slots.items() if since > holdings.since(slot)} & self.held
+        if old and self._parted:
+            # They were somebody else's since, and nothing here says which bindings are theirs.
+            self.hold(self.held, False)
+        self._parted = False
+        self._lacking = frozenset(slots.keys() - self.held | old)
+        if self._lacking:
             self._member.home_agent.begin_anew(now)
         if controller != self._obeyed:
             self.events.note("this router obeys", controller=controller, epoch=epoch)
-        self.epoch, self.serving, self._obeyed = epoch, slots, controller
+        self.epoch, self.serving, self._obeyed = epoch, frozenset(slots), controller
         self._outvoted = False
         self._follow()
         self._announce()

@@ -24,8 +24,13 @@ class Holdings:
     def __init__(self, member: int, own: Collection[int]) -> None:
         self._member, self._own = member, frozenset(own)
         self.slots: frozenset[int] = self._own
+        self._since: dict[int, int] = {}  # the epoch that each was got in; not there: at first
         self.epoch = 0
         """The latest that it was told of when they changed last."""
+
+    def since(self, slot: int) -> int:
+        """The epoch in which it was got; 0: it was there from the beginning."""
+        return self._since.get(slot, 0)
 
     def said(self, slots: Collection[int], held: bool, epoch: int) -> bytes:
         """The records of slots that it holds from now on, or no more."""
@@ -41,12 +46,12 @@ class Holdings:
             change = SlotChange._make(SLOT.unpack_from(records, row * OCTETS))
             one = frozenset({change.slot})
             self.slots = self.slots | one if change.member == self._member else self.slots - one
+            self._since[change.slot] = change.epoch
             self.epoch = max(self.epoch, change.epoch)
 
     def snapshot(self) -> bytes:
         """Records that make the same of what there is at first."""
-        records = self.said(self.slots - self._own, True, self.epoch)
-        records += self.said(self._own - self.slots, False, self.epoch)
-        if not records and self.epoch:
-            records = self.said(sorted(self._own)[:1], True, self.epoch)
-        return records
+        return b"".join(
+            self.said([slot], slot in self.slots, epoch)
+            for slot, epoch in sorted(self._since.items())
+        )

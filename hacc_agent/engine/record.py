@@ -156,6 +156,8 @@ class SlotChange(NamedTuple):
 
 
 SLOT: Final = Struct("<BBHIQ48s")
+SINCE: Final = 1
+"""Flag of a SLOT record, in a snapshot: its epoch is when the slot came to its member."""
 
 
 class OrderGiven(NamedTuple):

@@ -6,6 +6,10 @@ member. A binding keeps its slot for life; who serves it is asked of the slot.
 Each decision about slots has an **epoch**, greater than all before it. Its high bits are the term
 of the controller that decides: whoever becomes active begins one that no other controller can have,
 so that a member which hears two controllers knows the one to obey (as Paxos tells proposals apart).
+
+Each slot also has the epoch **since** which its member serves it. A member that was away while a
+slot of its own was somebody else's, and is given it again before it has heard of that, knows by it
+that what it holds is old.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .record import OCTETS, SLOT, Kind, Records, SlotChange
+from .record import OCTETS, SINCE, SLOT, Kind, Records, SlotChange
 
 NO_SLOT: Final = 0xFFFF  # of a member that serves none; no slot has this number
 MEMBERS: Final = 1023  # at most, with 64 slots each: a record has 16 bits for a slot
@@ -38,6 +42,8 @@ class Slots:
         """Of the last decision."""
         self.member_of: Final = np.repeat(np.arange(members, dtype=np.uint16), per_member)
         """Who serves each slot, to be read: change it with `rewrite`."""
+        self.since: Final = np.zeros(len(self.member_of), np.uint64)
+        """The epoch in which each slot came to its member; 0: it was there from the beginning."""
         self.offered: Final = np.arange(len(self.member_of), dtype=np.uint16).reshape(members, -1)
         """Of each member, the slots that new bindings get, to be read."""
 
@@ -92,6 +98,7 @@ class Slots:
             before = int(self.member_of[slot])
             self.member_of[slot] = member
             if before != member:
+                self.since[slot] = epoch
                 touched |= {before, member}
             said.append(SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, member, epoch)))
         if said:
@@ -107,16 +114,19 @@ class Slots:
             if octets[at] == Kind.SLOT:
                 change = SlotChange._make(SLOT.unpack_from(octets, at))
                 self.rewrite([(change.slot, change.member)], change.epoch)
+                if change.flags & SINCE:
+                    self.since[change.slot] = change.epoch
 
     def snapshot(self) -> bytes:
-        """SLOT records of the slots that another member than their own serves, and the epoch."""
-        home = np.arange(len(self)) // self.per_member
-        away = np.flatnonzero(self.member_of != home).tolist()
-        if not away and self.epoch:
-            away = [0]
+        """SLOT records of all slots that ever changed hands, and of the epoch."""
+        moved = [
+            (SINCE, slot, int(self.since[slot])) for slot in np.flatnonzero(self.since).tolist()
+        ]
+        if self.epoch:
+            moved.append((0, 0, self.epoch))
         return b"".join(
-            SLOT.pack(*SlotChange(Kind.SLOT, 0, slot, int(self.member_of[slot]), self.epoch))
-            for slot in away
+            SLOT.pack(*SlotChange(Kind.SLOT, flags, slot, int(self.member_of[slot]), epoch))
+            for flags, slot, epoch in moved
         )
 
     def _offer(self, member: int) -> None:

@@ -81,6 +81,20 @@ def test_who_is_cut_off_is_told_when_it_is_back(site: Site) -> None:
     assert site.announced(failing) == set()
 
 
+def test_who_gets_back_what_it_never_heard_to_be_lost_forgets_what_it_was(site: Site) -> None:
+    """Cut off, it holds all bindings as they were; the heir accepts newer ones, and dies."""
+    first, heir = site.serving, site.other
+    cut(site, first)
+    site.unharmed(heir)
+    killed(site, heir)
+    site.until(lambda: site.states()[heir] == "down")
+    site.segment.mend()
+    site.unharmed(first)
+    events = list(ask(Path(site.agents[first].config.runtime_directory), "events", limit=500))
+    last = [each["event"] for each in events if each["event"].startswith("slots ")][-2:]
+    assert last == ["slots given up", "slots taken over"]
+
+
 @pytest.mark.parametrize("command", ["failover", "drain"])
 def test_an_operator_moves_everything_away(site: Site, command: str) -> None:
     leaving, heir = site.serving, site.other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -33,6 +33,7 @@ class Member:
         self.vitals_now = Vitals(7, 12.5, 60.0, 99.0, 2)
         self.serving: frozenset[int] = frozenset()
         self.held: frozenset[int] = frozenset()
+        self.lacking: frozenset[int] = frozenset()
         self.taken = self.given = b""
         self.ahead = 99.0
         self.burdens: dict[str, int] = {}
@@ -43,10 +44,11 @@ class Member:
     def heard(self, controller: str, burden: int, now: float) -> None:  # noqa: ARG002
         self.burdens[controller] = burden
 
-    def serve(self, controller: str, epoch: int, slots: frozenset[int]) -> bool:  # noqa: ARG002
+    def serve(self, controller: str, epoch: int, slots: Mapping[int, int]) -> bool:  # noqa: ARG002
         if epoch < self.epoch:
             return False
-        self.epoch, self.serving = epoch, slots
+        self.epoch, self.serving = epoch, frozenset(slots)
+        self.lacking = self.serving - self.held
         return True
 
     def take_over(self, octets: bytes, ahead: float) -> None:
@@ -58,6 +60,11 @@ class Member:
 
     def hold(self, slots: frozenset[int], held: bool) -> None:
         self.held = self.held | slots if held else self.held - slots
+
+
+def duties(*slots: int) -> dict[int, int]:
+    """Slots that were there from the beginning."""
+    return dict.fromkeys(slots, 0)
 
 
 class Line:
@@ -109,7 +116,7 @@ def test_a_member_tells_its_vitals_in_every_beat() -> None:
     assert [pulse.vitals for pulse in line.pulses] == [line.member.vitals_now] * len(line.pulses)
     assert len(line.pulses) >= 4
     assert line.member.burdens == {"hacc1": 500_000}
-    line.watch.serve(5, frozenset({0}))
+    line.watch.serve(5, duties(0))
     line.turn()
     line.turn()
     assert line.pulses[-1].epoch == 5
@@ -135,7 +142,7 @@ def test_slots_are_served_and_what_is_lacking_is_transferred() -> None:
     line = Line(Member(), blocks)
     line.member.held = frozenset({1, 2, 3})
     line.turn()
-    line.watch.serve(1, frozenset({1, 2, 9, 64}))
+    line.watch.serve(1, duties(1, 2, 9, 64))
     line.turn()
     assert line.member.serving == {1, 2, 9, 64}
     assert line.asked == [frozenset({9, 64}), frozenset({3})]
@@ -145,14 +152,14 @@ def test_slots_are_served_and_what_is_lacking_is_transferred() -> None:
     assert line.watch.obeyed
     assert not line.watch.transferring
     assert line.watch.transferred == 20_010
-    line.watch.serve(1, frozenset({1, 2, 9, 64}))
+    line.watch.serve(1, duties(1, 2, 9, 64))
     line.turn()
     assert len(line.asked) == 2
 
 
 def test_a_slow_member_has_few_blocks_under_way() -> None:
     line = Line(Member(), [records(4096)] * 100)
-    line.watch.serve(1, frozenset({9}))
+    line.watch.serve(1, duties(9))
     line.duty.receive(line.watch.take(0.0), 0.0)
     line.watch.receive(line.duty.take(0.0), 0.0)
     octets = 0
@@ -171,7 +178,7 @@ def test_a_transfer_that_was_cut_off_is_asked_for_again(sizes: list[int], cut: i
         first += size
     member = Member()
     line = Line(member, blocks)
-    line.watch.serve(1, frozenset({9}))
+    line.watch.serve(1, duties(9))
     line.duty.receive(line.watch.take(0.0), 0.0)
     line.watch.receive(line.duty.take(0.0), 0.0)
     octets = b"".join(iter(lambda: line.watch.take(0.0), b""))
@@ -179,7 +186,7 @@ def test_a_transfer_that_was_cut_off_is_asked_for_again(sizes: list[int], cut: i
     member.taken = b""
     whole = 9 in member.held
     again = Line(member, blocks, at=1.0)
-    again.watch.serve(2, frozenset({9}))
+    again.watch.serve(2, duties(9))
     again.turn()
     assert again.asked == ([] if whole else [frozenset({9})])
     assert member.taken == (b"" if whole else b"".join(blocks))
@@ -190,16 +197,16 @@ def test_who_was_overtaken_is_not_obeyed_and_hears_of_it() -> None:
     member = Member()
     member.held = frozenset({3})
     old, new = Line(member, [records(9000)]), Line(member)
-    old.watch.serve(1, frozenset({8}))
+    old.watch.serve(1, duties(8))
     old.duty.receive(old.watch.take(0.1), 0.1)
     old.watch.receive(old.duty.take(0.1), 0.1)
     under_way = old.watch.take(0.1)
-    new.watch.serve(2, frozenset({3}))
+    new.watch.serve(2, duties(3))
     new.turn()
     old.duty.receive(under_way, 0.1)
     assert member.taken == b""
     assert member.held == {3}
-    old.watch.serve(1, frozenset({5}))
+    old.watch.serve(1, duties(5))
     old.turn()
     assert member.serving == {3}
     assert not old.watch.obeyed
@@ -210,11 +217,11 @@ def test_who_was_overtaken_is_not_obeyed_and_hears_of_it() -> None:
 
 def test_another_order_ends_a_transfer() -> None:
     line = Line(Member(), [records(4096)] * 20)
-    line.watch.serve(1, frozenset({9, 10}))
+    line.watch.serve(1, duties(9, 10))
     line.duty.receive(line.watch.take(0.0), 0.0)
     line.watch.receive(line.duty.take(0.0), 0.0)
     line.duty.receive(line.watch.take(0.0), 0.0)
-    line.watch.serve(1, frozenset({10}))
+    line.watch.serve(1, duties(10))
     line.turn()
     assert line.asked == [frozenset({9, 10}), frozenset({10})]
     assert line.member.held == {10}
@@ -251,7 +258,7 @@ def test_a_frame_that_has_no_place_there_ends_the_conversation(end: str, frame: 
 
 def test_a_transfer_with_a_hole_is_not_believed() -> None:
     line = Line(Member(), [records(3)])
-    line.watch.serve(1, frozenset({9}))
+    line.watch.serve(1, duties(9))
     line.duty.receive(line.watch.take(0.0), 0.0)
     line.watch.receive(line.duty.take(0.0), 0.0)
     octets = b"".join(iter(lambda: line.watch.take(0.0), b""))

@@ -28,6 +28,7 @@ from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Re
 from hacc_agent.engine.health import Figures, Health, Source
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.record import OCTETS, Kind, Row, Trait, rows
+from hacc_agent.engine.slots import Slots
 from lab.subscribers.foreign_agent import ToHomeAgent
 from tests.simulation.world import EPOCH, GRACE_S, Broken, Memory, Router, World
 
@@ -42,8 +43,8 @@ PATIENCE_S: Final = 3.0  # with a transfer that goes no further
 class Ward:
     """What a member knows of its right to serve."""
 
+    slots: dict[int, int]  # whose bindings it has, all of them, and since which epoch; on its disk
     epoch: int = 0
-    slots: frozenset[int] = frozenset()  # whose bindings it has, all of them
     transfer: int = 0  # the number of the last one
     until: float = 0.0  # when it is given up; 0: none is under way
 
@@ -90,7 +91,11 @@ class Supervised(World):
             self.health[router.name] = health
             self.supervision[router.name] = Supervision(router.config, lambda: engine, health)
         else:
-            self.wards[router.name] = Ward()
+            before = self.wards.get(router.name)
+            number = self.members.index(router)
+            own = Slots(len(self.members)).home_slots(number)
+            held = dict.fromkeys(own, 0) if before is None else before.slots
+            self.wards[router.name] = Ward(held, max(held.values(), default=0))
 
     def crash(self, router: Router) -> None:
         super().crash(router)
@@ -212,16 +217,20 @@ class Supervised(World):
         """It is told which slots are its own."""
         assert controller.memory is not None
         slots = controller.memory.slots
-        own = frozenset(slots.served_by(self.members.index(member)).tolist())
+        served = slots.served_by(self.members.index(member)).tolist()
+        own = dict(zip(served, slots.since[served].tolist(), strict=True))
         self.link(controller, member, partial(self.serve, controller, member, slots.epoch, own))
 
-    def serve(self, controller: Router, member: Router, epoch: int, own: frozenset[int]) -> None:
+    def serve(self, controller: Router, member: Router, epoch: int, own: dict[int, int]) -> None:
         ward = self.wards[member.name]
         if epoch < ward.epoch:
             return  # it obeys another controller, and says so with its heartbeats
-        if not own and member.disk:
+        # What it was given again it has not heard to have been somebody else's meanwhile.
+        old = any(since > ward.slots.get(slot, since) for slot, since in own.items())
+        if (old or not own) and member.disk:
             self.tell(f"{member.name} gives everything up")
             member.disk.clear()
+            ward.slots.clear()
             # What it accepted and nobody was told of may well be accepted once more; what anybody
             # was told of may not, by whomever (`told`).
             self.accepted = {k: until for k, until in self.accepted.items() if k[0] != member.name}
@@ -236,11 +245,11 @@ class Supervised(World):
         if epoch > ward.epoch:
             ward.until = 0.0  # whatever was on its way is somebody else's word
         ward.epoch = epoch
-        ward.slots &= own
+        ward.slots = {slot: since for slot, since in ward.slots.items() if slot in own}
         # Who serves nothing takes nothing: what still comes is from before it gave up everything.
         engine.follow(frozenset({controller.link >> 16} if own else ()))
         self.link(member, controller, partial(self.obeyed, controller, member, epoch))
-        lacking = own - ward.slots
+        lacking = frozenset(own.keys() - ward.slots.keys())
         if not lacking:
             self.link(member, controller, partial(self.confirm, controller, member, epoch))
         elif self.now >= ward.until:
@@ -309,7 +318,7 @@ class Supervised(World):
                 return
             self.tell(f"{member.name} has the bindings of {len(slots)} slots")
             self.judge_transfer(controller, member, had)
-            ward.slots |= slots
+            ward.slots |= dict.fromkeys(slots, ward.epoch)
             ward.until = 0.0
             self.link(member, controller, partial(self.confirm, controller, member, ward.epoch))
 

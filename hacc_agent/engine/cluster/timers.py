@@ -133,12 +133,16 @@ class Timers:
         """Whether no other member may get it, since it may have been accepted before.
 
         Of a mobile node that left only its member knows: that one is waited for until it is down.
+        So it is for one that is bound under nonces: some member may have accepted this very request
+        before, so that its answer was lost, and which of two nonces is newer nobody can tell.
         """
         home, name = values.home_address, self._ledger.name(values)
         if outdated(self._ledger, home, name, values.identification):
             return True
-        left = self._departures.slot_of(home, values.nai, second) is not None
-        return left and available and not self._ledger.bindings(home, name)
+        bound = [self._ledger.table.get(row) for row in self._ledger.bindings(home, name)]
+        if bound:
+            return available and any(row.traits & Trait.NONCE for row in bound)
+        return available and self._departures.slot_of(home, values.nai, second) is not None
 
     def _give_up(self, values: Row) -> list[Effect]:
         self._counters.given_up += 1

@@ -72,10 +72,10 @@ def judge(
     """The Identification of an authentic request, in the light of the mobile node's rows.
 
     A row remembers a deregistration (CLOSED) or a registration (BINDING); only the same kind of
-    request with the same care-of address repeats it (RFC 5944, 3.8.2.2). Who has no row is held
-    against `not_before`, an Identification (`takeover`); 0: against nothing.
+    request with the same care-of address repeats it (RFC 5944, 3.8.2.2). Timestamps are held
+    against `not_before`, an Identification (`takeover`), as well; 0: against nothing.
     """
-    fresh = bool(rows) or not not_before or later(identification, not_before)
+    fresh = association.nonces or not not_before or later(identification, not_before)
     for row in rows:
         if row.spi != association.spi:
             continue  # another association is another context (RFC 5944, 3.8.2.1 b)

@@ -19,10 +19,11 @@ it may have been a stranger who repeats an old request.
 
 Of mobile nodes that left before the failover nothing comes, since a controller only remembers who
 served them (`cluster.departures`); their last requests could be replayed to whoever took over.
-Therefore a Home Agent that knows nothing of a mobile node accepts from it no timestamp of before
-its last takeover, or before it was emptied: it answers 133, and who is alive tries again at once
-with the time that he was told. What a clock that is
-ahead said before the mobile node left, the controller drops.
+What is here of a mobile node need not be the latest either: its reply may have been lost, and
+another one have served it since. Therefore a Home Agent accepts no timestamp of before its last
+takeover, or before it was emptied, but the very one that it has accepted: it answers 133, and who
+is alive tries again at once with the time that he was told. What a clock that is ahead said before
+the mobile node left, the controller drops.
 """
 
 from __future__ import annotations

@@ -183,15 +183,15 @@ def _register(
     near = min(identification - clock, clock - identification)
     if near > known.tolerance[who]:
         return False
+    if not_before and not _is_later(identification, not_before):
+        return False
     if held:
         home = i8(before.home_address)
         if (before.kind != _BINDING and before.kind != _CLOSED) or before.traits & _NETWORKS:
             return False
         if before.spi == spi and not _is_later(identification, u8(before.identification)):
             return False
-    elif (not_before and not _is_later(identification, not_before)) or table.counters[
-        TOUCHED
-    ] - table.counters[FREED] >= numbers[ROOM]:
+    elif table.counters[TOUCHED] - table.counters[FREED] >= numbers[ROOM]:
         return False
     foreign = proof + _PROOF
     if agent and not _proves(known, agent, _FOREIGN_HOME, octets, at, foreign, out.block):

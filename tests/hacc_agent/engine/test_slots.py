@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hacc_agent.engine.holdings import Holdings
 from hacc_agent.engine.record import STRUCT, Kind, Row
 from hacc_agent.engine.slots import NO_SLOT, Slots
 
@@ -59,10 +60,31 @@ def test_a_log_and_a_snapshot_say_who_serves_what(rewritten: list[tuple[int, int
     for other in (replayed, copied):
         assert other.member_of.tolist() == slots.member_of.tolist()
         assert other.epoch == slots.epoch
+        assert other.since.tolist() == slots.since.tolist()
         for member in range(4):
             assert [other.slot_for(member, key) for key in range(8)] == [
                 slots.slot_for(member, key) for key in range(8)
             ]
+
+
+@given(changes)
+def test_a_slot_is_its_members_since_it_came_from_another(rewritten: list[tuple[int, int]]) -> None:
+    slots, came = Slots(4, per_member=8), dict.fromkeys(range(32), 0)
+    for epoch, (slot, member) in enumerate(rewritten, 1):
+        if slots.member_of[slot] != member:
+            came[slot] = epoch
+        slots.rewrite([(slot, member)], epoch)
+    assert dict(enumerate(slots.since.tolist())) == came
+
+
+@given(st.lists(st.tuples(st.integers(0, 31), st.booleans()), max_size=20))
+def test_what_a_member_holds_and_since_when_outlives_it(told: list[tuple[int, bool]]) -> None:
+    held, again = (Holdings(1, range(8, 16)) for _ in range(2))
+    for epoch, (slot, holds) in enumerate(told, 1):
+        held.apply(held.said([slot], holds, epoch))
+    again.apply(held.snapshot())
+    assert (again.slots, again.epoch) == (held.slots, held.epoch)
+    assert [again.since(slot) for slot in range(32)] == [held.since(slot) for slot in range(32)]
 
 
 def test_more_slots_than_a_record_can_name_are_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from hacc_agent.config import Replay
 from hacc_agent.engine.cluster.nonces import KEPT
+from hacc_agent.engine.record import Trait
 from tests.hacc_agent.engine.cluster.world import (
     HOME,
     NODE_KEY,
@@ -96,3 +97,21 @@ def test_who_is_bound_is_where_his_binding_is() -> None:
     made.at(made.seconds + 30)  # nobody could repeat its last request any more
     load(made)
     assert asked(made.receive(request(TOLD | 4))) == [1]
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_who_is_bound_is_waited_for_there_until_its_member_is_down(available: bool) -> None:
+    """Another one may have accepted this very request before, and its answer was lost.
+
+    Its word would end the binding of today, since no nonce is newer than another.
+    """
+    made = world()
+    denied(made)
+    assert asked(made.receive(request(TOLD | 2))) == [0]
+    made.answer(reply(10 << 32 | 2), 0)
+    (bound,) = made.bindings()
+    assert bound.traits & Trait.NONCE
+    made.receive(request(8 << 32 | 5))
+    made.cluster.set_available(0, available, made.now)
+    others = set(asked(made.at(made.seconds + 10))) - {0}
+    assert bool(others) is not available

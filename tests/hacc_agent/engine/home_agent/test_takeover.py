@@ -113,6 +113,16 @@ def test_the_very_request_is_answered_again_and_grants_nothing_new() -> None:
     assert heir.bindings[0].expires == expires
 
 
+def test_what_is_here_need_not_be_the_latest() -> None:
+    """Its reply was lost, and another one has served the mobile node since, until it died."""
+    heir = Router("ha2")
+    assert heir.asked(request(stamp(-5)), NOW) == ACCEPTED
+    heir.engine.begin_anew(later(1))
+    assert heir.asked(request(stamp(0)), later(1)) == STALE  # the other one may have accepted it
+    assert heir.asked(request(stamp(-5)), later(1)) == ACCEPTED  # again, and grants nothing new
+    assert heir.asked(request(stamp(1.1)), later(1.1)) == ACCEPTED
+
+
 def test_a_nonce_that_was_told_elsewhere_is_good_here_once() -> None:
     heir = Router("ha2", Replay.NONCE)
     heir.engine.begin_anew(NOW)
