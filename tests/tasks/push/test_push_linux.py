@@ -448,6 +448,40 @@ def test_a_killed_run_can_be_returned_before_the_timer_ends(site: Site) -> None:
     assert site.states() == before
 
 
+@pytest.mark.parametrize("stage", [Stage.APPLIED, Stage.CONFIRM])
+def test_a_killed_run_goes_on_in_another_process(site: Site, stage: Stage) -> None:
+    before = site.states()
+    child = os.fork()
+    if child == 0:
+        try:
+
+            def die(event: Event) -> None:
+                if (event.host, event.stage) == ("r2", stage):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            enter_network(site.lab.fabric())
+            with site.orchestrator(listener=die) as hacc:
+                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=300))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            run = resume.to_resume(site.work, "last")
+            assert run.story().marks["r1"] == "changed"
+            applied = resume.resume(run, hacc.fleet, OPENED, work=site.work, rendered=hacc.wanted)
+            assert applied.exit is Exit.OK, said(applied)
+            assert {host.state for host in applied.hosts} == {State.CHANGED}
+            assert hacc.plan().empty
+            assert "hacc-revert" not in site.sh("r2", "systemctl list-timers --all")
+            back = rollback.rollback("last", hacc.fleet, work=site.work)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    assert site.states() == before
+
+
 def test_the_scripts_are_posix_shell() -> None:
     for name in ("apply.sh", "fetch.sh"):
         script = Path(push.__file__).parent / "devices" / name
