@@ -367,3 +367,14 @@ def make_plan(
         hosts=tuple(hosts.values()),
         waves=waves(clusters, hosts),
     )
+
+
+def joined(parts: Sequence[Plan], clusters: Sequence[ClusterModel]) -> Plan:
+    """One plan of plans for these clusters, each of some of them, made side by side."""
+    hosts = {host.host: host for part in parts for host in part.hosts}
+    return replace(
+        parts[0],
+        clusters=tuple(cluster.name for cluster in clusters),
+        hosts=tuple(hosts.values()),
+        waves=waves(clusters, hosts),
+    )
