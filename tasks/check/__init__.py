@@ -6,9 +6,10 @@ state           (model, observations) -> findings     what `verify` asks, with s
 standards       (model, running, rules) -> findings   the rules of the house
 upkeep          certificates, versions, load: what nobody notices until it is late
 waivers         findings that somebody answers for
-judge           all of them over what was told; pure, and a cluster at a time, so that a fleet can
-                be judged by many processes
-check           asks and judges -> Checked
+judge           all of them over what was told; pure, and clusters do not depend on each other
+look, conclude  ask and judge a part of a fleet -> Looked; all parts -> Checked
+check           both, for who needs no parts
+outputs         Checked -> table, JSON, JUnit, SARIF, a page
 
 A router that could not be asked is one finding, and nothing is believed of it.
 """
@@ -35,9 +36,21 @@ from ..verify import Observation
 from . import configuration, standards, state, upkeep
 from .asking import Told, ask
 from .rules import RuleError, Rules, load_rules
-from .waivers import Cover, WaiverError, load_waivers, waive
+from .waivers import EXPIRED, UNUSED, Cover, WaiverError, load_waivers, waive
 
-__all__ = ["AREAS", "House", "Told", "ask", "check", "judge", "load_house", "rule_ids"]
+__all__ = [
+    "AREAS",
+    "House",
+    "Looked",
+    "Told",
+    "ask",
+    "check",
+    "conclude",
+    "judge",
+    "load_house",
+    "look",
+    "sentences",
+]
 
 REACH: Final = "reach.asked"
 AREAS: Final = (Area.CONFIGURATION, Area.STATE, Area.STANDARD)  # what `--only` chooses from
@@ -66,8 +79,7 @@ def load_house(site: Site, rules: Path | None = None) -> House:
     try:
         covers = load_waivers(
             site.root,
-            # While a rule cannot be read its waiver is not the mistake.
-            rules=(*rule_ids(loaded), "standard.*") if problems else rule_ids(loaded),
+            rules=None if problems else tuple(sentences(loaded)),
             clusters=[cluster.cluster for cluster in site.clusters],
             hosts=list(site.inventory.hosts),
         )
@@ -78,10 +90,17 @@ def load_house(site: Site, rules: Path | None = None) -> House:
     return House(loaded, covers)
 
 
-def rule_ids(rules: Rules) -> tuple[str, ...]:
-    """Of every rule that a finding can have."""
-    ours = (*configuration.RULES, *state.RULES, *upkeep.RULES, REACH)
-    return (*ours, *(f"standard.{rule.id}" for rule in rules.rules))
+def sentences(rules: Rules) -> Mapping[str, str]:
+    """What every rule asserts, by its id."""
+    return {
+        **{rule: kind.sentence for rule, kind in configuration.RULES.items()},
+        **state.RULES,
+        **upkeep.RULES,
+        **{f"standard.{rule.id}": rule.sentence for rule in rules.rules},
+        REACH: "Every router can be asked.",
+        EXPIRED: "No waiver has ended.",
+        UNUSED: "Every waiver covers something.",
+    }
 
 
 def judge(
@@ -168,6 +187,67 @@ def _unreached(cluster: ClusterModel, failure: Failure) -> Finding:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at some routers found, before waivers: a part of a run, or all of it."""
+
+    hosts: tuple[str, ...]  # that told
+    failed: tuple[Skipped, ...]
+    findings: tuple[Finding, ...]
+
+
+def look(
+    prepared: Prepared,
+    opened: Opened,
+    routers: Fleet,
+    house: House,
+    *,
+    now: datetime,
+    areas: Collection[Area] = AREAS,
+) -> Looked:
+    """Ask the routers of these clusters once, and judge them. Changes nothing on any of them."""
+    told = ask(prepared, opened, routers, areas)
+    return Looked(
+        tuple(host for host, one in told.items() if isinstance(one, Told)),
+        tuple(
+            Skipped(host, one.error.problems)
+            for host, one in told.items()
+            if isinstance(one, Failure)
+        ),
+        judge(prepared, opened, told, house, now=now, areas=areas),
+    )
+
+
+def conclude(
+    prepared: Prepared,
+    looks: Collection[Looked],
+    house: House,
+    *,
+    now: datetime,
+    seconds: float,
+    areas: Collection[Area] = AREAS,
+) -> Checked:
+    """One run of all its parts: waivers are about the whole of it. `now` is when it began."""
+    failed = tuple(one for part in looks for one in part.failed)
+    whole = not failed and len(prepared.clusters) == len(prepared.site.clusters)
+    findings = waive(
+        [finding for part in looks for finding in part.findings],
+        house.covers,
+        now.date(),
+        complete=whole and set(areas) == set(AREAS),
+    )
+    return Checked(
+        started=now.isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        intent_sha256=prepared.site.sha256,
+        clusters=tuple(cluster.name for cluster in prepared.clusters),
+        hosts=tuple(host for part in looks for host in part.hosts),
+        findings=findings,
+        failed=failed,
+        foreign=_foreign(prepared),
+    )
+
+
 def check(
     prepared: Prepared,
     opened: Opened,
@@ -177,27 +257,12 @@ def check(
     now: datetime,
     areas: Collection[Area] = AREAS,
 ) -> Checked:
-    """One run over the chosen clusters. Changes nothing on any router."""
+    """One run over the chosen clusters, by this process."""
     began = time.monotonic()
     standards.of_intent(prepared.clusters, house.rules.rules)  # what is wrong with them, first
-    told = ask(prepared, opened, routers, areas)
-    failed = [one for one in told.values() if isinstance(one, Failure)]
-    whole = not failed and len(prepared.clusters) == len(prepared.site.clusters)
-    findings = waive(
-        judge(prepared, opened, told, house, now=now, areas=areas),
-        house.covers,
-        now.date(),
-        complete=whole and set(areas) == set(AREAS),
-    )
-    return Checked(
-        started=now.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - began, 3),
-        intent_sha256=prepared.site.sha256,
-        clusters=tuple(cluster.name for cluster in prepared.clusters),
-        hosts=tuple(host for host, one in told.items() if isinstance(one, Told)),
-        findings=findings,
-        failed=tuple(Skipped(one.host, one.error.problems) for one in failed),
-        foreign=_foreign(prepared),
+    looked = look(prepared, opened, routers, house, now=now, areas=areas)
+    return conclude(
+        prepared, (looked,), house, now=now, seconds=time.monotonic() - began, areas=areas
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +12,20 @@ import typer
 from .. import pipeline
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
-from ..findings import Area, to_json
+from ..findings import Area, Finding
+from ..fleet.choice import Choice, ProcessCount, RunnerAddress
+from ..fleet.looking import check as look
+from ..history.chart import BARS, drift_chart
 from ..history.checking import checking
+from ..history.record import Kind
+from ..history.recording import location_of
 from ..inventory import nearest
 from ..options import DEFAULT_ROOT, AsJson, Clusters, HistoryUrl, InventoryRoot, Strict
 from ..progress import Progress
 from ..report import console, show_error
-from . import AREAS, load_house, table
-from . import check as look
+from ..settings import load_settings
+from . import AREAS, load_house, outputs, sentences, table
+from .baseline import compare, exit_of, read
 
 
 def check(
@@ -28,6 +33,25 @@ def check(
     cluster: Clusters = None,
     only: Annotated[
         str, typer.Option("--only", help=f"Of these areas, by comma: {', '.join(AREAS)}.")
+    ] = "",
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="[FORMAT=]FILE",
+            help=f"Write it as one of {', '.join(outputs.FORMATS)}; may be repeated. FORMAT=-: "
+            "on standard output, instead of the table.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="FILE|last",
+            help="Say what is new and gone since a run that was kept as JSON, or since the last "
+            "one of the history; only what is new ends with a code.",
+        ),
     ] = "",
     rules: Annotated[
         Path | None,
@@ -44,14 +68,18 @@ def check(
         typer.Option("--notify", help="Tell the inventory's channels what is new, worse or gone."),
     ] = False,
     history_url: HistoryUrl = "",
+    processes: ProcessCount = None,
+    runner: RunnerAddress = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Say whether what runs is what was meant: configuration, state and standards."""
     areas = _areas(only)
+    targets = outputs.targets([*(output or ()), *(("json=-",) if as_json else ())])
     prepared = pipeline.prepare(root, cluster or ())
     house = load_house(prepared.site, rules)
-    opened = pipeline.open_secrets(prepared)
+    before = _before(root, history_url, baseline)
+    choice = Choice.of(len(prepared.rendered), processes, runner)
     with (
         checking(
             root,
@@ -63,16 +91,56 @@ def check(
             say=lambda problems: show_error(HaccError(problems), as_json=as_json),
         ) as draft,
         Progress(as_json=as_json) as progress,
-        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
     ):
-        checked = look(prepared, opened, routers, house, now=datetime.now(UTC), areas=areas)
+        checked = look(
+            prepared,
+            house,
+            choice,
+            strict=strict,
+            now=datetime.now(UTC),
+            areas=areas,
+            listeners=(progress.listen,),
+        )
         draft.checked(checked)
-    if as_json:
-        sys.stdout.buffer.write(to_json(checked))
-    else:
-        table.show(console(), checked)
-    if checked.exit is not Exit.OK:
-        raise Finished(checked.exit)
+    compared = None if before is None else compare(*before, checked, areas)
+    pictured = any(target.format == "html" for target in targets)
+    report = outputs.Report(
+        checked,
+        areas,
+        sentences(house.rules),
+        compared,
+        _chart(root, history_url) if pictured else "",
+    )
+    for target in targets:
+        target.write(report)
+    if not any(target.file == outputs.STDOUT for target in targets):
+        table.show(console(), checked, compared)
+    if (code := exit_of(checked, compared)) is not Exit.OK:
+        raise Finished(code)
+
+
+def _before(root: Path, url: str, name: str) -> tuple[str, tuple[Finding, ...]] | None:
+    """The run that this one is held against: its name, and what it found."""
+    if not name:
+        return None
+    if name != "last":
+        return name, read(Path(name))
+    from ..history.store import History  # SQLAlchemy takes as long to import as all of hacc
+
+    with History.open(location_of(root, url, load_settings(root))) as history:
+        last = history.find("last", (Kind.CHECK,))
+    return last.name, last.findings
+
+
+def _chart(root: Path, url: str) -> str:
+    """The checks up to this one; nothing where the history is away, which was said before."""
+    from ..history.store import History
+
+    try:
+        with History.open(location_of(root, url, load_settings(root))) as history:
+            return drift_chart(history.summaries(kinds=(Kind.CHECK,), last=BARS))
+    except HaccError:
+        return ""
 
 
 def _areas(words: str) -> Collection[Area]:

@@ -243,7 +243,8 @@ def _expression(entry: Entry, key: str) -> Expression | None:
     try:
         _compiled(text)
     except TemplateSyntaxError as error:
-        entry.wrong(key, f"{text!r} is no expression: {error.message}")
+        said = (error.message or "").replace("'end of template'", "end")
+        entry.wrong(key, f"{text!r} is no expression: {said}")
         return None
     return Expression(text, entry.at(key))
 

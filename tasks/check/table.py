@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..findings import Checked, Finding, Severity
+from .baseline import Compared
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -18,12 +19,12 @@ STYLES = {
 }
 
 
-def show(out: Console, checked: Checked) -> None:
+def show(out: Console, checked: Checked, compared: Compared | None = None) -> None:
     """What counts, then what is waived, then what was left alone, then the sum."""
     for host, findings in _by_host(checked.counting):
         out.print(Text(host, "bold"))
         for finding in findings:
-            _show(out, finding)
+            _show(out, finding, new=compared is not None and finding.fingerprint in compared.new)
     _show_infos(out, checked)
     waived = [one for one in checked.findings if one.waiver is not None]
     if waived:
@@ -41,7 +42,12 @@ def show(out: Console, checked: Checked) -> None:
     if checked.foreign:
         names = ", ".join(skipped.host for skipped in checked.foreign)
         out.print(Text(f"without intent, left alone: {names}", "dim"))
+    for finding in () if compared is None else compared.gone:
+        out.print(Text(f"gone: {finding.host}: {finding.rule}: {finding.subject}", "dim"))
     out.print(Text(summary(checked), "bold"))
+    if compared is not None:
+        news = f"{len(compared.new)} new, {len(compared.gone)} gone"
+        out.print(Text(f"since {compared.name}: {news}", "bold"))
 
 
 def _by_host(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
@@ -52,8 +58,10 @@ def _by_host(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]
     yield from hosts.items()
 
 
-def _show(out: Console, finding: Finding) -> None:
+def _show(out: Console, finding: Finding, *, new: bool) -> None:
     text = Text("  ")
+    if new:
+        text.append("new ", "bold")
     text.append(f"{finding.severity:<8} ", STYLES[finding.severity])
     text.append(f"{finding.rule:<20} {finding.message}")
     out.print(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.commands.fleet import LabDesk
+from tests.commands.program import SECRETS
 
 pytestmark = pytest.mark.lab
 
@@ -53,6 +54,20 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
         " standby 20 priority 190",
     ]
 
+    forms = ("-o", "now.json", "-o", "now.sarif", "-o", "junit=now", "-o", "now.html")
+    fleet.hacc("check", *forms).ends(2)
+    kept = {path.name: path.read_text() for path in fleet.place.glob("now*")}
+    assert set(kept) == {"now.json", "now.sarif", "now", "now.html"}
+    for text in kept.values():
+        assert "standby 20 priority 190" in text
+        assert not any(secret in text for secret in SECRETS.values())
+    assert '<svg class="drift"' in kept["now.html"]
+    again = fleet.hacc("check", "--baseline", "now.json").ends(0)
+    assert again.out.splitlines()[-1] == "since now.json: 0 new, 0 gone"
+    fleet.on_console("ios1", "interface GigabitEthernet0/1", "no standby 20 name")
+    told = fleet.hacc("check", "--baseline", "last").ends(2)
+    assert told.out.splitlines()[-1].endswith(": 1 new, 0 gone")
+
     waivers = fleet.inventory / "waivers.yaml"
     waivers.write_text(
         "waivers:\n"
@@ -63,6 +78,7 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
     assert "until 2999-12-31 by jane, the console server of the east wing" in told.out
     fleet.on_console("ios2", "no line vty 0 4")
     fleet.hacc("apply", "--yes", *ALLOW).ends(0)
-    told = fleet.hacc("check").ends(0)
+    told = fleet.hacc("check", "--baseline", "now.json").ends(0)
     assert "waiver.unused" in told.out
+    assert told.out.splitlines()[-1] == "since now.json: 0 new, 4 gone"
     waivers.unlink()
