@@ -22,6 +22,7 @@ from . import applying, certificates, pipeline
 from .applying import BatchSize, Canary
 from .batches import batched, cut_of
 from .check.command import check
+from .doctor.command import doctor
 from .ending import Finished
 from .errors import Exit, HaccError, Problem
 from .explain import explain as explain_line
@@ -65,6 +66,7 @@ app.add_typer(certificates.app, name="pki")
 app.add_typer(history.app, name="history")
 app.add_typer(schedule.app, name="schedule")
 app.command()(check)
+app.command()(doctor)
 app.command()(applying.apply)
 app.command()(applying.rollback)
 app.command("runs")(applying.list_runs)
