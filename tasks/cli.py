@@ -26,6 +26,8 @@ from .doctor.command import doctor
 from .ending import Finished
 from .errors import Exit, HaccError, Problem
 from .explain import explain as explain_line
+from .fleet.choice import Choice, ProcessCount, RunnerAddress
+from .fleet.looking import plan as plan_parts
 from .history import command as history
 from .history.command import recording_to
 from .history.record import Kind
@@ -234,6 +236,8 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 2 when something would change.")
     ] = False,
+    processes: ProcessCount = None,
+    runner: RunnerAddress = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -242,12 +246,9 @@ def plan(
         out.parent.resolve(strict=True)  # before routers are asked for what could not be kept
     cut = cut_of(canary, batch)
     prepared = pipeline.prepare(root, cluster or ())
-    opened = pipeline.open_secrets(prepared)
-    with (
-        Progress(as_json=as_json) as progress,
-        pipeline.fleet(prepared, opened, strict=strict, listeners=(progress.listen,)) as routers,
-    ):
-        made = pipeline.plan(prepared, opened, pipeline.fetch(prepared, routers))
+    choice = Choice.of(len(prepared.rendered), processes, runner)
+    with Progress(as_json=as_json) as progress:
+        made = plan_parts(prepared, choice, strict=strict, listeners=(progress.listen,))
     made = batched(made, prepared.clusters, cut)
     if out is not None:
         out.write_bytes(to_json(made))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from pydantic_core import ErrorDetails
 from . import yamlmarks
 from .errors import HaccError, Place, Problem
 from .inventory import FILES, HostFacts, Inventory, nearest, parse_inventory, read_files
+from .provided import FILE as PLUGIN
+from .provided import Provided, provided
 from .rendered import Platform
 from .schema import ClusterIntent, PairMember, Redundancy
 from .secrets import SecretRef
@@ -49,25 +52,37 @@ def load_site(root: Path) -> Site:
             Problem(Place(str(root), 0), "inventory", "no such folder",
                     hint="name the folder that holds hosts.yaml and clusters/"),
         )  # fmt: skip
-    files = [file for file in (root / name for name in FILES) if file.exists()]
+    files = [file for file in (root / name for name in (*FILES, PLUGIN)) if file.exists()]
     texts, problems = read_files(root, [*files, *(root / "clusters").glob("*.yaml")])
     problems += [
         Problem(Place(str(file), 0), "file", "is not read", hint=f"name it {file.stem}.yaml")
         for file in (root / "clusters").glob("*.yml")
     ]
-    return parse_site(root, texts, problems)
+    if PLUGIN not in texts:
+        return parse_site(root, texts, problems)
+    if problems:
+        raise IntentError(_tidy(problems))  # before somebody else is asked
+    return parse_site(root, texts, given=provided(root, texts[PLUGIN], os.environ))
 
 
-def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem] = ()) -> Site:
+def parse_site(
+    root: Path,
+    texts: Mapping[str, str],
+    problems: Iterable[Problem] = (),
+    given: Provided | None = None,
+) -> Site:
     """The same, of texts by their paths below `root`; `problems` are told with the rest."""
-    inventory, names, found = parse_inventory(root, texts)
-    problems = [*problems, *found]
     files = sorted(name for name in texts if name.startswith("clusters/"))
+    loaded = {file: yamlmarks.loads(texts[file], str(root / file)) for file in files}
+    wanted = {host for data, _ in loaded.values() for host, _, _ in _written(data)}
+    hosts = given.hosts if given is not None else None
+    inventory, names, found = parse_inventory(root, texts, hosts, wanted)
+    problems = [*problems, *found]
     if not files and not problems:
         problems.append(Problem(Place(str(root / "clusters"), 0), "clusters", "no *.yaml in it"))
     clusters = []
     for file in files:
-        data, found = yamlmarks.loads(texts[file], str(root / file))
+        data, found = loaded[file]
         problems += found
         if found and not data:
             continue
@@ -84,7 +99,8 @@ def parse_site(root: Path, texts: Mapping[str, str], problems: Iterable[Problem]
     problems += _twice(clusters)
     if problems:
         raise IntentError(_tidy(problems))
-    return Site(root, inventory, tuple(sorted(clusters, key=_name)), _digest(texts))
+    all_texts = texts if given is None else {**texts, "provided": given.text}
+    return Site(root, inventory, tuple(sorted(clusters, key=_name)), _digest(all_texts))
 
 
 def json_schema() -> str:

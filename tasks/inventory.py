@@ -86,6 +86,7 @@ class Inventory:
 
     root: Path
     hosts: Mapping[str, HostFacts] = field(hash=False)
+    others: tuple[str, ...] = ()  # of somebody else's inventory, and named by no intent
 
     def __getitem__(self, name: str) -> HostFacts:
         return self.hosts[name]
@@ -117,9 +118,16 @@ def read_files(root: Path, files: Iterable[Path]) -> tuple[dict[str, str], list[
 
 
 def parse_inventory(
-    root: Path, texts: Mapping[str, str]
+    root: Path,
+    texts: Mapping[str, str],
+    provided: yamlmarks.Mapping | None = None,
+    wanted: Collection[str] = (),
 ) -> tuple[Inventory, frozenset[str], list[Problem]]:
-    """The routers, every name in `hosts.yaml`, and what is wrong, to be told with the rest."""
+    """The routers, every name in `hosts.yaml`, and what is wrong, to be told with the rest.
+
+    `provided` is what somebody else's inventory says of hosts, many of which may be none of ours:
+    what is wrong with one that is not `wanted` is its owner's business.
+    """
     problems: list[Problem] = []
 
     def parsed(name: str) -> yamlmarks.Mapping:
@@ -130,14 +138,26 @@ def parse_inventory(
         return data
 
     hosts, groups, defaults = map(parsed, FILES)
+    written = hosts
+    if provided is not None:
+        hosts = _completed(provided, written)
+        for name in {str(g) for host in provided.values() for g in host.get("groups", ())}:
+            groups.setdefault(name, None)
     if not hosts and not problems:
         problems.append(Problem(Place(hosts.file, 0), "hosts", "no routers in it"))
     reader = _Reader(groups, defaults)
     problems += reader.check_groups()
     facts = {}
+    others = []
     reached: dict[tuple[str, int], str] = {}
     for name in hosts:
-        host = reader.host(name, hosts[name], hosts.at(name))
+        told = len(reader.problems)
+        place = written.at(name) if provided is None or name in written else provided.place
+        host = reader.host(name, hosts[name], place)
+        if provided is not None and name in provided and name not in wanted:
+            del reader.problems[told:]
+            others.append(name)
+            continue
         if host is None:
             continue
         facts[name] = host
@@ -152,7 +172,25 @@ def parse_inventory(
                     also=(facts[other].place,),
                 )
             )
-    return Inventory(root, facts), frozenset(hosts), problems + reader.problems
+    return Inventory(root, facts, tuple(others)), frozenset(hosts), problems + reader.problems
+
+
+def _completed(provided: yamlmarks.Mapping, hosts: yamlmarks.Mapping) -> yamlmarks.Mapping:
+    """What is provided, and what the file adds; what both say, the file says."""
+    whole = yamlmarks.Mapping(hosts.file, 0)
+    for name in dict.fromkeys((*provided, *hosts)):
+        given, own = provided.get(name), hosts.get(name)
+        if not isinstance(given, yamlmarks.Mapping) or not isinstance(own, yamlmarks.Mapping):
+            whole[name] = given if own is None else own
+            continue
+        for key, value in given.items():
+            if key == "data" and isinstance(own.get("data"), yamlmarks.Mapping):
+                for word, item in value.items():
+                    own["data"].setdefault(word, item)
+            else:
+                own.setdefault(key, value)
+        whole[name] = own
+    return whole
 
 
 class _Reader:

@@ -104,6 +104,19 @@ def loads(text: str, file: str) -> tuple[Mapping, list[Problem]]:
     return data, walk.problems
 
 
+def unwritten(value: Any, file: str) -> Any:
+    """Plain values as if a file had them that has no lines: they come from elsewhere."""
+    if isinstance(value, dict):
+        mapping = Mapping(file, 0)
+        mapping.update((str(key), unwritten(item, file)) for key, item in value.items())
+        return mapping
+    if isinstance(value, list | tuple):
+        sequence = Sequence(file, 0)
+        sequence.extend(unwritten(item, file) for item in value)
+        return sequence
+    return value
+
+
 def find(data: object, path: Path) -> tuple[Place | None, Path, str | None]:
     """The place of a path, the part of the path that exists, and how a scalar there was written.
 
