@@ -31,6 +31,7 @@ from .fleet.looking import plan as plan_parts
 from .history import command as history
 from .history.command import recording_to
 from .history.record import Kind
+from .init import init
 from .intent import json_schema
 from .options import (
     DEFAULT_ROOT,
@@ -69,6 +70,7 @@ app.add_typer(history.app, name="history")
 app.add_typer(schedule.app, name="schedule")
 app.command()(check)
 app.command()(doctor)
+app.command()(init)
 app.command()(applying.apply)
 app.command()(applying.rollback)
 app.command("runs")(applying.list_runs)
