@@ -14,10 +14,10 @@ pushed where only some lines of a file are ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .changes import Changes, Command, Difference, DiffLine
-from .edits import Comparison, Reader, fold
+from .edits import Comparison, Edit, Reader, fold
 from .merging import merged, shown
 from .order import ordered
 from .ownership import Ownership
@@ -80,13 +80,24 @@ def differences(
     comparison = _compare(running, intended, table, opened)
     return tuple(
         Difference(
-            tuple(shown([edit])),
-            _commands(ordered([edit], comparison.sections, comparison.running))
+            tuple(shown(edits)),
+            _commands(ordered(edits, comparison.sections, comparison.running))
             if platform is Platform.IOS
             else (),
         )
-        for edit in comparison.edits
+        for edits in _settings(comparison.edits)
     )
+
+
+def _settings(edits: Iterable[Edit]) -> Iterator[Sequence[Edit]]:
+    """Edits that are one: lines that go with their group (`no standby 7`), others by themselves."""
+    going: dict[tuple[tuple[str, ...], str], list[Edit]] = {}
+    for edit in edits:
+        if edit.before is None or edit.after is not None or not edit.before.group:
+            yield (edit,)
+        else:
+            going.setdefault((edit.section.place, edit.before.group), []).append(edit)
+    yield from going.values()
 
 
 def merge(running: str, intended: File, platform: Platform, opened: Mapping[str, str]) -> str:

@@ -7,8 +7,7 @@ standards       (model, running, rules) -> findings   the rules of the house
 upkeep          certificates, versions, load: what nobody notices until it is late
 waivers         findings that somebody answers for
 judge           all of them over what was told; pure, and clusters do not depend on each other
-look, conclude  ask and judge a part of a fleet -> Looked; all parts -> Checked
-check           both, for who needs no parts
+look, conclude  ask and judge a part of a fleet -> Looked; all parts -> Checked (`fleet.looking`)
 outputs         Checked -> table, JSON, JUnit, SARIF, a page
 
 A router that could not be asked is one finding, and nothing is believed of it.
@@ -16,7 +15,6 @@ A router that could not be asked is one finding, and nothing is believed of it.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from ..devices.fleet import Failure, Fleet
-from ..errors import HaccError, Problem
+from ..errors import HaccError, Place, Problem
 from ..findings import Area, Checked, Finding, Severity, Skipped
 from ..intent import Site
 from ..intent import routers as named
@@ -44,7 +42,6 @@ __all__ = [
     "Looked",
     "Told",
     "ask",
-    "check",
     "conclude",
     "judge",
     "load_house",
@@ -248,29 +245,15 @@ def conclude(
     )
 
 
-def check(
-    prepared: Prepared,
-    opened: Opened,
-    routers: Fleet,
-    house: House,
-    *,
-    now: datetime,
-    areas: Collection[Area] = AREAS,
-) -> Checked:
-    """One run over the chosen clusters, by this process."""
-    began = time.monotonic()
-    standards.of_intent(prepared.clusters, house.rules.rules)  # what is wrong with them, first
-    looked = look(prepared, opened, routers, house, now=now, areas=areas)
-    return conclude(
-        prepared, (looked,), house, now=now, seconds=time.monotonic() - began, areas=areas
-    )
-
-
 def _foreign(prepared: Prepared) -> tuple[Skipped, ...]:
     """Hosts of the inventory that no intent names."""
     ours = {host for cluster in prepared.site.clusters for host, _, _ in named(cluster)}
+    inventory = prepared.site.inventory
+    places: dict[str, Place | None] = {
+        name: facts.place for name, facts in inventory.hosts.items() if name not in ours
+    }
+    places |= dict.fromkeys(inventory.others)
     return tuple(
-        Skipped(name, (Problem(facts.place, name, "no intent names it: it is left alone"),))
-        for name, facts in prepared.site.inventory.hosts.items()
-        if name not in ours
+        Skipped(name, (Problem(place, name, "no intent names it: it is left alone"),))
+        for name, place in places.items()
     )

@@ -18,6 +18,12 @@ from tasks.findings import (
     worst_first,
 )
 
+# The cluster of the checks that `verify` makes, and what it shows when all is well.
+from tests.tasks.verify.conftest import broken as broken
+from tests.tasks.verify.conftest import cluster as cluster
+from tests.tasks.verify.conftest import healthy as healthy
+from tests.tasks.verify.conftest import site as site
+
 INTENT = Place("inventory/clusters/west.yaml", 27)
 WAIVER = Waiver(
     "jane", "the console server of <the east wing>", date(2027, 3, 31), Place("inventory/w.yaml", 2)
