@@ -15,6 +15,7 @@ import typer
 from . import pipeline, push, runs
 from .batches import Cut, batched, cut_of, share
 from .calendars import calendar
+from .completing import runs as kept_runs
 from .course import Applied, Hold
 from .devices.fleet import Fleet
 from .ending import Finished
@@ -99,7 +100,12 @@ def apply(
     ] = "",
     resumed: Annotated[
         str,
-        typer.Option("--resume", metavar="RUN", help="Go on with one that has not ended: `last`."),
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            autocompletion=kept_runs,
+            help="Go on with one that has not ended: `last`.",
+        ),
     ] = "",
     back: Annotated[
         bool, typer.Option("--return", help="With --resume: return all that it has changed.")
@@ -304,7 +310,11 @@ class _Desk:
 def rollback(
     run_name: Annotated[
         str,
-        typer.Argument(metavar="[RUN]", help="A run's name or a part of it; default: the last."),
+        typer.Argument(
+            metavar="[RUN]",
+            autocompletion=kept_runs,
+            help="A run's name or a part of it; default: the last.",
+        ),
     ] = "last",
     root: InventoryRoot = DEFAULT_ROOT,
     force: Annotated[

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from . import pki
+from .completing import hosts
 from .ending import Finished
 from .errors import Exit, HaccError, Place, Problem
 from .intent import load_site, routers
@@ -28,7 +29,10 @@ app = typer.Typer(
     "brings them to the routers.",
 )
 
-Hosts = Annotated[list[str] | None, typer.Argument(metavar="[ROUTER]...", help="Only these.")]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ROUTER]...", autocompletion=hosts, help="Only these."),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from . import applying, certificates, pipeline
 from .applying import BatchSize, Canary
 from .batches import batched, cut_of
 from .check.command import check
+from .completing import hosts
 from .doctor.command import doctor
 from .ending import Finished
 from .errors import Exit, HaccError, Problem
@@ -130,7 +131,9 @@ def validate(
 
 @app.command()
 def render(
-    host: Annotated[str | None, typer.Argument(help="Only this router.")] = None,
+    host: Annotated[
+        str | None, typer.Argument(autocompletion=hosts, help="Only this router.")
+    ] = None,
     root: InventoryRoot = DEFAULT_ROOT,
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write HOST/FILE below this folder.")
@@ -208,7 +211,7 @@ def _write_texts(
 
 @app.command()
 def explain(
-    host: Annotated[str, typer.Argument(help="The router.")],
+    host: Annotated[str, typer.Argument(autocompletion=hosts, help="The router.")],
     line: Annotated[
         str, typer.Argument(help="A line's number, FILE:NUMBER, or a part of its text.")
     ],

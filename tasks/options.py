@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from .completing import clusters
+
 InventoryRoot = Annotated[
     Path,
     typer.Option(
@@ -18,7 +20,10 @@ InventoryRoot = Annotated[
     ),
 ]
 Clusters = Annotated[
-    list[str] | None, typer.Option("--cluster", "-c", help="Only this cluster; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--cluster", "-c", autocompletion=clusters, help="Only this cluster; may be repeated."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 Strict = Annotated[

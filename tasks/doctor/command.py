@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import pipeline
+from ..completing import hosts
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
-from ..history.recording import work_of
 from ..inventory import nearest
 from ..options import DEFAULT_ROOT, AsJson, InventoryRoot, Strict, print_json
 from ..progress import Progress
@@ -34,7 +34,8 @@ _STYLES = {
 
 def doctor(
     host: Annotated[
-        list[str] | None, typer.Argument(metavar="[ROUTER]...", help="Only these routers.")
+        list[str] | None,
+        typer.Argument(metavar="[ROUTER]...", autocompletion=hosts, help="Only these routers."),
     ] = None,
     root: InventoryRoot = DEFAULT_ROOT,
     offline: Annotated[bool, typer.Option("--offline", help="This machine alone.")] = False,
@@ -43,7 +44,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what is missing on this machine and on the routers, and what to do about it."""
-    found = [*machine(work_of(root))]
+    found = [*machine(pipeline.work_of(root))]
     if root.is_dir():
         found += _site(root, host or (), offline=offline, strict=strict, as_json=as_json)
     if as_json:

@@ -17,16 +17,18 @@ from rich.text import Text
 
 from .. import durable, runs
 from ..check.table import STYLES
+from ..completing import recorded
 from ..errors import Exit, HaccError, Place, Problem
 from ..findings import Severity
 from ..options import DEFAULT_ROOT, AsJson, HistoryUrl, InventoryRoot, print_json
+from ..pipeline import work_of
 from ..progress import Progress
 from ..report import console, problem_console, show_error
 from ..settings import load_settings
 from ..spans import span
 from .chart import drift_chart
 from .record import Kind, Record, Summary
-from .recording import Recorder, catch_up, location_of, recorder, waiting, work_of
+from .recording import Recorder, catch_up, location_of, recorder, waiting
 
 if TYPE_CHECKING:
     from .store import History, Seen
@@ -70,7 +72,11 @@ def history(
 def show(
     run: Annotated[
         str,
-        typer.Argument(metavar="[RUN]", help="A run's name or a part of it; default: the last."),
+        typer.Argument(
+            metavar="[RUN]",
+            autocompletion=recorded,
+            help="A run's name or a part of it; default: the last.",
+        ),
     ] = "last",
     root: InventoryRoot = DEFAULT_ROOT,
     url: HistoryUrl = "",

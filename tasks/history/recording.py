@@ -23,7 +23,7 @@ from ..course import Applied, State
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
 from ..findings import Checked
-from ..pipeline import Prepared
+from ..pipeline import Prepared, work_of
 from ..settings import Settings, load_settings
 from ..verify import Status, Verdict
 from .place import Location, locate
@@ -235,17 +235,13 @@ def location_of(root: Path, url: str, settings: Settings) -> Location:
     )
 
 
-def work_of(root: Path) -> Path:
-    """As `pipeline.Prepared.work`, of an inventory that need not be right."""
-    return root.resolve().parent / ".hacc"
-
-
 def waiting(location: Location) -> list[Path]:
-    """Records that wait for the database, the oldest first."""
+    """Records that wait for the database, the oldest first; of one second, as they were written."""
     try:
-        return sorted(p for p in location.pending.iterdir() if p.suffix == ".json")
+        files = [path for path in location.pending.iterdir() if path.suffix == ".json"]
     except FileNotFoundError:
         return []
+    return sorted(files, key=lambda path: (path.name.partition("-")[0], path.stat().st_mtime_ns))
 
 
 def with_directory(record: Record, run: runs.Run) -> Record:

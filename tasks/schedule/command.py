@@ -14,8 +14,9 @@ import typer
 from .. import who
 from ..check.command import check
 from ..errors import HaccError, Place, Problem
-from ..history.recording import location_of, work_of
+from ..history.recording import location_of
 from ..options import DEFAULT_ROOT, AsJson, InventoryRoot, print_json
+from ..pipeline import work_of
 from ..settings import load_settings
 from ..spans import span
 from .calendar import ALLOWED, every
