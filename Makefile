@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz screenshot simulate format lock clean system
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -18,6 +18,7 @@ help:
 	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
 	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
+	@echo "make screenshot  the pictures of docs/check.md, of a report of virtual routers"
 	@echo "make format      let ruff rewrite the layout of the code"
 	@echo "make lock        resolve the Python dependencies again into requirements.lock"
 	@echo "make clean       remove the virtual environment and caches"
@@ -52,6 +53,9 @@ bench-table: $(READY)
 
 bench-fleet: $(READY)
 	$(BIN)/python -m bench fleet
+
+screenshot: $(READY) system
+	$(BIN)/python -m tests.commands.screenshot
 
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.campaign

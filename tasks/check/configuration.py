@@ -76,8 +76,10 @@ def _file(
         for problem in refused.problems:
             yield _foreign(device, file, problem)
         return
+    # What a daemon tells of itself has lines of its own, and others than its file.
+    where = file.path if held.live is None else f"{file.path} as it runs"
     for one in found:
-        yield _difference(device, file, one)
+        yield _difference(device, file, one, where)
     if device.platform is Platform.LINUX:
         if not found:
             yield from _on_disk(device, file, text, opened)
@@ -95,7 +97,7 @@ def _on_disk(
         yield _whole(device, file, "is not there: what runs now is not saved")
     elif file.owner is Owner.LINES:
         for one in differences(text, file, device.platform, opened):
-            yield _difference(device, file, one, rule="config.unsaved")
+            yield _difference(device, file, one, file.path, rule="config.unsaved")
     elif text != resolve(file.text, opened):
         yield _whole(device, file, "has another end than ours: its last line is not closed")
 
@@ -138,20 +140,23 @@ def _foreign(device: DeviceModel, file: File, problem: Problem) -> Finding:
     )
 
 
-def _difference(device: DeviceModel, file: File, one: Difference, rule: str = "") -> Finding:
+def _difference(
+    device: DeviceModel, file: File, one: Difference, path: str, rule: str = ""
+) -> Finding:
+    """`path` is where the router's line stands."""
     held, wanted = one.held, one.wanted
     rule = rule or (
         "config.differs" if held and wanted else "config.missing" if wanted else "config.extra"
     )
     about = next((line.text for line in (*wanted, *held) if line.text.strip()), "an empty line")
     section = [text.strip() for text in one.section]
-    where = "" if device.platform is Platform.IOS else f"{file.path}: "
-    subject = where + " / ".join([*section, about.strip()])
+    of_file = "" if device.platform is Platform.IOS else f"{file.path}: "
+    subject = of_file + " / ".join([*section, about.strip()])
     place = next((line.intent[0] for line in wanted if line.intent), None)
     evidence = (
-        DeviceLine(file.path, held[0].number, held[0].text.strip())
+        DeviceLine(path, held[0].number, held[0].text.strip())
         if held
-        else DeviceLine(file.path, 0, " / ".join(section))
+        else DeviceLine(path, 0, " / ".join(section))
     )
     return Finding(
         rule,

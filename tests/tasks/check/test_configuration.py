@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 
@@ -97,3 +98,71 @@ def test_no_finding_shows_a_secret(device: DeviceModel, data: st.DataObject) -> 
     told = repr(found(device, held(rendered, **{file.path: "\n".join(lines) + "\n"})))
     for clear in opened.values():
         assert clear not in told
+
+
+# ------------------------------------------------------------------ files, and what runs
+
+
+def with_file(rendered: Rendered, path: str, **fields: object) -> Running:
+    running = held(rendered)
+    files = tuple(
+        dataclasses.replace(file, **fields) if file.path == path else file  # type: ignore[arg-type]  # fields by name
+        for file in running.files
+    )
+    return dataclasses.replace(running, files=files)
+
+
+FRR = "/etc/frr/frr.conf"
+
+
+def test_what_runs_counts_and_what_is_not_saved_is_told() -> None:
+    device = DEVICES["west-ha1"]
+    rendered = render(device)
+    text = next(file.in_force for file in held(rendered).files if file.path == FRR)
+    other = text.replace(" ip ospf hello-interval 1\n", " ip ospf hello-interval 9\n")
+    assert other != text
+    [runs] = found(device, with_file(rendered, FRR, live=other))
+    assert runs.rule == "config.differs"
+    assert runs.device is not None
+    assert runs.device.path == f"{FRR} as it runs"
+    [unsaved] = found(device, with_file(rendered, FRR, text=other, live=text))
+    assert unsaved.rule == "config.unsaved"
+    assert unsaved.device is not None
+    assert unsaved.device.path == FRR
+
+
+def test_a_file_that_is_not_there_is_one_finding() -> None:
+    device = DEVICES["west-ha1"]
+    rendered = render(device)
+    [gone] = found(device, with_file(rendered, "/etc/snmp/snmpd.conf", text=None, mode=0))
+    assert (gone.rule, gone.message) == ("config.file", "/etc/snmp/snmpd.conf is not there")
+    running = held(rendered)
+    absent = next(file for file in rendered.files if file.absent)
+    ours = RunningFile(absent.path, "# Managed by hacc for cluster west\n", 0o600)
+    theirs = RunningFile(absent.path, "# somebody's\n", 0o600)
+    files = (*running.files, ours)
+    [left] = found(device, dataclasses.replace(running, files=files))
+    assert (left.rule, left.subject) == ("config.file", absent.path)
+    assert found(device, dataclasses.replace(running, files=(*running.files, theirs))) == []
+
+
+def test_a_file_that_others_may_read_is_told() -> None:
+    device = DEVICES["west-ha1"]
+    [mode] = found(device, with_file(render(device), "/etc/snmp/snmpd.conf", mode=0o644))
+    assert (mode.rule, mode.message) == (
+        "config.mode",
+        "/etc/snmp/snmpd.conf has mode 0644, not 0600",
+    )
+
+
+def test_somebody_elses_line_in_our_way_is_told_with_both_lines() -> None:
+    """Which `hacc plan` refuses."""
+    device = DEVICES["west-ha1"]
+    rendered = render(device)
+    path = "/etc/frr/daemons"
+    running = with_file(rendered, path, text="vtysh_enable=yes\nospfd=yes more\n")
+    [finding] = found(device, running)
+    assert finding.rule == "config.foreign"
+    assert finding.subject == f"{path}: ospfd=yes"
+    assert finding.device is not None
+    assert finding.device.line == 2
