@@ -136,9 +136,14 @@ def _show_host(out: Console, host: HostPlan, wave: int) -> None:
             state = "removed"
         out.print(Text(f"{file.path}  {file.mode:04o}  {state}", "bold"))
         show_diff(out, file.lines)
+    for role in host.handover:
+        out.print(Text(f"before: {role.group} goes to {role.to}, and back as it preempts", "bold"))
+        _show_commands(out, role.lower)
     if host.commands:
         out.print(Text("commands, in order:", "bold"))
         _show_commands(out, host.commands)
+    for role in host.handover:
+        _show_commands(out, role.give_back)
     out.print(Text(f"way back: {host.undo_method}\n", "dim"))
 
 

@@ -18,6 +18,7 @@
 #   absent     the paths where there was none
 #   ran        sums of what `keep` saves of what daemons run, where the plan was made from that
 #   check      commands that must succeed before anything is touched, one a line
+#   hand-over  commands that give the roles of this router to others, before anything is touched
 #   keep       commands that save in previous/ what the way back needs besides the files
 #   bring      commands that bring the new files into force, one a line, in order
 #   return     commands that bring the previous files into force
@@ -246,7 +247,7 @@ apply)
         refuse "systemd-run did not arm the dead-man timer"
     }
     unlimited
-    if swap && run_lines "$here/bring"; then
+    if run_lines "$here/hand-over" && swap && run_lines "$here/bring"; then
         # A command may have put another file in a new one's place.
         if in_place || { swap && in_place; }; then
             state applied

@@ -156,6 +156,14 @@ BRINGERS: Final = (
 )
 
 
+# A service that is stopped says so (VRRP: an advertisement of priority 0, HSRP: a resign), and who
+# is next takes over at once. Started again it is standby, and preempts as its file says. Where
+# nobody takes over in five seconds, more than any hold time of ours, the change comes as it is.
+_STOP: Final = "systemctl stop {unit}"
+_START: Final = "systemctl start {unit}"
+_TAKEN: Final = "for try in 1 2 3 4 5; do ping -c 1 -W 1 -q {address} && break; done; true"
+
+
 def bringer(path: str) -> tuple[int, Bringer] | None:
     """The row for a file, and its place in the order."""
     rows = ((n, row) for n, row in enumerate(BRINGERS) if fnmatchcase(path, row.path))
@@ -169,13 +177,16 @@ def bundle(
     seconds: int,
     *,
     before: Running | None = None,
+    hand_over: Mapping[str, str] = MappingProxyType({}),
     live: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """The tar archive of a change: what `apply.sh` finds in its directory.
 
     Contents of None stand for a file that is removed. `before` is what the router must still hold
     when the archive arrives. `live` is what a daemon is to run where that is not what its file
-    says. Raises KeyError, with the path, for a file that no row of `BRINGERS` matches.
+    says. `hand_over` maps virtual addresses that are active here, and are to be somebody else's
+    before anything is touched, to their services. Raises KeyError, with the path, for a file that
+    no row of `BRINGERS` matches.
     """
     order = []
     for change, content in zip(files, contents, strict=True):
@@ -222,6 +233,13 @@ def bundle(
     if before:
         _describe(before, texts)
     texts["bring"], texts["return"] = _leaving_first(bring), _leaving_first(back)
+    units = sorted({*hand_over.values()})
+    texts["units"] += units
+    texts["bring"] += [_START.format(unit=unit) for unit in units]
+    texts["hand-over"] = [
+        *(_STOP.format(unit=unit) for unit in units),
+        *(_TAKEN.format(address=address) for address in hand_over),
+    ]
     members |= {name: _Member(_lines(lines)) for name, lines in texts.items()}
     return _archive(members)
 

@@ -44,6 +44,7 @@ MAX_REVERT_MINUTES: Final = 120
 # After its timer a router needs a moment to go back; NAPALM's users report up to half a minute.
 REVERT_MARGIN_S: Final = 60.0
 RECONNECT_S: Final = 60.0  # how long a router that dropped our session is waited for
+HAND_OVER_S: Final = 10.0  # HSRP's default hold time: by then whoever is to take over has
 WAYS_BACK: Final = 4  # attempts to take a change back by commands
 KEPT_BACKUPS: Final = 3  # in flash:, besides the one of the run
 
@@ -123,7 +124,11 @@ class IosRouter:
 
     def apply(self, job: Job) -> None:
         self._arm(job)
-        self._paste(job, job.plan.commands, reveal(_text(job.before), Platform.IOS))
+        commands = job.plan.commands
+        if job.plan.handover:
+            self._hand_over(job)
+            commands += tuple(c for role in job.plan.handover for c in role.give_back)
+        self._paste(job, commands, reveal(_text(job.before), Platform.IOS))
         after = self.fetch()
         for file in job.intended:
             left = diff(_text(after), file, Platform.IOS, job.opened)
@@ -133,6 +138,22 @@ class IosRouter:
                     "the router took every line, and does not hold what was intended; missing: "
                     + "; ".join(command.text.strip() for command in left.commands[:3]),
                 )
+
+    def _hand_over(self, job: Job) -> None:
+        """Let the standby routers have what is active here, and see that they do; then the router
+        is in configuration mode again. Where nobody takes over the change comes as it is: it was
+        allowed to move the role."""
+        self._paste(job, [c for role in job.plan.handover for c in role.lower], {})
+        groups = {role.group for role in job.plan.handover}
+        terminal = self._terminal_now()
+        until = time.monotonic() + HAND_OVER_S
+        while time.monotonic() < until:
+            [standby] = terminal.ask("show standby brief")
+            if not groups & {*active_groups(_text(job.before), standby.text)}:
+                break
+            time.sleep(0.2)
+        job.journal.record(self._host, "send", "configure terminal")
+        terminal.ask("configure terminal")
 
     def _arm(self, job: Job) -> None:
         terminal = self._terminal_now()

@@ -66,7 +66,12 @@ class LinuxRouter:
         contents = [self._open(change, job) for change in job.plan.files]
         try:
             archive = bundle(
-                job.run, job.plan.files, contents, job.confirm_within_s, before=job.before
+                job.run,
+                job.plan.files,
+                contents,
+                job.confirm_within_s,
+                before=job.before,
+                hand_over={role.address: role.unit for role in job.plan.handover},
             )
         except KeyError as path:
             raise Refused(

@@ -71,6 +71,37 @@ def test_a_change_and_its_way_back_and_the_way_back_of_that(fleet: LabDesk) -> N
     assert {host["state"] for host in again.value["hosts"]} == {"unchanged"}
 
 
+def test_a_controller_hands_its_role_over_before_its_routing_restarts(fleet: LabDesk) -> None:
+    fleet.sh("hacc1", "sed -i 's/^ospfd=yes/ospfd=no/' /etc/frr/daemons")
+    fleet.sh("hacc2", "timeout 60 ip -o monitor address >/run/seen 2>&1 </dev/null &")
+    told = fleet.hacc("plan").ends(0).out
+    assert "before: west-core goes to hacc2, and back as it preempts" in told
+    fleet.hacc("apply", "--yes", "--allow", "adjacency-reset").ends(0)
+    assert "198.18.1.254/24" in fleet.sh("hacc2", "cat /run/seen"), "it has held the address"
+    fleet.hacc("verify").ends(0)  # which waits until hacc1 has preempted
+    assert "198.18.1.254" in fleet.sh("hacc1", "ip -br address")
+    assert fleet.sh("hacc1", "systemctl is-active keepalived frr") == "active\nactive\n"
+    assert fleet.sh("hacc1", "grep -c ^ospfd=yes /etc/frr/daemons") == "1\n"
+
+
+def test_an_ios_router_hands_its_role_over_in_the_time_that_it_is_armed(fleet: LabDesk) -> None:
+    fleet.edit("hello_ms: 500\n      hold_ms: 1600", "hello_ms: 600\n      hold_ms: 2000")
+    fleet.hacc("apply", "--yes", *ALLOW).ends(0)
+    lines = (fleet.work / "runs" / fleet.last() / "journal.jsonl").read_text().splitlines()
+    sent = [r["text"] for line in lines if (r := json.loads(line))["kind"] == "send"
+            and r["host"] == "ios1"]  # fmt: skip
+    steps = [text for text in sent if "timer" in text or "priority" in text or "confirm" in text]
+    assert steps == [
+        "configure terminal revert timer 2",
+        "standby 20 priority 1",
+        "standby 20 timers msec 600 2",
+        "standby 20 priority 200",
+        "configure confirm",
+    ]
+    fleet.hacc("verify").ends(0)
+    fleet.hacc("rollback", "--yes").ends(0)
+
+
 def files(run: Path) -> Iterator[Path]:
     return (path for path in run.rglob("*") if path.is_file())
 

@@ -313,3 +313,50 @@ def test_a_lesser_impact_beside_a_worse_one_is_not_hidden_by_it() -> None:
         applying.refuse_impacts(plan, ["ios1"], frozenset({Impact.ADJACENCY_RESET}))
     both = frozenset({Impact.ADJACENCY_RESET, Impact.BINDING_LOSS})
     applying.refuse_impacts(plan, ["ios1"], both)
+
+
+# Handing a role over -----------------------------------------------------------------------------
+
+
+def placed(host: str, impact: Impact, *, active: bool = True, text: str = "x") -> HostPlan:
+    device = west().device(host)
+    groups = tuple(group.name for group in device.groups)
+    command = Command((), text, impact, "", None, ())
+    made = dataclasses.replace(
+        changing(host, device.platform, active=groups if active else ()), commands=(command,)
+    )
+    return plans._placed(made, device)
+
+
+@pytest.mark.parametrize("impact", [Impact.REELECTION, Impact.BINDING_LOSS, Impact.ADJACENCY_RESET])
+def test_an_active_ios_router_hands_its_group_over_and_takes_it_back(impact: Impact) -> None:
+    made = placed("ios1", impact)
+    [role] = made.handover
+    priority = west().device("ios1").groups[0].priority
+    assert (role.group, role.to) == (west().device("ios1").groups[0].name, "ios2")
+    assert [command.text for command in role.lower] == ["standby 20 priority 1"]
+    assert [command.text for command in role.give_back] == [f"standby 20 priority {priority}"]
+    assert from_json(
+        to_json(dataclasses.replace(whole_plan(west()), hosts=(made,))), "x"
+    ).hosts == (made,)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        placed("ios1", Impact.NONE),
+        placed("ios1", Impact.REELECTION, active=False),
+        placed("ios1", Impact.REELECTION, text="no standby 20"),
+        placed("ios1", Impact.REELECTION, text="standby 20 ip 198.18.1.253"),
+        placed("ha1", Impact.ADJACENCY_RESET),
+        placed("hacc1", Impact.REELECTION),
+    ],
+    ids=["no-impact", "standby", "group-goes", "group-comes", "no-group", "keepalived-reloads"],
+)
+def test_what_costs_no_role_hands_none_over(made: HostPlan) -> None:
+    assert made.handover == ()
+
+
+def test_an_active_linux_router_hands_over_before_its_routing_restarts() -> None:
+    [role] = placed("hacc1", Impact.ADJACENCY_RESET).handover
+    assert (role.to, role.unit, role.lower) == ("hacc2", "keepalived", ())
