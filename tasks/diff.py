@@ -118,8 +118,11 @@ def reveal(running: str, platform: Platform) -> Mapping[str, str]:
 def sealed(running: str, platform: Platform) -> str:
     """The text with each secret as the reference that `reveal` gives it; all else byte for byte."""
     table = ios.TABLE if platform is Platform.IOS else frr.TABLE
-    lines = enumerate(running.splitlines(keepends=True), 1)
-    return "".join(table.sealer.seal(line, number) for number, line in lines)
+    out = []
+    for number, line in enumerate(running.splitlines(keepends=True), 1):
+        text = line.lstrip(" \t")  # as `reveal` reads it: most secrets stand in sections
+        out.append(line[: len(line) - len(text)] + table.sealer.seal(text, number))
+    return "".join(out)
 
 
 def normalised(running: str, platform: Platform) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.diff import Impact, diff, merge, normalised, reveal
+from tasks.diff import Impact, diff, merge, normalised, reveal, sealed
 from tasks.edits import NotOwned
 from tasks.errors import Exit, Place
 from tasks.platforms.ios_names import canonical
@@ -48,7 +48,8 @@ def test_foreign_line_is_not_overwritten() -> None:
     assert str(caught.value) == (
         "t.j2:2: owns: 'standby 1 priority 110' would overwrite line 2 of the running"
         " configuration, 'standby 1 priority 90', which no ownership pattern of the template names"
-        " (disagrees with running-config:2) [hint: add a pattern for it, or take the line out of the template]"
+        " (disagrees with running-config:2) [hint: add a pattern for it, or take the line out of the"
+        " template]"
     )
 
 
@@ -324,3 +325,13 @@ def test_a_change_of_a_whole_file_is_shown_under_its_section() -> None:
     assert [f"{line.sign}{line.text}" for line in lines] == [
         " [a]", "-y = 2", "+y = 3", " [c]", "-x = 1", "+x = 2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_secrets_within_sections_are_sealed_as_they_are_revealed(platform: Platform) -> None:
+    """A plan of a Linux router holds what others have in FRR, sealed: their OSPF keys too."""
+    running = "interface eth1\n ip ospf message-digest-key 1 md5 theirs-in-clear\n!\n"
+    text = sealed(running, platform)
+    assert "theirs-in-clear" not in text
+    assert text == running.replace("theirs-in-clear", "<secret running:2>")
+    assert reveal(running, platform) == {"running:2": "theirs-in-clear"}
