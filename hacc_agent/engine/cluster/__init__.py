@@ -176,6 +176,10 @@ class Cluster:
         """It says so, or that it obeys our term: what waits for it is sent, maybe once more."""
         self._failover.listens(member)
 
+    def confirmed(self, member: int) -> None:
+        """It has all bindings of what it serves."""
+        self._failover.confirmed(member)
+
     @property
     def networks(self) -> MobileNetworks:
         """As members have granted them."""

@@ -102,6 +102,9 @@ class Alone:
             counters.superseded += 1
             return []
         slot, member, new = self._place(home, nai, hashed, request.identification, now)
+        if self._repeats(request, member, new=new):
+            counters.repeated += 1
+            return []
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
             return self._answer(data, request, source, ReplyCode.NO_RESOURCES)
         if new and self._redirects(request):
@@ -163,6 +166,12 @@ class Alone:
         if known is not None:  # better one that is said to be down than none
             return known, members.of_slot(known), False
         return 0, None, True
+
+    def _repeats(self, request: Request, member: int | None, *, new: bool) -> bool:
+        """Whether it was accepted before, or is older, and its member does not know that yet."""
+        if member is None or new or self._members.complete[member]:
+            return False
+        return outdated(self._ledger, request.home_address, request.nai, request.identification)
 
     def _room(self, request: Request) -> bool:
         """Whether there is a row for it now, and one for what may come of it."""

@@ -13,6 +13,7 @@ class Counters:
     relayed: int = 0  # to a member, as a new attempt of the mobile node
     duplicates: int = 0  # relayed again to the member that has it already
     refused: int = 0  # answered ourselves: beyond admission, room or members (130); 129
+    repeated: int = 0  # what a member had accepted that died, while the bindings go to its heir
     redirected: int = 0  # answered with 143 ourselves
     unanswered: int = 0  # refused, and without proof that would entitle it to an answer
     # Registration Replies

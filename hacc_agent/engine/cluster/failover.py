@@ -77,6 +77,9 @@ class Failover:
         """
         epoch = self._slots.term_of(controller, now.steady)
         self._members.listening[:] = True  # members obey another term: they drop what we send
+        self._members.complete[:] = [
+            not (self._linked and takes_over) for takes_over in self._takes_over
+        ]
         first = (0, int(self._slots.member_of[0]))
         return [Log(self._slots.rewrite([first], epoch) + self._ledger.orders.snapshot())]
 
@@ -98,6 +101,7 @@ class Failover:
             if self._takes_over[member]:
                 self.summons.withdraw(own)
                 self._members.listening[member] = not self._linked
+                self._members.complete[member] = not self._linked
                 effects.append(Transfer(member, tuple(own), epoch))
             else:
                 self.summons.issue(own, now)
@@ -121,6 +125,10 @@ class Failover:
         """What waits for it is sent with `resend`."""
         self._members.listening[member] = True
         self._unlistened.update(self._slots.served_by(member).tolist())
+
+    def confirmed(self, member: int) -> None:
+        """It has the bindings of all slots that it serves."""
+        self._members.complete[member] = True
 
     def resend(self, now: Moment) -> list[Effect]:
         """A bounded part of the requests that moved, to whoever serves them now.

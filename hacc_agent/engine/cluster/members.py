@@ -38,6 +38,9 @@ class Members:
         """False: it was given slots and has not said yet that it knows. Until then it would take
         requests as one that nobody has registered with before, and replays among them, so what
         comes for it waits (`failover`)."""
+        self.complete: NDArray[np.bool_] = np.ones(len(config.members), np.bool_)
+        """False: bindings of its slots are on their way to it. Until they are there it would take
+        for new what others have accepted, so nothing of that kind is sent to it."""
         self.unanswered = [0] * len(config.members)
         """Requests that each let time out."""
         self.silent = [0] * len(config.members)
@@ -69,6 +72,7 @@ class Members:
         """What was known of those that another configuration had in the same places."""
         known = min(len(self.unanswered), len(before.unanswered))
         self.listening[:known] = before.listening[:known]
+        self.complete[:known] = before.complete[:known]
         self.loads.available[:known] &= before.loads.available[:known] | ~before._usable[:known]
         self.unanswered[:known] = before.unanswered[:known]
         self.silent[:known] = before.silent[:known]

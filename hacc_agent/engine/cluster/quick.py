@@ -71,6 +71,7 @@ class MemberArrays(NamedTuple):
     backup: NDArray[Any]  # b1[members]
     available: NDArray[Any]  # b1[members]
     listening: NDArray[Any]  # b1[members]
+    complete: NDArray[Any]  # b1[members]
     tokens: NDArray[Any]  # f8: of `Admission`
     departed: NDArray[Any]  # DEPARTED: of `Departures`
     kept: int  # s that they are
@@ -145,6 +146,7 @@ class Quick:
             loads.backup,
             loads.available,
             members.listening,
+            members.complete,
             state.admission.tokens,
             state.departures.places,
             state.departures.kept,
@@ -260,6 +262,7 @@ def sample() -> Arguments:
         loads.slope,
         loads.backup,
         loads.available,
+        np.ones(0, np.bool_),
         np.ones(0, np.bool_),
         np.zeros(2),
         zeros(1, DEPARTED),

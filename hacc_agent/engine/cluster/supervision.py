@@ -105,6 +105,7 @@ class Supervision:
             del self._unconfirmed[member]
         if member in self._unconfirmed:
             return []
+        self._cluster.confirmed(member)
         slots = self._cluster.slots
         released: dict[int, list[int]] = {}
         for slot, former in list(self._former.items()):

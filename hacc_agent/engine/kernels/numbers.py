@@ -22,6 +22,14 @@ u8: Final = cast(Number, np.uint64)
 u4: Final = cast(Number, np.uint32)
 
 _ALL: Final = 2**64 - 1
+_HALF: Final = 1 << 63
+
+
+@part
+def is_later(one: int, other: int) -> bool:
+    """Of two u8, as serial numbers: `home_agent.replay.later`."""
+    after = u8(one - other)
+    return u8(0) < after < u8(_HALF)
 
 
 @part

@@ -48,7 +48,7 @@ from .names import (
     number_of,
     write_name_records,
 )
-from .numbers import i8, u8
+from .numbers import i8, is_later, u8
 from .tables import find_address, look_up, put, remove
 from .walking import REPLY_FORMS, REQUEST_FORMS, Places, walk, word16, word32, word64
 
@@ -176,6 +176,10 @@ def _request(
         slot = i8(table.rows[bound].slot)
         member = i8(members.member_of[slot])
         if not members.available[member]:
+            return False, weighed
+        if not members.complete[member] and not is_later(
+            word64(octets, at + _REQUEST_IDENTIFICATION), u8(table.rows[bound].identification)
+        ):
             return False, weighed
     else:
         if not places:

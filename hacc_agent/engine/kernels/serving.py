@@ -48,7 +48,7 @@ from .compile import CACHE, direct, kernel, part
 from .indexes import find_key
 from .md5 import BLOCK, digest_key, hmac, is_written, write
 from .names import NOT_PLAIN, find_name, hash_nai
-from .numbers import i8, u4, u8
+from .numbers import i8, is_later, u4, u8
 from .tables import hash_address, look_up, put, remove
 from .walking import word16, word32, word64
 
@@ -66,7 +66,6 @@ _AT: Final = ord("@")
 _PROOF_HEADER: Final = 6  # of an authentication extension: type, length, SPI
 _PROOF: Final = _PROOF_HEADER + 16
 _LOWEST, _HIGHEST = min(ALL_ZERO_ONE), max(ALL_ZERO_ONE)
-_HALF: Final = 1 << 63
 _BINDING, _CLOSED, _UNBOUND = int(Kind.BINDING), int(Kind.CLOSED), int(Kind.UNBOUND)
 _NAT, _DYNAMIC, _NETWORKS = int(Trait.NAT), int(Trait.DYNAMIC), int(Trait.NETWORKS)
 _IN_IP: Final = 4  # Encapsulation.IP
@@ -183,13 +182,13 @@ def _register(
     near = min(identification - clock, clock - identification)
     if near > known.tolerance[who]:
         return False
-    if not_before and not _is_later(identification, not_before):
+    if not_before and not is_later(identification, not_before):
         return False
     if held:
         home = i8(before.home_address)
         if (before.kind != _BINDING and before.kind != _CLOSED) or before.traits & _NETWORKS:
             return False
-        if before.spi == spi and not _is_later(identification, u8(before.identification)):
+        if before.spi == spi and not is_later(identification, u8(before.identification)):
             return False
     elif table.counters[TOUCHED] - table.counters[FREED] >= numbers[ROOM]:
         return False
@@ -338,13 +337,6 @@ def _is_dynamic(known: KnownArrays, who: int, home: int) -> bool:
         if known.range_number[n] == who and known.ranges[n, 0] <= home <= known.ranges[n, 1]:
             return True
     return False
-
-
-@part
-def _is_later(one: int, other: int) -> bool:
-    """`replay.later`."""
-    after = u8(one - other)
-    return u8(0) < after < u8(_HALF)
 
 
 # ------------------------------------------------------------------ octets

@@ -14,6 +14,7 @@ from hacc_agent.engine.effects import Effect, Log, Relay, Release, Retract, Tran
 from hacc_agent.engine.health import RETURN_S, Change, Figures, Health, Order, Source, State
 from hacc_agent.engine.record import ORDER, Kind, Name, OrderGiven, Row, SlotChange, rows
 from tests.hacc_agent.engine.cluster.world import (
+    CARE_OF,
     HOME,
     World,
     asked,
@@ -147,6 +148,21 @@ def test_an_heir_that_is_told_by_a_link_gets_requests_when_it_has_heard_it() -> 
     }
     world.answer(reply(2, HOME), BACKUP)
     assert asked(world.receive(request(3, HOME))) == [BACKUP]
+
+
+def test_what_was_accepted_is_not_repeated_to_an_heir_that_does_not_know_it_yet() -> None:
+    """By a clock that is ahead it is newer than the takeover: the heir would take it for new."""
+    world = Guarded(link=Link(43434, "authority.pem", "hacc1.pem", "hacc1.key"))
+    world.register(0)
+    world.confirms = False
+    transfer = next(each for each in world.kill(0) if isinstance(each, Transfer))
+    world.cluster.listens(BACKUP)
+    accepted = request(1, int(HOME))
+    assert asked(world.receive(accepted)) == []
+    assert world.cluster.counters.repeated == 1
+    assert asked(world.receive(request(2, int(HOME)))) == [BACKUP]  # what is new is
+    world.confirm(transfer)
+    assert asked(world.receive(request(1, int(HOME), care_of=CARE_OF + 1))) == [BACKUP]
 
 
 def test_an_heir_that_never_hears_it_is_not_asked_and_not_blamed() -> None:
