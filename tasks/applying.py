@@ -164,6 +164,7 @@ class _Desk:
         prepared = pipeline.prepare(self._root, saved.clusters if saved else clusters)
         if saved:
             _refuse_other_intent(saved, prepared, str(file))
+        runs.refuse_another(prepared.work)
         opened = pipeline.open_secrets(prepared)
         with self._routers(prepared, opened) as (routers, progress):
             running = None if saved else pipeline.fetch(prepared, routers)

@@ -242,6 +242,12 @@ def refuse_unfinished(work: Path) -> None:
     )
 
 
+def refuse_another(work: Path) -> None:
+    """Before routers are asked for what could not be done: a run is under way, or has not ended."""
+    locks.refuse_while_held(work / "lock", "another run from this directory")
+    refuse_unfinished(work)
+
+
 def sole(work: Path) -> AbstractContextManager[None]:
     """Only one run at a time from one work directory."""
     return locks.sole(work / "lock", "another run from this directory")
