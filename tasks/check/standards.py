@@ -108,25 +108,30 @@ class _Text:
         self, path: str, text: str, platform: Platform, file: File, opened: Mapping[str, str]
     ) -> None:
         self.path = path
-        lines = text.splitlines()
-        self.nodes = parse(lines, ios.TABLE.grammar)
-        if platform is Platform.IOS:
-            self._shown = sealed(text, platform).splitlines()
-        else:
-            seal = Sealer(file, opened)
-            self._shown = [seal(line, number) for number, line in enumerate(lines, 1)]
+        self._text = text
+        self._platform = platform
+        self._file = file
+        self._opened = opened
+        top = parse(text.splitlines(), ios.TABLE.grammar)
+        self._nodes = [node for one in top for node in one.walk()]
 
     def line(self, node: Node) -> DeviceLine:
-        return DeviceLine(self.path, node.number, self._shown[node.number - 1].strip())
+        """Most texts have nothing to show, and sealing one takes as long as reading it."""
+        line = self._text.splitlines()[node.number - 1]
+        if self._platform is Platform.IOS:
+            # A line's secret is named by its number: the lines above it only count.
+            shown = sealed("\n" * (node.number - 1) + line, self._platform)
+        else:
+            shown = Sealer(self._file, self._opened)(line, node.number)
+        return DeviceLine(self.path, node.number, shown.strip())
 
     def sections(self, pattern: str) -> Iterator[tuple[Node | None, list[Node]]]:
         """The sections that begin so, with their lines; without a pattern, all lines as one."""
-        every = [node for top in self.nodes for node in top.walk()]
         if not pattern:
-            yield None, every
+            yield None, self._nodes
             return
         header = re.compile(pattern)
-        for node in every:
+        for node in self._nodes:
             if header.fullmatch(node.text):
                 yield node, [inner for child in node.children for inner in child.walk()]
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..findings import Checked, Finding, Severity
 from .baseline import Compared
+from .spoken import visible
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -22,32 +23,35 @@ STYLES = {
 def show(out: Console, checked: Checked, compared: Compared | None = None) -> None:
     """What counts, then what is waived, then what was left alone, then the sum."""
     for host, findings in _by_host(checked.counting):
-        out.print(Text(host, "bold"))
+        _say(out, host, "bold")
         for finding in findings:
             _show(out, finding, new=compared is not None and finding.fingerprint in compared.new)
     _show_infos(out, checked)
     waived = [one for one in checked.findings if one.waiver is not None]
     if waived:
-        out.print(Text("waived", "bold"))
+        _say(out, "waived", "bold")
     for finding in waived:
         assert finding.waiver is not None
-        out.print(
-            Text(
-                f"  {finding.host}: {finding.rule}: {finding.subject}: until "
-                f"{finding.waiver.expires} by {finding.waiver.owner}, {finding.waiver.reason} "
-                f"({finding.waiver.place})",
-                "dim",
-            )
+        waiver = finding.waiver
+        _say(
+            out,
+            f"  {finding.host}: {finding.rule}: {finding.subject}: until {waiver.expires} "
+            f"by {waiver.owner}, {waiver.reason} ({waiver.place})",
+            "dim",
         )
     if checked.foreign:
         names = ", ".join(skipped.host for skipped in checked.foreign)
-        out.print(Text(f"without intent, left alone: {names}", "dim"))
+        _say(out, f"without intent, left alone: {names}", "dim")
     for finding in () if compared is None else compared.gone:
-        out.print(Text(f"gone: {finding.host}: {finding.rule}: {finding.subject}", "dim"))
-    out.print(Text(summary(checked), "bold"))
+        _say(out, f"gone: {finding.host}: {finding.rule}: {finding.subject}", "dim")
+    _say(out, summary(checked), "bold")
     if compared is not None:
         news = f"{len(compared.new)} new, {len(compared.gone)} gone"
-        out.print(Text(f"since {compared.name}: {news}", "bold"))
+        _say(out, f"since {compared.name}: {news}", "bold")
+
+
+def _say(out: Console, text: str, style: str) -> None:
+    out.print(Text(visible(text), style))
 
 
 def _by_host(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
@@ -59,17 +63,19 @@ def _by_host(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]
 
 
 def _show(out: Console, finding: Finding, *, new: bool) -> None:
-    text = Text("  ")
-    if new:
-        text.append("new ", "bold")
-    text.append(f"{finding.severity:<8} ", STYLES[finding.severity])
-    text.append(f"{finding.rule:<20} {finding.message}")
-    out.print(text)
+    out.print(
+        Text.assemble(
+            "  ",
+            ("new ", "bold") if new else "",
+            (f"{finding.severity:<8} ", STYLES[finding.severity]),
+            visible(f"{finding.rule:<20} {finding.message}"),
+        )
+    )
     evidence = [str(part) for part in (finding.intent, finding.device) if part is not None]
     if evidence:
-        out.print(Text(f"{'':<32}{' <> '.join(evidence)}", "dim"))
+        _say(out, f"{'':<32}{' <> '.join(evidence)}", "dim")
     for number, line in enumerate(finding.remedy.splitlines()):
-        out.print(Text(f"{'':<32}{'  ' if number else ''}{line}", "green"))
+        _say(out, f"{'':<32}{'  ' if number else ''}{line}", "green")
 
 
 def _show_infos(out: Console, checked: Checked) -> None:
@@ -79,10 +85,10 @@ def _show_infos(out: Console, checked: Checked) -> None:
         if one.waiver is None and not one.counts:
             alike.setdefault((one.rule, one.message), []).append(one.host)
     if alike:
-        out.print(Text("worth knowing", "bold"))
+        _say(out, "worth knowing", "bold")
     for (rule, message), hosts in alike.items():
         about = ", ".join(filter(None, hosts))
-        out.print(Text(f"  {rule}: {f'{about}: ' if about else ''}{message}", "dim"))
+        _say(out, f"  {rule}: {f'{about}: ' if about else ''}{message}", "dim")
 
 
 def summary(checked: Checked) -> str:

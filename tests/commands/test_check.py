@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.commands.fleet import LabDesk
@@ -82,3 +84,19 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
     assert "waiver.unused" in told.out
     assert told.out.splitlines()[-1] == "since now.json: 0 new, 4 gone"
     waivers.unlink()
+
+
+def test_who_cannot_be_asked_is_told_and_the_others_are_judged(fleet: LabDesk) -> None:
+    fleet.fault("ios1", refuse_connection=True)
+    told = fleet.hacc("check", "--json", "-o", "silent.sarif").ends(3)
+    assert [one["host"] for one in told.value["failed"]] == ["ios1"]
+    assert sorted(told.value["hosts"]) == ["ha1", "hacc1", "hacc2", "ios2"]
+    counted = [one for one in told.value["findings"] if one["severity"] != "info"]
+    assert [(one["rule"], one["host"]) for one in counted if one["host"] == "ios1"] == [
+        ("reach.asked", "ios1")
+    ]
+    log = json.loads((fleet.place / "silent.sarif").read_text())
+    assert log["runs"][0]["invocations"][0]["executionSuccessful"] is False
+    fleet.ios("clear", "ios1")
+    told = fleet.hacc("check", "--baseline", "last").ends(0)
+    assert "gone: ios1: reach.asked: session" in told.out
