@@ -187,9 +187,10 @@ def _written(arguments: list[str], root: Path) -> list[Path]:
         raise HaccError(
             Problem(None, "hacc check", str(error), hint="what follows -- is for it")
         ) from None
-    del held["root"]
-    files = [root.parent / value for value in held.values() if isinstance(value, Path)]
-    folders = [file.resolve().parent for file in files if not file.is_dir()]
+    reports = [word.rpartition("=")[2] for word in held["output"] or ()]
+    names = [*(word for word in reports if word != "-"), *filter(None, [held["metrics"]])]
+    # The service runs in the inventory's own folder, wherever this is typed.
+    folders = [(root.parent / name).resolve().parent for name in names]
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise HaccError(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from tasks.history.news import LISTED, LONGEST, body, news, title, told
 from tasks.history.store import History
 from tasks.secrets import SecretRef
 from tasks.settings import Channel
+from tests.tasks.history.receiver import TOKEN, Receiver, listening
 from tests.tasks.history.records import NOON, finding, location
 
 # apprise itself loads a module that Python 3.13 no longer has, where there is one.
@@ -32,7 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 AREAS = tuple(Area)
 CHAT = Channel(SecretRef("env:CHAT"), Place("inventory/defaults.yaml", 9))
 MAIL = Channel(SecretRef("env:MAIL"), Place("inventory/defaults.yaml", 10))
-TOKEN = "tokenOfTheChat"
 
 
 def checked(*found: Finding, failed: tuple[str, ...] = ()) -> Checked:
@@ -146,41 +144,10 @@ def test_what_a_message_says() -> None:
 # --- sending
 
 
-@dataclass(slots=True)
-class Receiver:
-    """A service that takes apprise's JSON; what it answers is a test's."""
-
-    port: int
-    heard: list[dict[str, str]] = field(default_factory=list)
-    answers: Callable[[], int] = lambda: 200
-
-    @property
-    def url(self) -> str:
-        return f"json://hacc:{TOKEN}@127.0.0.1:{self.port}/hook"
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    class Take(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            held.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            code = held.answers()
-            if code:
-                self.send_response(code)
-                self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Take) as server:
-        held = Receiver(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield held
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening() as held:
+        yield held
 
 
 @dataclass(slots=True)

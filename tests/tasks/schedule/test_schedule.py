@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import HaccError
+from tasks.schedule import command
 from tasks.schedule.calendar import every
 from tasks.schedule.systemd import Manager, ScheduleError
 from tasks.schedule.units import MARK, Schedule, cron_line, files
@@ -299,8 +300,9 @@ def test_units_of_somebody_else_are_left_alone(typed: Typed) -> None:
         (("--", "--unknown"), "hacc check: No such option: --unknown"),
         (("--", "--inventory", "x"), "--inventory: is the schedule's own option"),
         (("--", "--metrics", "nowhere/hacc.prom"), "no such folder"),
+        (("--", "-o", "junit=nowhere/check.xml"), "no such folder"),
     ],
-    ids=["time", "span", "name", "option", "inventory", "metrics"],
+    ids=["time", "span", "name", "option", "inventory", "metrics", "report"],
 )
 def test_what_would_fail_every_time_is_refused_once(
     typed: Typed, words: tuple[str, ...], said: str
@@ -317,6 +319,16 @@ def test_what_the_inventory_says_is_in_the_units(typed: Typed) -> None:
     service = section(typed.units["hacc-check-net.service"])
     assert service["ExecStart"].endswith(" --metrics metrics/hacc.prom --notify")
     assert service["WorkingDirectory"] == str(typed.place)
+
+
+def test_the_service_may_write_what_the_check_writes(tmp_path: Path) -> None:
+    """Wherever it is typed: what is relative is so to the inventory's folder, where it will run."""
+    root = tmp_path / "net" / "inventory"
+    for folder in (root, tmp_path / "net" / "reports", tmp_path / "metrics"):
+        folder.mkdir(parents=True)
+    words = ["--metrics", f"{tmp_path}/metrics/x.prom", "--rules", "house"]
+    words += ["-o", "html=reports/day.html", "-o", "json=-"]
+    assert command._written(words, root) == [tmp_path / "net" / "reports", tmp_path / "metrics"]
 
 
 def test_cron_as_it_is_typed(typed: Typed) -> None:
