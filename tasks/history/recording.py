@@ -149,12 +149,11 @@ class Recorder:
             case Finished():
                 code = int(error.code)
             case HaccError():
-                code, problems = int(error.exit), error.problems
+                code, problems = int(error.exit), _problems(error)
             case KeyboardInterrupt():
                 code = int(Exit.INTERRUPTED)
             case OSError():
-                code = int(Exit.USAGE)
-                problems = (Problem(None, "hacc", (error.strerror or str(error)).lower()),)
+                code, problems = int(Exit.USAGE), _problems(error)
             case _:
                 problems = (Problem(None, "hacc", f"{type(error).__name__}: {error}"),)
         draft.record = replace(draft.record, exit=code, problems=problems)
@@ -171,8 +170,8 @@ class Recorder:
                     self.say([_clock(record)])
                 if self.settings.history.keep is not None:
                     history.prune(datetime.now(UTC) - self.settings.history.keep)
-        except HaccError as error:
-            self.say(error.problems)
+        except (HaccError, OSError) as error:
+            self.say(_problems(error))
             self._put_aside(record)
 
     def _put_aside(self, record: Record) -> None:
@@ -263,7 +262,7 @@ def orphans(work: Path, history: History) -> Iterator[Record]:
         locks.refuse_while_held(work / "lock", "a run")
     except locks.Held:
         return  # what has not ended may be under way; whoever records next will see
-    known = history.names(who.machine())
+    known = history.names()
     since = history.forgotten
     for run in runs.runs(work):
         if run.name not in known and (since is None or run.begun_at >= since):
@@ -307,6 +306,12 @@ def _orphan(run: runs.Run, site: str) -> Record:
             ),
         ),
     )
+
+
+def _problems(error: HaccError | OSError) -> tuple[Problem, ...]:
+    if isinstance(error, HaccError):
+        return error.problems
+    return (Problem(None, str(error.filename or "hacc"), (error.strerror or str(error)).lower()),)
 
 
 def _clock(record: Record) -> Problem:

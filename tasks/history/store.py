@@ -6,8 +6,9 @@ for one another for a bounded time; readers wait for nobody.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -142,17 +143,11 @@ class History:
                     )
         return replace(record.summary, clock_went_back=back)
 
-    def names(self, machine: str) -> frozenset[str]:
-        """Of the runs of a machine."""
-        runs = tables.runs
+    def names(self) -> frozenset[str]:
+        """Of all runs, whatever their machine was called then."""
         with self.reading() as connection:
-            return frozenset(
-                connection.scalars(
-                    sa.select(runs.c.name).where(
-                        runs.c.site == self._site, runs.c.machine == machine
-                    )
-                )
-            )
+            chosen = sa.select(tables.runs.c.name).where(tables.runs.c.site == self._site)
+            return frozenset(connection.scalars(chosen))
 
     @property
     def forgotten(self) -> datetime | None:
@@ -315,7 +310,10 @@ def _engine(location: Location) -> sa.Engine:
                 f"-c statement_timeout={ANSWER_S * 1000} -c timezone=UTC",
             },
         )
-    location.sqlite.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # SQLite itself says what is wrong
+        location.sqlite.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What routers were sent is nobody else's; its log and index get the mode of the file.
+        os.close(os.open(location.sqlite, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = sa.create_engine(location.url, connect_args={"timeout": LOCK_S})
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -192,6 +194,29 @@ def test_runs_from_before_there_was_a_history_come_in(books: Books) -> None:
         assert history.find(undo.name).hosts[0].state == "returned"
 
 
+def test_a_machine_that_is_called_otherwise_now_brings_nothing_in_twice(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = made(books, "hostname ha1")
+    books.run()
+    monkeypatch.setattr(who, "machine", lambda: "renamed")
+    books.run()
+    assert books.history().count(killed.name) == 1
+
+
+def test_what_is_kept_is_nobody_elses(books: Books) -> None:
+    umask = os.umask(0)
+    try:
+        elsewhere = books.work.parent / "elsewhere.sqlite"
+        there = books.at(replace(books.recorder.location, url=f"sqlite:///{elsewhere}"))
+        there.run()
+        with History.open(there.recorder.location):
+            for path in elsewhere.parent.glob("elsewhere.sqlite*"):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    finally:
+        os.umask(umask)
+
+
 def test_a_run_that_is_under_way_is_left_alone(books: Books) -> None:
     under_way = made(books, "hostname ha1")
     with (books.work / "lock").open("w") as lock:
@@ -328,6 +353,33 @@ def test_a_folder_that_may_not_be_written(books: Books) -> None:
     said = books.said()
     assert "history.sqlite: history: cannot be opened" in said
     assert "this run was not recorded anywhere" in said
+
+
+def test_a_folder_that_cannot_be_made(books: Books) -> None:
+    elsewhere = books.work.parent / "inventory" / "hosts.yaml" / "h.sqlite"
+    there = books.at(replace(books.recorder.location, url=f"sqlite:///{elsewhere}"))
+    name = there.run()
+    waits(there, name, f"{elsewhere}: history: cannot be opened")
+    comes_in(books, name)
+
+
+def test_a_record_that_cannot_be_taken_away_again(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with disk_full(8192):
+        first = books.run()
+    books.said()
+
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        second = books.run()
+    assert "read-only file system" in books.said()
+    books.run()
+    held = books.history()
+    assert held.count(first) == held.count(second) == 1, "it comes in again, and is still one"
 
 
 def test_a_server_that_is_away(books: Books, postgresql: Location, server: Server) -> None:

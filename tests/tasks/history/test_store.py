@@ -52,7 +52,8 @@ def test_two_machines_and_two_sites_keep_apart(anywhere: Anywhere) -> None:
     with History.open(anywhere()) as history:
         history.add(record(), NOON)
         history.add(record(machine="noc2"), NOON)
-        assert history.names("noc2") == {record().name}
+        assert [one.machine for one in history.summaries()] == ["noc1", "noc2"]
+        assert history.names() == {record().name}
         with pytest.raises(HaccError, match="names several runs"):
             history.find(record().name)
     with History.open(replace(anywhere(), site="east")) as other:
