@@ -256,11 +256,11 @@ class Course:
             return True
         for host in hosts:
             self._fleet.events.emit(host, Stage.VERIFY)
-        blamed: dict[str, list[Problem]] = {}
+        blamed: set[str] = set()
         for problem in self._verify(replace(wave, hosts=tuple(hosts))):
-            blamed.setdefault(self._whose(problem, hosts), []).append(problem)
-        for host, problems in blamed.items():
-            self._note(host, problems)
+            culprit = self._whose(problem, hosts)
+            blamed.add(culprit)
+            self._note(problem.subject if problem.subject in self._jobs else culprit, [problem])
         return not blamed or self._fail(blamed, Exit.REVERTED)
 
     def _whose(self, problem: Problem, hosts: Sequence[str]) -> str:
