@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from tasks.errors import HaccError, Place
 from tasks.history.place import Location, locate
 from tasks.secrets import SecretRef
+from tests.commands.program import ROOT as CHECKOUT
 
 WORK = Path("/srv/net/.hacc")
 ROOT = Path("/srv/net/inventory")
@@ -80,3 +83,13 @@ def test_a_file_is_shown_as_a_file() -> None:
     assert str(held) == "/srv/net/.hacc/history.sqlite"
     assert held.sqlite == WORK / "history.sqlite"
     assert Location("postgresql+psycopg://db/x", "", WORK).sqlite is None
+
+
+def test_a_command_that_records_nothing_loads_no_database() -> None:
+    """They take as long to load as all the rest, and `hacc validate` has no use for them."""
+    code = "import sys, tasks.cli; print({'sqlalchemy', 'psycopg', 'apprise'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "set()\n"
