@@ -10,8 +10,8 @@
     check    what was fetched -> Checked         every day: configuration, state, standards
     history  Applied, Checked -> Record          who, when, every line sent, every finding
 
-Around them: `fleet` does a stage in many processes, `schedule` lets a timer check, `doctor` says what
-is missing, `init` begins a repository.
+Around them: `fleet` does a stage in many processes, `schedule` lets a timer check, `doctor` says
+what is missing, `init` begins a repository.
 
 Each arrow carries one frozen value. The law: after `hacc apply`, `hacc plan` is empty.
 """
