@@ -35,7 +35,9 @@ def ask(
     def visit(router: Router, host: str) -> Told:
         routers.events.emit(host, Stage.FETCH)
         held = router.fetch(paths_of(prepared.rendered[host]))
-        return Told(held, observe(devices[host], of[host], router) if state else None)
+        if not state:
+            return Told(held, None)
+        return Told(held, observe(devices[host], of[host], router, one_by_one=True))
 
     with routers.stop.on_interrupt():
         told = routers.run(visit, devices)

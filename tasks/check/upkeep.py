@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address
 
 from cryptography import x509
 
@@ -28,12 +29,14 @@ RULES: Mapping[str, str] = {
     "state.version": "Programs are of a version that is allowed, the same in a pair, and ours.",
     "state.load": "The active controller knows each member's load, and none is at its limit.",
     "state.stock-table": "The active controller knows as many bindings as each IOS member has.",
+    "state.same-bindings": "Where they are few, they are the same ones, home address by address.",
 }
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----", re.DOTALL)
 _FRR = re.compile(r"^frr version (\S+)$", re.MULTILINE)
 # Figures come every `snmp_interval_s`, from who is slow down to an eighth as often (docs/snmp.md).
 _PATIENCE = 10
+_NAMED = 5  # home addresses that a finding names
 
 
 def judge(
@@ -50,7 +53,7 @@ def judge(
         if mine is None or device.service is not None or not mine.holds(device.home_agent_address):
             continue  # the active controller alone knows
         yield from _load(device, mine)
-        yield from _stock_table(cluster, device, mine, seen)
+        yield from _bindings(cluster, device, mine, seen)
 
 
 def _finding(
@@ -172,25 +175,79 @@ def _load(device: DeviceModel, seen: Observation) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _stock_table(
+def _bindings(
     cluster: ClusterModel, device: DeviceModel, mine: Observation, seen: Mapping[str, Observation]
 ) -> Iterator[Finding]:
-    """A pair holds what the better informed of its routers holds: one may just have started."""
+    """What the controller knows of each member beside what that holds: one by one, or by number.
+
+    Of a pair of IOS routers the better informed counts: the other may just have started. That the
+    numbers of Linux members agree is for `state.table` to say.
+    """
     if mine.agent is None:
         return
     known = dict(mine.agent.members)
-    held: dict[str, int] = {}
-    for other in cluster.devices:
-        theirs = seen.get(other.host)
-        if other.platform is Platform.IOS and other.service and theirs and theirs.home_agent:
-            member = other.service.member
-            held[member] = max(held.get(member, 0), len(theirs.bindings))
-    for member, own in held.items():
+    for member, (theirs, counted) in _by_member(cluster, seen).items():
         ours = known.get(member, 0)
         # Routers are not asked at one moment: what is under way, and a hundredth, may differ.
-        if abs(own - ours) > mine.agent.pending + max(own, ours) // 100:
+        slack = mine.agent.pending + max(counted, ours) // 100
+        remedy = f"on {device.host}: hacc-agent resync"
+        if abs(counted - ours) > slack:
+            if theirs is Platform.IOS:
+                yield _finding(
+                    "state.stock-table", Severity.MAJOR, device, member,
+                    f"{ours} bindings are known of it, and it has {counted}", remedy,
+                )  # fmt: skip
+            continue
+        held = _homes(cluster, member, seen)
+        if mine.held is None or held is None:
+            continue
+        told = {one.home for one in mine.held if one.member == member}
+        if len(told ^ held) > slack + abs(counted - ours):
+            wrong = [
+                f"{what} {', '.join(map(str, sorted(homes)[:_NAMED]))}"
+                for what, homes in (("unknown here", held - told), ("not there", told - held))
+                if homes
+            ]
             yield _finding(
-                "state.stock-table", Severity.MAJOR, device, member,
-                f"{ours} bindings are known of it, and it has {own}",
-                f"on {device.host}: hacc-agent resync",
-            )  # fmt: skip
+                "state.same-bindings", Severity.MAJOR, device, member, "; ".join(wrong), remedy
+            )
+
+
+def _by_member(
+    cluster: ClusterModel, seen: Mapping[str, Observation]
+) -> dict[str, tuple[Platform, int]]:
+    """How many bindings each member has, of those that told."""
+    found: dict[str, tuple[Platform, int]] = {}
+    for other in cluster.devices:
+        theirs = seen.get(other.host)
+        if other.service is None or theirs is None:
+            continue
+        if other.platform is Platform.IOS and theirs.home_agent is not None:
+            count = len(theirs.bindings)
+        elif other.platform is Platform.LINUX and theirs.agent is not None:
+            count = theirs.agent.bindings
+        else:
+            continue
+        before = found.get(other.service.member, (other.platform, 0))[1]
+        found[other.service.member] = (other.platform, max(before, count))
+    return found
+
+
+def _homes(
+    cluster: ClusterModel, member: str, seen: Mapping[str, Observation]
+) -> set[IPv4Address] | None:
+    """The home addresses that a member holds; None where it did not tell them."""
+    best: set[IPv4Address] | None = None
+    for other in cluster.devices:
+        theirs = seen.get(other.host)
+        if theirs is None or other.service is None or other.service.member != member:
+            continue
+        if other.platform is Platform.IOS:
+            homes = {one.home for one in theirs.bindings if one.home is not None}
+        elif theirs.held is None:
+            continue
+        else:
+            homes = {one.home for one in theirs.held}
+        if best is None or len(homes) > len(best):
+            best = homes
+    return best

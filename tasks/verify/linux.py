@@ -21,6 +21,7 @@ from .observation import (
     Finding,
     Forwarding,
     GroupState,
+    Held,
     Lans,
     OspfNeighbour,
     OspfRoute,
@@ -38,9 +39,17 @@ _PROCESS = {name: "zebra" if name == "frr" else name for name in UNITS}
 _SECTION = re.compile(r"^==hacc (\w+)$\n(.*?)^==end (\d+)$", re.MULTILINE | re.DOTALL)
 
 
-def script(ways: Iterable[IPv4Address]) -> str:
+# Up to 200 are told one by one, 60 kB; the last line says when there are more.
+_HELD = """\
+held() { ! runs "$agent" || hacc-agent bindings --json --limit 200; }
+section held held
+"""
+
+
+def script(ways: Iterable[IPv4Address], *, one_by_one: bool = False) -> str:
     """The POSIX shell script that answers everything; `ways` are the addresses to ask about.
 
+    `one_by_one` asks for the bindings too, where an agent has few.
     Each question is one process whatever it asks for: it is asked again until all has converged.
     """
     questions = "".join(f"route get {address}\n" for address in ways)
@@ -73,7 +82,7 @@ agent=${{{UNITS.index("hacc-agent") + 1}}} hsrp=${{{UNITS.index("hacc-hsrp") + 1
 section units units
 section agent agent
 section hsrp hsrp
-"""
+{_HELD if one_by_one else ""}"""
 
 
 def _sections(output: str) -> dict[str, tuple[str, int]]:
@@ -263,6 +272,18 @@ def _groups(text: str) -> tuple[GroupState, ...]:
     )
 
 
+def _held(text: str) -> tuple[Held, ...] | None:
+    """A line each. None: there are more than were asked for."""
+    told = [json.loads(line) for line in text.splitlines()]
+    if any(each.get("more") for each in told):
+        return None
+    return tuple(
+        Held(IPv4Address(each["home_address"]), str(each["member"] or ""))
+        for each in told
+        if each["state"] != "pending"
+    )
+
+
 _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "addresses": (Part.ADDRESSES, lambda text: {"addresses": _addresses(text)}),
     "arp": (Part.KERNEL, lambda text: {"arp": _arp(text)}),
@@ -272,7 +293,9 @@ _READERS: dict[str, tuple[Part, Callable[[str], dict[str, Any]]]] = {
     "agent": (Part.HOME_AGENT, lambda text: {"agent": _agent(text)}),
     "hsrp": (Part.GROUPS, lambda text: {"groups": _groups(text)}),
     "units": (Part.UNITS, lambda text: {"units": _units(text)}),
+    "held": (Part.BINDINGS, lambda text: {"held": _held(text)}),
 }
+_ASKED_FOR = {"held"}  # not of everybody
 
 
 def parts(output: str) -> tuple[dict[str, Any], list[Unread]]:
@@ -281,6 +304,8 @@ def parts(output: str) -> tuple[dict[str, Any], list[Unread]]:
     fields: dict[str, Any] = {}
     unread = []
     for name, (part, read) in _READERS.items():
+        if name in _ASKED_FOR and name not in sections:
+            continue
         text, code = sections.get(name, ("the output ends before it", 1))
         last = text.splitlines()[-1] if text else f"exit status {code}"
         if code:

@@ -194,6 +194,14 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A binding that an agent holds; a controller says with which member."""
+
+    home: IPv4Address
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStatus:
     """What `hacc-agent status` says: who it believes to be, and what it holds."""
 
@@ -237,6 +245,7 @@ class Observation:
     ospf_routes: tuple[OspfRoute, ...] = ()
     home_agent: HomeAgentGlobals | None = None
     agent: AgentStatus | None = None
+    held: tuple[Held, ...] | None = None  # by the agent; None: not asked one by one, or too many
     bindings: tuple[Binding, ...] = ()
     mobile_routes: tuple[MobileRoute, ...] = ()
     neighbours: tuple[CdpNeighbour, ...] = ()

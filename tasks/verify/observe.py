@@ -25,19 +25,26 @@ class Session(Protocol):
         ...
 
 
-def observe(device: DeviceModel, cluster: ClusterModel, session: Session) -> Observation:
+def observe(
+    device: DeviceModel, cluster: ClusterModel, session: Session, *, one_by_one: bool = False
+) -> Observation:
     """One router at one moment. What it refuses to tell is in `unread`; nothing is raised for it.
 
+    `one_by_one`: also which bindings an agent holds, where they are few. IOS tells that anyway.
     A session that breaks raises what it raises: the caller knows whether to try again, and has
     `Observation.failed` for when it gives up.
     """
     if device.platform is Platform.LINUX:
-        return _linux(device, probes(cluster).values(), session)
+        return _linux(device, probes(cluster).values(), session, one_by_one=one_by_one)
     return _ios(device, session)
 
 
-def _linux(device: DeviceModel, ways: Iterable[IPv4Address], session: Session) -> Observation:
-    fields, unread = linux.parts(session.run(linux.script(ways)))
+def _linux(
+    device: DeviceModel, ways: Iterable[IPv4Address], session: Session, *, one_by_one: bool
+) -> Observation:
+    # A controller and a Home Agent run an agent; a gateway has nothing to tell.
+    asked = one_by_one and device.agent is not None
+    fields, unread = linux.parts(session.run(linux.script(ways, one_by_one=asked)))
     return Observation(device.host, device.platform, unread=tuple(unread), **fields)
 
 

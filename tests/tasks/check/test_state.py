@@ -26,7 +26,7 @@ from tasks.render import render
 from tasks.rendered import Platform
 from tasks.running import Running, RunningFile
 from tasks.verify import CHECKS, Observation
-from tasks.verify.observation import AgentStatus, Binding, Figures, Unit
+from tasks.verify.observation import AgentStatus, Binding, Figures, Held, Unit
 from tests.tasks.check.test_configuration import held, opened_for
 from tests.tasks.verify.conftest import Broken
 
@@ -287,7 +287,63 @@ def test_the_controller_knows_what_an_ios_member_holds(
     answers = with_seen(answers, "hacc1", agent=agent)
     answers = with_seen(answers, "ios2", bindings=bindings(has))
     found = upkept(cluster, answers, Limits(), NOW)
-    assert [one.subject for one in found] == (["west-ios"] if told_of else [])
+    expected = [("state.stock-table", "west-ios")] if told_of else []
+    assert [(one.rule, one.subject) for one in found] == expected
+
+
+def homes(*last: int) -> tuple[IPv4Address, ...]:
+    return tuple(IPv4Address("198.19.64.0") + each for each in last)
+
+
+@pytest.mark.parametrize(
+    ("known", "holds", "said"),
+    [
+        (homes(1, 2, 3), homes(1, 2, 3), ""),
+        (homes(1, 2, 3), homes(2, 3, 4), ""),  # 3 registrations are under way
+        (homes(1, 2, 3), homes(4, 5, 6),
+         "ha1: unknown here 198.19.64.4, 198.19.64.5, 198.19.64.6; "
+         "not there 198.19.64.1, 198.19.64.2, 198.19.64.3"),
+        (homes(1, 2, 3), None, ""),
+        (None, homes(1, 2, 3), ""),
+    ],
+    ids=["same", "under-way", "others", "too-many-there", "too-many-here"],
+)  # fmt: skip
+def test_where_bindings_are_few_they_are_compared_one_by_one(
+    cluster: ClusterModel,
+    answers: dict[str, Told | Failure],
+    known: tuple[IPv4Address, ...] | None,
+    holds: tuple[IPv4Address, ...] | None,
+    said: str,
+) -> None:
+    agent = boss(answers)
+    members = tuple((n, 3 if n == "ha1" else c) for n, c in agent.members)
+    mine = None if known is None else tuple(Held(home, "ha1") for home in known)
+    answers = with_seen(
+        answers, "hacc1", agent=dataclasses.replace(agent, members=members), held=mine
+    )
+    one = answers["ha1"]
+    assert isinstance(one, Told)
+    assert one.seen is not None
+    assert one.seen.agent is not None
+    theirs = None if holds is None else tuple(Held(home, "ha1") for home in holds)
+    answers = with_seen(
+        answers, "ha1", agent=dataclasses.replace(one.seen.agent, bindings=3), held=theirs
+    )
+    found = upkept(cluster, answers, Limits(), NOW)
+    assert [one.message for one in found] == ([said] if said else [])
+
+
+def test_an_ios_member_is_compared_one_by_one_too(
+    cluster: ClusterModel, answers: dict[str, Told | Failure]
+) -> None:
+    agent = boss(answers)
+    members = tuple((n, 4 if n == "west-ios" else c) for n, c in agent.members)
+    agent = dataclasses.replace(agent, members=members, pending=0)
+    mine = tuple(Held(home, "west-ios") for home in homes(0, 1, 2, 9))
+    answers = with_seen(answers, "hacc1", agent=agent, held=mine)
+    answers = with_seen(answers, "ios2", bindings=bindings(4))
+    [finding] = upkept(cluster, answers, Limits(), NOW)
+    assert finding.message == "west-ios: unknown here 198.19.64.3; not there 198.19.64.9"
 
 
 def test_nobody_asks_a_standby_controller(

@@ -17,6 +17,7 @@ from tasks.verify.observation import (
     ArpRules,
     Forwarding,
     GroupState,
+    Held,
     OspfNeighbour,
     OspfRoute,
     Part,
@@ -230,8 +231,43 @@ def test_any_text_is_read_or_refused(text: str, section: str) -> None:
 @pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not here")
 def test_the_script_is_posix_shell() -> None:
     """Parsed by the strictest shell at hand, with no way and with many."""
-    for ways in ([], [IPv4Address(number) for number in range(300)]):
+    many = [IPv4Address(number) for number in range(300)]
+    for script in (
+        linux.script([]), linux.script(many), linux.script(many, one_by_one=True),
+    ):  # fmt: skip
         done = subprocess.run(
-            ["dash", "-n"], input=linux.script(ways), text=True, capture_output=True, timeout=10
+            ["dash", "-n"], input=script, text=True, capture_output=True, timeout=10
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+# What an agent prints with --json, shortened; then what it prints where there are more.
+BOUND = """\
+{"home_address": "198.19.96.7", "nai": "", "member": "ha1", "state": "binding"}
+{"home_address": "198.19.64.1", "nai": "mn1@example.net", "member": null, "state": "binding"}
+{"home_address": "198.19.64.2", "nai": "mn2@example.net", "member": "ha1", "state": "pending"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        (BOUND, (("198.19.96.7", "ha1"), ("198.19.64.1", ""))),
+        (BOUND + '{"more": true}\n', None),
+        ("", ()),
+    ],
+    ids=["few", "more", "none"],
+)
+def test_bindings_are_read_one_by_one_where_they_are_few(
+    text: str, held: tuple[tuple[str, str], ...] | None
+) -> None:
+    fields, unread = linux.parts(f"==hacc held\n{text}\n==end 0\n")
+    expected = None if held is None else tuple(Held(IPv4Address(a), b) for a, b in held)
+    assert fields["held"] == expected
+    assert not any(one.part is Part.BINDINGS for one in unread)
+
+
+def test_who_is_not_asked_for_its_bindings_lacks_none() -> None:
+    fields, unread = linux.parts("==hacc forwards\n1\n==end 0\n")
+    assert "held" not in fields
+    assert not any(one.part is Part.BINDINGS for one in unread)
