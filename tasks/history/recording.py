@@ -302,7 +302,7 @@ def _orphan(run: runs.Run, site: str) -> Record:
                 None,
                 run.name,
                 "the run did not end: its process, or its machine, did",
-                hint=f"hacc rollback {run.name}",
+                hint=f"hacc apply --resume {run.name}; with --return to take it back",
             ),
         ),
     )

@@ -177,7 +177,8 @@ def test_a_run_that_was_killed_is_written_down_by_the_next(books: Books) -> None
     assert held.exit is None
     assert [(h.host, h.state) for h in held.hosts] == [("ha1", "unknown")]
     assert str(held.problems[0]).endswith(
-        f"the run did not end: its process, or its machine, did [hint: hacc rollback {killed.name}]"
+        "the run did not end: its process, or its machine, did [hint: hacc apply --resume "
+        f"{killed.name}; with --return to take it back]"
     )
     books.run()
     assert books.history().count(killed.name) == 1
