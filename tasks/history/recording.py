@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -128,21 +128,25 @@ class Recorder:
             ),
             self.work,
         )
-        already = {run.name for run in runs.runs(self.work)}
+        before = _journals(self.work)
         try:
             yield draft
         except BaseException as error:
-            self._failed(draft, error, already)
+            self._failed(draft, error, before)
             raise
         finally:
             if not draft.record.seconds:
                 draft.record = replace(draft.record, seconds=time.monotonic() - begun)
             self.keep(draft.record)
 
-    def _failed(self, draft: Draft, error: BaseException, already: set[str]) -> None:
+    def _failed(self, draft: Draft, error: BaseException, before: Mapping[str, int]) -> None:
         if draft.record.kind in (Kind.APPLY, Kind.ROLLBACK):
-            for run in [one for one in runs.runs(self.work) if one.name not in already][-1:]:
-                draft.took_place_in(run)
+            # The run that was begun, or gone on with: its journal is the one that grew.
+            grown = [
+                name for name, size in _journals(self.work).items() if size != before.get(name)
+            ]
+            for name in grown[-1:]:
+                draft.took_place_in(runs.Run(self.work / "runs" / name))
         code: int | None = None
         problems: tuple[Problem, ...] = ()
         match error:
@@ -243,6 +247,15 @@ def waiting(location: Location) -> list[Path]:
     return sorted(files, key=lambda path: (path.name.partition("-")[0], path.stat().st_mtime_ns))
 
 
+def _journals(work: Path) -> dict[str, int]:
+    """How long the journal of each run is, the oldest first."""
+    sizes = {}
+    for run in runs.runs(work):
+        with suppress(OSError):
+            sizes[run.name] = (run.path / "journal.jsonl").stat().st_size
+    return sizes
+
+
 def with_directory(record: Record, run: runs.Run) -> Record:
     """A record with what the run's directory knows of it."""
     record = replace(record, name=run.name)
@@ -265,8 +278,22 @@ def orphans(work: Path, history: History) -> Iterator[Record]:
     known = history.names()
     since = history.forgotten
     for run in runs.runs(work):
-        if run.name not in known and (since is None or run.begun_at >= since):
-            yield _orphan(run, history.location.site)
+        if run.name not in known:
+            if since is None or run.begun_at >= since:
+                yield _orphan(run, history.location.site)
+        elif run.ended is None:
+            yield from _gone_on(run, history)
+
+
+def _gone_on(run: runs.Run, history: History) -> Iterator[Record]:
+    """A run that was recorded when it paused, went on, and did not live to say so."""
+    try:
+        held = history.find(run.name)
+    except HaccError:  # of two machines: neither is this one's to correct
+        return
+    now = with_directory(held, run)
+    if now.entries != held.entries:
+        yield replace(now, exit=None, problems=(_did_not_end(run),))
 
 
 def _orphan(run: runs.Run, site: str) -> Record:
@@ -295,16 +322,16 @@ def _orphan(run: runs.Run, site: str) -> Record:
         record,
         seconds=max(0.0, (last - started).total_seconds()),
         hosts=tuple(HostOutcome(host, state) for host, state in states.items()),
-        problems=()
-        if ended
-        else (
-            Problem(
-                None,
-                run.name,
-                "the run did not end: its process, or its machine, did",
-                hint=f"hacc apply --resume {run.name}; with --return to take it back",
-            ),
-        ),
+        problems=() if ended else (_did_not_end(run),),
+    )
+
+
+def _did_not_end(run: runs.Run) -> Problem:
+    return Problem(
+        None,
+        run.name,
+        "the run did not end: its process, or its machine, did",
+        hint=f"hacc apply --resume {run.name}; with --return to take it back",
     )
 
 

@@ -184,6 +184,35 @@ def test_a_run_that_was_killed_is_written_down_by_the_next(books: Books) -> None
     assert books.history().count(killed.name) == 1
 
 
+def test_a_run_that_went_on_after_its_pause_and_was_killed(books: Books) -> None:
+    with books.recorder.recording(Kind.APPLY, books.prepared) as draft:
+        run = made(books, "hostname ha1", at=datetime.now(UTC))
+        draft.applied(Applied(run.name, Exit.OK, (HostResult("ha1", State.CHANGED),)))
+    books.run()
+    with History.open(books.recorder.location) as history:
+        assert history.find(run.name).exit == Exit.OK, "a pause is no death"
+    with run.journal() as journal:
+        journal.record("ha2", "send", "hostname ha2")
+    books.run()
+    with History.open(books.recorder.location) as history:
+        held = history.find(run.name)
+    assert (held.exit, held.user) == (None, who.user())
+    assert [entry.text for entry in held.entries][-1] == "hostname ha2"
+    assert "the run did not end" in str(held.problems[0])
+
+
+def test_a_run_that_is_gone_on_with_and_breaks_off_keeps_its_name(books: Books) -> None:
+    run = made(books, "hostname ha1")
+    books.run()
+    with suppress(KeyboardInterrupt), books.recorder.recording(Kind.APPLY, books.prepared):
+        with run.journal() as journal:
+            journal.record("ha2", "send", "hostname ha2")
+        raise KeyboardInterrupt
+    with History.open(books.recorder.location) as history:
+        held = history.find(run.name)
+    assert (held.exit, held.summary.lines) == (130, 2)
+
+
 def test_runs_from_before_there_was_a_history_come_in(books: Books) -> None:
     before = made(books, "hostname ha1")
     before.end(runs.Ended(0, {"ha1": "changed"}, undoes=""))
