@@ -198,6 +198,7 @@ def _known_hosts(work: Path, site: Site) -> Symptom:
 
 def _history(root: Path, settings: Settings) -> Iterator[Symptom]:
     from ..history.store import History
+    from ..history.telling import not_delivered
 
     try:
         location = location_of(root, os.environ.get("HACC_HISTORY", ""), settings)
@@ -207,8 +208,12 @@ def _history(root: Path, settings: Settings) -> Iterator[Symptom]:
             return
         with History.open(location) as history:
             last = history.summaries(last=1)
+            mute = [*not_delivered(history, settings.notify)]
         found = f"{location}: {'last run ' + last[0].started if last else 'no runs yet'}"
         yield good("history", found)
+        for channel, said in mute:
+            what, remedy = f"channel {channel.url.ref}", "look at its URL and at its service"
+            yield wrong(what, f"its last message: {said}", remedy)
     except HaccError as error:
         for problem in error.problems:
             yield wrong("history", f"{problem.message}", problem.hint)

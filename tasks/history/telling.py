@@ -72,6 +72,23 @@ def tell(
             yield _problem(channel, delivery, said)
 
 
+def not_delivered(history: History, channels: Collection[Channel]) -> Iterator[tuple[Channel, str]]:
+    """Channels whose last message did not arrive, or may not have, and why."""
+    for channel in channels:
+        with history.reading() as connection:
+            last = connection.execute(
+                sa.select(messages.c.delivery, messages.c.said)
+                .where(
+                    messages.c.site == history.location.site,
+                    messages.c.channel == channel.url.ref,
+                )
+                .order_by(messages.c.id.desc())
+                .limit(1)
+            ).one_or_none()
+        if last is not None and last.delivery != Delivery.SENT:
+            yield channel, f"{last.delivery}: {last.said}" if last.said else last.delivery
+
+
 def _begin(
     history: History,
     channel: Channel,

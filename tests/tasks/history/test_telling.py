@@ -206,11 +206,16 @@ def test_a_channel_that_fails_hears_the_same_news_in_the_next_run(
     assert said.startswith("inventory/defaults.yaml:9: env:CHAT: the message did not arrive: ")
     assert "500" in said
     assert "the next run tells the same news" in said
+    with History.open(location(site.place)) as history:
+        ((mute, why),) = telling.not_delivered(history, (CHAT, MAIL))
+    assert (mute, why.partition(":")[0]) == (CHAT, "failed")
     receiver.answers = lambda: 200
     assert site.run(finding(1), finding(2)) == ""
     assert receiver.heard[-1]["title"] == "hacc west: 2 new (worst: major)"
     assert site.run(finding(1), finding(2)) == ""
     assert len(receiver.heard) == 2
+    with History.open(location(site.place)) as history:
+        assert not [*telling.not_delivered(history, (CHAT, MAIL))]
 
 
 def test_one_channel_that_fails_keeps_nobody_else_from_hearing(
