@@ -58,6 +58,7 @@ def history(
 ) -> None:
     """List runs, the last at the end."""
     if context.invoked_subcommand is not None:
+        _refuse_before(context, context.invoked_subcommand)
         return
     began = _moment(since)
     with _opened(root, url) as held:
@@ -66,6 +67,17 @@ def history(
         print_json([dataclasses.asdict(one) for one in found])
     else:
         _show_runs(found)
+
+
+def _refuse_before(context: typer.Context, verb: str) -> None:
+    """An option of the list that stands before a verb would be passed over in silence."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE":
+            raise HaccError(
+                Problem(None, parameter.opts[0], f"stands before {verb}",
+                        hint=f"write it after: hacc history {verb} {parameter.opts[0]} ...")
+            )  # fmt: skip
 
 
 @app.command()

@@ -131,5 +131,7 @@ def test_a_metrics_file_that_nobody_would_read(desk: Desk) -> None:
 def test_a_history_elsewhere(desk: Desk, tmp_path: Path) -> None:
     told = desk.hacc("history", "--history", f"sqlite:{tmp_path}/other.sqlite").ends(1)
     assert f"{tmp_path}/other.sqlite: history: nothing has been recorded yet" in told.err
+    told = desk.hacc("history", "--since", "7d", "drift").ends(1)
+    assert "--since: stands before drift\n    hint: write it after" in told.err
     told = desk.hacc("history", "--since", "yesterday").ends(1)
     assert "--since: 'yesterday' is no length of time" in told.err
