@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz screenshot simulate format lock clean system
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz screenshot simulate format lock clean system browser
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -26,7 +26,7 @@ help:
 demo: $(READY) system
 	$(BIN)/python -m lab.demo
 
-test: $(READY) system
+test: $(READY) system browser
 	$(BIN)/python -m pytest
 
 check: $(READY)
@@ -54,7 +54,7 @@ bench-table: $(READY)
 bench-fleet: $(READY)
 	$(BIN)/python -m bench fleet
 
-screenshot: $(READY) system
+screenshot: $(READY) system browser
 	$(BIN)/python -m tests.commands.screenshot
 
 simulate: $(READY)
@@ -77,6 +77,9 @@ lock: $(READY)
 
 system:
 	@sh .ci/system-packages
+
+browser:
+	@sh .ci/system-packages chromium
 
 $(READY): requirements.lock pyproject.toml
 	@sh .ci/python-environment $(VENV)

@@ -36,6 +36,7 @@ _LEFT: Final = 44
 _TOP: Final = 26
 _FLOOR: Final = 160  # where the bars stand
 _WIDEST: Final = 36
+_CAPTION: Final = 125  # of `2026-11-23 20:10` at 12 px, and a gap
 
 
 def drift_chart(checks: Sequence[Summary]) -> str:
@@ -56,9 +57,7 @@ def drift_chart(checks: Sequence[Summary]) -> str:
     for number, (one, total) in enumerate(zip(drawn, totals, strict=True)):
         parts += _bar(one, total, most, _LEFT + number * step, step)
     if drawn:
-        parts.append(_caption(_LEFT, "start", drawn[0].started))
-        if len(drawn) > 1:
-            parts.append(_caption(_LEFT + len(drawn) * step, "end", drawn[-1].started))
+        parts += _captions([one.started for one in drawn], _LEFT + len(drawn) * step)
     else:
         parts.append(f'<text x="{_WIDTH / 2:g}" y="100" text-anchor="middle">no checks yet</text>')
     return "\n".join([*parts, "</svg>"])
@@ -111,8 +110,18 @@ def _scale(most: int) -> list[str]:
     return parts
 
 
-def _caption(x: float, anchor: str, started: str) -> str:
-    return f'<text x="{x:.1f}" y="{_FLOOR + 18}" text-anchor="{anchor}">{_day(started)}</text>'
+def _captions(started: Sequence[str], end: float) -> list[str]:
+    """When the first and the last began; below few bars there is no room for both at their ends."""
+    first, last = started[0], started[-1]
+    if len(started) == 1:
+        return [_caption(_LEFT, "start", _day(first))]
+    if end - _LEFT < 2 * _CAPTION:
+        return [_caption(_LEFT, "start", f"{_day(first)} to {_day(last)}")]
+    return [_caption(_LEFT, "start", _day(first)), _caption(end, "end", _day(last))]
+
+
+def _caption(x: float, anchor: str, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{_FLOOR + 18}" text-anchor="{anchor}">{text}</text>'
 
 
 def _day(started: str) -> str:

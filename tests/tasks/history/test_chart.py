@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -123,3 +124,16 @@ def test_a_name_breaks_out_of_nothing() -> None:
     evil = replace(check(1, 1, 0, 0), name="</title><script>alert(1)</script>&\"'")
     assert "<script" not in drift_chart([evil])
     assert bars(drawn([evil]))[0].findtext(f"{SVG}title", "").startswith("</title><script>")
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 5, 7, 8, 20, 90])
+def test_the_times_below_the_bars_do_not_run_into_each_other(many: int) -> None:
+    picture = drawn([check(number, 1, 0, 0) for number in range(many)])
+    texts = [one for one in picture.findall(f"{SVG}text") if one.get("y") == "178"]
+    spans = []
+    for one in texts:
+        x, wide = float(one.get("x", 0)), 7.5 * len(one.text or "")  # at 12 px
+        spans.append((x - wide, x) if one.get("text-anchor") == "end" else (x, x + wide))
+    assert spans
+    assert all(before[1] <= after[0] for before, after in pairwise(sorted(spans)))
+    assert "2026-11-23 12:00" in (texts[0].text or "")
