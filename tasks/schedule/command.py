@@ -81,7 +81,7 @@ def cron(
     jitter: Jitter = "",
     within: Within = "30m",
 ) -> None:
-    """Print the same as a line for a crontab: hacc schedule cron | crontab -"""
+    """Print the same as a line for a crontab: (crontab -l; hacc schedule cron) | crontab -"""
     schedule = _schedule(context.args, root, often, jitter, within, True, "")
     typer.echo(cron_line(schedule, who.machine()))
 
