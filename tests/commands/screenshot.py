@@ -28,7 +28,8 @@ waivers:
 
 
 def story(desk: LabDesk) -> None:
-    """Days of a cluster, in short."""
+    """Days of a cluster, in short. What converges is waited for: a check looks once."""
+    desk.hacc("verify").ends(0)
     desk.hacc("check").ends(0)
     desk.on_console("ios2", "line vty 0 4", "transport input telnet ssh")
     desk.hacc("check").ends(2)
@@ -40,6 +41,7 @@ def story(desk: LabDesk) -> None:
     (desk.inventory / "waivers.yaml").write_text(WAIVER)
     desk.hacc("check").ends(2)
     desk.hacc("apply", "--yes", "--allow", "re-election,binding-loss").ends(0)
+    desk.hacc("verify").ends(0)
     desk.hacc("check").ends(0)
     desk.on_console("ios1", "interface GigabitEthernet0/1", "standby 20 priority 90")
     desk.sh("hacc2", "sysctl -qw net.ipv4.ip_forward=0")

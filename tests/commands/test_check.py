@@ -15,6 +15,7 @@ ALLOW = ("--allow", "re-election,binding-loss")
 
 
 def test_what_was_just_applied_has_nothing_that_counts(fleet: LabDesk) -> None:
+    fleet.hacc("verify").ends(0)  # which waits for what converges; a check looks once
     told = fleet.hacc("check").ends(0)
     assert told.out.splitlines()[-1].startswith("west: 5 routers, as intended, ")
     checked = fleet.hacc("check", "--json").ends(0).value
@@ -23,6 +24,7 @@ def test_what_was_just_applied_has_nothing_that_counts(fleet: LabDesk) -> None:
 
 
 def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: LabDesk) -> None:
+    fleet.hacc("verify").ends(0)
     fleet.on_console(
         "ios2",
         "interface GigabitEthernet0/1",
@@ -80,6 +82,7 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
     assert "until 2999-12-31 by jane, the console server of the east wing" in told.out
     fleet.on_console("ios2", "no line vty 0 4")
     fleet.hacc("apply", "--yes", *ALLOW).ends(0)
+    fleet.hacc("verify").ends(0)
     told = fleet.hacc("check", "--baseline", "now.json").ends(0)
     assert "waiver.unused" in told.out
     assert told.out.splitlines()[-1] == "since now.json: 0 new, 4 gone"
@@ -87,6 +90,7 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
 
 
 def test_who_cannot_be_asked_is_told_and_the_others_are_judged(fleet: LabDesk) -> None:
+    fleet.hacc("verify").ends(0)
     fleet.fault("ios1", refuse_connection=True)
     told = fleet.hacc("check", "--json", "-o", "silent.sarif").ends(3)
     assert [one["host"] for one in told.value["failed"]] == ["ios1"]
@@ -107,4 +111,5 @@ def test_bindings_of_members_are_those_of_the_controller(fleet: LabDesk) -> None
     lines = fleet.sh("hacc1", "hacc-agent bindings --json --limit 200").splitlines()
     assert len(lines) == 30, "few: they are compared one by one"
     assert '"member": "ha1"' in lines[0]
+    fleet.hacc("verify").ends(0)
     fleet.hacc("check", "--only", "state").ends(0)
