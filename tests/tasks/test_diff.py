@@ -48,8 +48,8 @@ def test_foreign_line_is_not_overwritten() -> None:
     assert str(caught.value) == (
         "t.j2:2: owns: 'standby 1 priority 110' would overwrite line 2 of the running"
         " configuration, 'standby 1 priority 90', which no ownership pattern of the template names"
-        " (disagrees with running-config:2) [hint: add a pattern for it, or take the line out of the"
-        " template]"
+        " (disagrees with running-config:2)"
+        " [hint: add a pattern for it, or take the line out of the template]"
     )
 
 
