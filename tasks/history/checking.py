@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -49,6 +50,7 @@ def checking(
     locks.refuse_while_held(books.work / "lock", "a run that changes routers")
     with locks.sole(books.work / "check.lock", "another check from this directory"), _ending():
         with books.recording(Kind.CHECK, prepared) as draft:
+            draft.record = replace(draft.record, areas=tuple(areas))
             yield draft
         checked = draft.seen
         if checked is None:

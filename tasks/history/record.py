@@ -11,10 +11,15 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import HaccError, Place, Problem
-from ..findings import Finding, Severity
+from ..findings import Area, Finding, Severity
 from ..journal import Entry
 
 FORMAT: Final = 1  # of a record's file
+
+# What became of asking a router; of a change it is push.State.
+JUDGED: Final = "judged"
+FAILED: Final = "failed"
+FOREIGN: Final = "foreign"
 
 
 class Kind(enum.StrEnum):
@@ -31,7 +36,7 @@ class HostOutcome:
     """One router's part in a run."""
 
     host: str
-    state: str  # push.State; of a look at routers: judged, failed, foreign
+    state: str  # push.State; of a look at routers: JUDGED, FAILED or FOREIGN
     problems: tuple[Problem, ...] = ()
 
 
@@ -52,6 +57,7 @@ class Record:
     intent_sha256: str
     plan_sha256: str = ""
     clusters: tuple[str, ...] = ()
+    areas: tuple[Area, ...] = ()  # that a check looked at; empty: it is no check, or an old record
     hosts: tuple[HostOutcome, ...] = ()
     entries: tuple[Entry, ...] = ()  # the run's journal, whole
     findings: tuple[Finding, ...] = ()

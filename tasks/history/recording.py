@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hacc_agent import __version__
 
@@ -27,16 +27,22 @@ from ..pipeline import Prepared, work_of
 from ..settings import Settings, load_settings
 from ..verify import Status, Verdict
 from .place import Location, locate
-from .record import HostOutcome, Kind, Record, RecordError, from_json, to_json
+from .record import (
+    FAILED,
+    FOREIGN,
+    JUDGED,
+    HostOutcome,
+    Kind,
+    Record,
+    RecordError,
+    from_json,
+    to_json,
+)
 
 if TYPE_CHECKING:  # it brings a database's library, which a command may do without until its end
     from .store import History
 
 Say = Callable[[Iterable[Problem]], None]
-
-JUDGED: Final = "judged"
-FAILED: Final = "failed"
-FOREIGN: Final = "foreign"
 
 
 class Draft:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from ..errors import Problem
-from ..findings import Finding
+from ..findings import Area, Finding
 from ..journal import Entry
 from . import tables
 from .record import HostOutcome, Kind, Record
@@ -44,6 +44,7 @@ def columns(record: Record, site: str, now: datetime) -> Mapping[str, object]:
         "intent_sha256": record.intent_sha256,
         "plan_sha256": record.plan_sha256,
         "clusters": json.dumps(record.clusters),
+        "areas": json.dumps(record.areas),
         "problems": _PROBLEMS.dump_json(record.problems).decode(),
         "recorded": time(now),
     }
@@ -107,6 +108,7 @@ def record(connection: sa.Connection, key: int) -> Record:
         intent_sha256=row.intent_sha256,
         plan_sha256=row.plan_sha256,
         clusters=tuple(json.loads(row.clusters)),
+        areas=tuple(map(Area, json.loads(row.areas))),
         hosts=tuple(
             HostOutcome(part.host, part.state, _PROBLEMS.validate_json(part.problems))
             for part in parts(tables.hosts)

@@ -6,6 +6,7 @@ for one another for a bounded time; readers wait for nobody.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,11 +17,11 @@ from typing import Any, Final, Self
 import sqlalchemy as sa
 
 from ..errors import HaccError, Place, Problem
-from ..findings import Finding, Severity
+from ..findings import Area, Finding, Severity
 from . import rows, tables
 from .faults import HistoryError, told
 from .place import Location
-from .record import Kind, Record, Summary
+from .record import FAILED, Kind, Record, Summary
 
 LOCK_S: Final = 5.0  # how long a writer waits for another: a record takes milliseconds
 CONNECT_S: Final = 5  # PostgreSQL: to its server
@@ -46,7 +47,28 @@ class Seen:
     first: str  # the run's start
     last: str
     runs: int
-    open: bool  # the last check found it
+    open: bool  # no later check that looked there found it gone
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a check looked at."""
+
+    run: int
+    clusters: frozenset[str]
+    areas: frozenset[str]  # empty: all
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        return cls(row.id, frozenset(json.loads(row.clusters)), frozenset(json.loads(row.areas)))
+
+    def covers(self, finding: Finding, silent: frozenset[str]) -> bool:
+        """Whether it would have found it; `silent` are the routers that it could not ask."""
+        if finding.cluster and finding.cluster not in self.clusters:
+            return False
+        if finding.area is not Area.REACH and self.areas and finding.area not in self.areas:
+            return False
+        return not silent.intersection(finding.host.split(", "))
 
 
 class History:
@@ -94,13 +116,19 @@ class History:
     def _make_ready(self) -> None:
         with self.reading() as connection:
             version = _version(connection)
-        if version is None:
+        if version is None or version < tables.VERSION:
             with self.writing() as connection:
-                version = _version(connection)  # somebody else may just have made them
+                version = _version(connection)  # somebody else may just have done it
                 if version is None:
-                    tables.metadata.create_all(connection)
-                    connection.execute(sa.insert(tables.schema).values(version=tables.VERSION))
                     version = tables.VERSION
+                    tables.metadata.create_all(connection)
+                    connection.execute(sa.insert(tables.schema).values(version=version))
+                else:
+                    for step in range(version, tables.VERSION):
+                        for statement in tables.STEPS[step]:
+                            connection.execute(sa.text(statement))
+                    version = max(version, tables.VERSION)
+                    connection.execute(sa.update(tables.schema).values(version=version))
         if version != tables.VERSION:
             raise HistoryNewer(
                 Problem(
@@ -226,15 +254,16 @@ class History:
     def findings_seen(self, *, since: datetime | None = None) -> tuple[Seen, ...]:
         """Every finding that counted in a check, with its life; the open ones first."""
         runs, findings = tables.runs, tables.findings
-        checks = sa.select(runs.c.id, runs.c.started).where(
+        checks = sa.select(runs.c.id, runs.c.started, runs.c.clusters, runs.c.areas).where(
             runs.c.site == self._site, runs.c.kind == str(Kind.CHECK)
         )
         if since is not None:
             checks = checks.where(runs.c.started >= rows.time(since))
         with self.reading() as connection:
-            starts: dict[int, str] = {
-                row.id: row.started for row in connection.execute(checks.order_by(runs.c.id))
-            }
+            held = connection.execute(checks.order_by(runs.c.id)).all()
+            starts = {row.id: row.started for row in held}
+            views = [_View.of(row) for row in held]
+            silent = _silent(connection, checks.with_only_columns(runs.c.id).subquery())
             chosen = checks.subquery()
             lives = connection.execute(
                 sa.select(
@@ -255,17 +284,12 @@ class History:
                     )
                 )
             }
-        newest = max(starts, default=None)
-        seen = [
-            Seen(
-                rows.finding(texts[row.last, row.fingerprint]),
-                starts[row.first],
-                starts[row.last],
-                row.runs,
-                row.last == newest,
-            )
-            for row in lives
-        ]
+        seen = []
+        for row in lives:
+            finding = rows.finding(texts[row.last, row.fingerprint])
+            later = (view for view in views if view.run > row.last)
+            gone = any(view.covers(finding, silent.get(view.run, frozenset())) for view in later)
+            seen.append(Seen(finding, starts[row.first], starts[row.last], row.runs, not gone))
         return tuple(
             sorted(seen, key=lambda one: (not one.open, one.finding.severity.rank, one.first,
                                           one.finding.host, one.finding.subject))
@@ -339,6 +363,18 @@ def _version(connection: sa.Connection) -> int | None:
         return None
     version: int | None = connection.scalar(sa.select(tables.schema.c.version))
     return version
+
+
+def _silent(connection: sa.Connection, wanted: sa.Subquery) -> dict[int, frozenset[str]]:
+    """Routers that each run could not ask."""
+    hosts = tables.hosts
+    chosen = sa.select(hosts.c.run, hosts.c.host).where(
+        hosts.c.run.in_(sa.select(wanted.c.id)), hosts.c.state == FAILED
+    )
+    found: dict[int, set[str]] = {}
+    for row in connection.execute(chosen):
+        found.setdefault(row.run, set()).add(row.host)
+    return {run: frozenset(names) for run, names in found.items()}
 
 
 def _counts(

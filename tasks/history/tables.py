@@ -21,7 +21,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION: Final = 1  # of these tables; a change of them is a new number, and a way there in `store`
+VERSION: Final = 2  # of these tables; a change of them is a new number, and a way there in `store`
+
+# From each version to the next, in words that both databases know.
+STEPS: Final = {1: ("ALTER TABLE hacc_runs ADD COLUMN areas TEXT DEFAULT '[]' NOT NULL",)}
 
 metadata = MetaData()
 
@@ -51,6 +54,7 @@ runs = Table(
     Column("intent_sha256", Text, nullable=False),
     Column("plan_sha256", Text, nullable=False),
     Column("clusters", Text, nullable=False),  # JSON
+    Column("areas", Text, nullable=False, server_default="[]"),  # JSON
     Column("problems", Text, nullable=False),  # JSON
     Column("recorded", Text, nullable=False),
     Column("clock_went_back", Boolean, nullable=False),

@@ -121,6 +121,7 @@ records = st.builds(
     intent_sha256=texts,
     plan_sha256=texts,
     clusters=st.lists(texts, max_size=2).map(tuple),
+    areas=st.lists(st.sampled_from(Area), max_size=4).map(tuple),
     hosts=st.lists(
         st.builds(HostOutcome, texts, texts, st.lists(problems, max_size=2).map(tuple)), max_size=3
     ).map(tuple),

@@ -20,7 +20,7 @@ from tasks import runs, who
 from tasks.course import Applied, HostResult, State
 from tasks.ending import Finished
 from tasks.errors import Exit, HaccError, Problem
-from tasks.history import store
+from tasks.history import store, tables
 from tasks.history.faults import HistoryError
 from tasks.history.place import Location, locate
 from tasks.history.record import Kind, Record, to_json
@@ -320,13 +320,17 @@ def test_a_history_that_is_locked_is_waited_for_and_then_left(books: Books) -> N
 def test_a_history_of_a_newer_version_is_left_alone(books: Books) -> None:
     first = books.run()
     with sqlite3.connect(file(books)) as other:
-        other.execute("UPDATE hacc_schema SET version = 2")
+        other.execute(f"UPDATE hacc_schema SET version = {tables.VERSION + 1}")
     other.close()
     second = books.run()
-    waits(books, second, "its tables are of version 2 (allowed: 1) [hint: a newer hacc")
+    waits(
+        books,
+        second,
+        f"of version {tables.VERSION + 1} (allowed: {tables.VERSION}) [hint: a newer hacc",
+    )
     with sqlite3.connect(file(books)) as other:
         assert other.execute("SELECT count(*) FROM hacc_runs").fetchone() == (1,)
-        other.execute("UPDATE hacc_schema SET version = 1")
+        other.execute(f"UPDATE hacc_schema SET version = {tables.VERSION}")
     other.close()
     comes_in(books, first, second)
 

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
 from tasks.errors import HaccError
-from tasks.findings import Severity
+from tasks.findings import Area, Severity
+from tasks.history import tables
 from tasks.history.place import Location
-from tasks.history.record import Kind, Record, from_json, to_json
+from tasks.history.record import HostOutcome, Kind, Record, from_json, to_json
 from tasks.history.store import History
 from tests.tasks.history import records
 from tests.tasks.history.conftest import Server
@@ -158,3 +161,41 @@ def test_a_database_without_an_encoding(server: Server, postgresql: Location) ->
     with History.open(replace(postgresql, url=server.url("ascii"))) as history:
         history.add(held, NOON)
         assert history.find("last") == held
+
+
+@pytest.mark.parametrize(
+    ("later", "open_"),
+    [
+        ({}, False),
+        ({"clusters": ("east",)}, True),
+        ({"areas": (Area.STATE,)}, True),
+        ({"areas": (Area.CONFIGURATION,)}, False),
+        ({"hosts": (HostOutcome("ha1", "failed"),)}, True),
+        ({"hosts": (HostOutcome("ha2", "failed"),)}, False),
+    ],
+    ids=["whole", "another-cluster", "another-area", "its-area", "not-reached", "another-router"],
+)
+def test_what_a_later_check_did_not_look_at_stays_open(
+    anywhere: Anywhere, later: dict[str, Any], open_: bool
+) -> None:
+    with History.open(anywhere()) as history:
+        history.add(record(1, findings=(finding(),)), NOON)
+        history.add(replace(record(2), **later), NOON)
+        (seen,) = history.findings_seen()
+    assert seen.open is open_
+
+
+def test_tables_of_an_older_version_are_brought_up(anywhere: Anywhere) -> None:
+    place = anywhere()
+    with History.open(place) as history:
+        history.add(record(1, findings=(finding(),)), NOON)
+        with history.writing() as connection:
+            connection.execute(sa.text("ALTER TABLE hacc_runs DROP COLUMN areas"))
+            connection.execute(sa.text("UPDATE hacc_schema SET version = 1"))
+    with History.open(place) as history:
+        assert history.find("last") == record(1, findings=(finding(),))
+        held = replace(record(2), areas=(Area.STATE,))
+        history.add(held, NOON)
+        assert history.find("last") == held
+    with History.open(place) as history, history.reading() as connection:
+        assert connection.scalar(sa.text("SELECT version FROM hacc_schema")) == tables.VERSION
