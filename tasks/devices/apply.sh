@@ -4,7 +4,7 @@
 #   apply    check everything, keep the previous files, arm the dead-man timer, swap, bring into
 #            force, and prove that every file holds what was sent
 #   confirm  the change stays: disarm the timer
-#   expire   the timer's verb: restore, unless confirmed
+#   expire   the verb of the timer, and of the first boot after: restore, unless confirmed
 #   restore  put the previous files back, byte for byte, and bring them into force
 #
 # The directory holds, written by the orchestrator (sums are in the form that sha256sum checks):
@@ -38,6 +38,8 @@ run=$2
 base=/var/lib/hacc
 here=$base/runs/$run
 timer=hacc-revert-$run
+boot_unit=/etc/systemd/system/hacc-revert.service
+boot_link=/etc/systemd/system/multi-user.target.wants/hacc-revert.service
 
 say() { printf 'hacc: %s\n' "$*"; }
 refuse() { say "$*"; exit 10; }
@@ -208,7 +210,27 @@ restore_all() { # may be run any number of times, from any point; returns 1 if a
     return $failed
 }
 
-disarm() { systemctl stop "$timer.timer" >/dev/null 2>&1; }
+after_boot() { # a timer does not outlive a reboot; this unit does, and takes back what it finds
+    cat >"$boot_unit" <<-UNIT && mkdir -p "${boot_link%/*}" && ln -sf "$boot_unit" "$boot_link" &&
+	[Unit]
+	Description=HACC: take back a change that nobody has confirmed
+	After=network.target frr.service keepalived.service snmpd.service
+	After=hacc-agent.service hacc-hsrp.service
+	[Service]
+	Type=oneshot
+	ExecStart=/bin/sh $here/apply.sh expire $run
+	[Install]
+	WantedBy=multi-user.target
+	UNIT
+    sync "$boot_unit"
+}
+
+forget() { rm -f "$boot_link" "$boot_unit"; }
+
+disarm() {
+    forget
+    systemctl stop "$timer.timer" >/dev/null 2>&1
+}
 
 lock() { # wait at most $1 seconds for another run's hand to leave the router
     exec 9>"$base/apply.lock" && flock -w "$1" 9
@@ -239,11 +261,15 @@ apply)
     run_lines "$here/check" || exit 10
     keep || refuse "cannot keep the previous files under $here (is the disk full?)"
     [ -z "$(wrong "$here/ran")" ] || moved "what FRR runs"
-    state armed || refuse "cannot write $here/state"
+    after_boot && state armed || {
+        forget
+        refuse "cannot write $here/state, or $boot_unit"
+    }
     read -r seconds <"$here/seconds"
     systemd-run --quiet --unit="$timer" --on-active="$seconds" --timer-property=AccuracySec=1s \
         /bin/sh "$here/apply.sh" expire "$run" >/dev/null 2>&1 9>&- || {
         state refused
+        forget
         refuse "systemd-run did not arm the dead-man timer"
     }
     unlimited
@@ -281,11 +307,12 @@ expire | restore)
     lock 300 || refuse "the router is busy"
     case $(state)/$verb in
         new/* | refused/* | restored/*) disarm; exit 0 ;;
-        confirmed/expire) exit 0 ;;
+        confirmed/expire) forget; exit 0 ;;
     esac
     if restore_all; then
         state restored
         rm -rf "$here/new"
+        forget
         [ "$verb" = expire ] || disarm
         exit 0
     fi

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from lab.faults import Fault, FaultKind
 from lab.lab import Lab
 from lab.namespaces import enter_network
 from tasks import push, resume, rollback, runs
@@ -125,7 +126,7 @@ class Site:
         return self.sh(
             name,
             f"for f in {' '.join(PATHS)}; do stat -c '%n %a %U %s' $f; cat $f; done 2>&1; "
-            "vtysh -c 'show running-config'; ip route; ip -br addr; "
+            "vtysh -c 'show running-config'; ip route; ip -br addr | sed 's/@if[0-9]* */ /'; "
             "sysctl net.ipv4.conf.all.arp_ignore; systemctl is-active frr snmpd; "
             "systemctl is-enabled frr snmpd; ls /etc/frr /etc/snmp /etc/sysctl.d",
         )
@@ -480,6 +481,48 @@ def test_a_killed_run_goes_on_in_another_process(site: Site, stage: Stage) -> No
 
     site.inside(body)
     assert site.states() == before
+
+
+@pytest.mark.parametrize("stage", [Stage.APPLIED, Stage.DONE])
+def test_a_router_that_loses_its_power_unconfirmed_goes_back_when_it_boots(
+    site: Site, stage: Stage
+) -> None:
+    """The orchestrator dies with it; a timer of systemd-run would be gone."""
+    before = site.states()
+    child = os.fork()
+    if child == 0:
+        try:
+
+            def die(event: Event) -> None:
+                if (event.host, event.stage) == ("r1", stage):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            enter_network(site.lab.fabric())
+            with site.orchestrator(listener=die) as hacc:
+                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=3000))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    files = f"cat {' '.join(PATHS)}"
+    changed = site.sh("r1", files)
+    assert site.states() != before
+    site.lab.break_(Fault(FaultKind.POWER, ("r1",)))
+    site.lab.mend()
+    if stage is Stage.APPLIED:
+        wait_until(lambda: site.states() == before)
+    else:  # it was confirmed: what it was told to be it stays
+        wait_until(lambda: site.sh("r1", "systemctl is-active frr") == "active\n")
+        assert site.sh("r1", files) == changed
+    assert site.sh("r1", "ls /etc/systemd/system | grep revert") == ""
+
+    def body() -> None:
+        with site.orchestrator() as hacc:
+            run = resume.to_resume(site.work, "last")
+            back = resume.resume(run, hacc.fleet, OPENED, work=site.work, how=resume.How.RETURN)
+            assert back.exit is Exit.OK, said(back)
+
+    site.inside(body)
+    wait_until(lambda: site.states() == before)
 
 
 def test_the_scripts_are_posix_shell() -> None:
