@@ -43,6 +43,7 @@ from ..errors import HaccError, Place, Problem
 from ..findings import Severity
 from ..model import Role
 from ..provenance import TEMPLATES
+from ..render import RECIPES
 from ..rendered import Platform
 from . import reading
 from .reading import Entry
@@ -55,6 +56,7 @@ _KEYS: Final = (
     *_EXPRESSIONS, *_PATTERNS,
 )  # fmt: skip
 _LIMITS: Final = ("certificate_days", "versions")
+FILES: Final = tuple(recipe.path for recipes in RECIPES.values() for recipe in recipes)
 PROGRAMS: Final = ("ios", "frr", "agent")  # of which a version is known
 
 
@@ -233,7 +235,9 @@ def _wants(entry: Entry) -> OfModel | OfText | None:
     if not (entry.has("must") or entry.has("must_not")):
         entry.wrong("require", "the rule asserts nothing", "require, must, or must_not")
         return None
-    return OfText(entry.text("file"), section, must, must_not)
+    # Others are not fetched: a rule about one would never find anything.
+    file = entry.word("file", FILES, "") if entry.has("file") else ""
+    return OfText(file, section, must, must_not)
 
 
 def _expression(entry: Entry, key: str) -> Expression | None:

@@ -133,6 +133,22 @@ def test_the_example_keeps_to_our_rules() -> None:
     assert [one for one in counted if one.counts] == []
 
 
+def test_a_rule_may_be_about_a_file_of_a_linux_router(tmp_path: Path) -> None:
+    rules = own(
+        tmp_path,
+        f"{RULE}    platform: linux\n    file: /etc/snmp/snmpd.conf\n"
+        "    must_not: 'rouser .* priv'\n",
+    ).rules
+    device = west().device("ha1")
+    rendered = render(device)
+    mine = [rule for rule in rules if rule.id == "mine"]
+    [found] = of_text(device, rendered, held(rendered), opened_for(rendered), mine)
+    assert found.device is not None
+    assert (found.device.path, found.device.text) == ("/etc/snmp/snmpd.conf", "rouser hacc priv")
+    lines = next(f.text for f in held(rendered).files if f.path == found.device.path) or ""
+    assert lines.splitlines()[found.device.line - 1] == "rouser hacc priv"
+
+
 # ------------------------------------------------------------------ mistakes in rules
 
 RULE = "  - id: mine\n    sentence: s\n    severity: major\n    reason: r\n    remedy: m\n"
@@ -161,6 +177,8 @@ def refused(folder: Path, **files: str) -> list[str]:
          "[hint: did you mean require?]"),
         (f"{RULE}    must: x\n", "mine.yaml:2: rules[0].file: missing (allowed: the path of a file "
          "of ours) [hint: or apply it to platform: ios]"),
+        (f"{RULE}    must: x\n    file: /etc/frr/frr.cfg\n",
+         "mine.yaml:8: rules[0].file: found '/etc/frr/frr.cfg' (allowed: running-config, "),
         (f"{RULE}    require: 'true'\n    must: x\n",
          "mine.yaml:8: rules[0].must: stands beside require (allowed: expressions, or patterns)"),
         (f"{RULE}    require: 'true'\n    role: [controler]\n",
@@ -176,8 +194,8 @@ def refused(folder: Path, **files: str) -> list[str]:
         ("limits: {versions: {frrr: x}}\n",
          "mine.yaml:2: limits.versions.frrr: unknown key [hint: did you mean frr?]"),
     ],
-    ids=["expression", "pattern", "nothing", "key", "file", "both", "role", "severity", "bool",
-         "no-list", "days", "program"],
+    ids=["expression", "pattern", "nothing", "key", "file", "other-file", "both", "role", "severity",
+         "bool", "no-list", "days", "program"],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in "\n".join(
