@@ -194,8 +194,8 @@ def refused(folder: Path, **files: str) -> list[str]:
         ("limits: {versions: {frrr: x}}\n",
          "mine.yaml:2: limits.versions.frrr: unknown key [hint: did you mean frr?]"),
     ],
-    ids=["expression", "pattern", "nothing", "key", "file", "other-file", "both", "role", "severity",
-         "bool", "no-list", "days", "program"],
+    ids=["expression", "pattern", "nothing", "key", "file", "other-file", "both", "role",
+         "severity", "bool", "no-list", "days", "program"],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in "\n".join(
