@@ -150,6 +150,7 @@ class Alone:
         known = ledger.slot_of(home, nai)
         if known is not None and outdated(ledger, home, nai, identification):
             known = int(ledger.table.rows["slot"][ledger.bindings(home, nai)[0]])
+            return known, members.of_slot(known), False
         loads = members.loads
         if known is not None and loads.available[members.of_slot(known)]:
             return known, members.of_slot(known), False
@@ -257,7 +258,10 @@ class Alone:
             self._counters.unexpected_replies += 1
             return [Alarm(Security.NOT_A_PEER, source, name(home, nai))]
         reason, found = Security.UNEXPECTED_REPLY, None
-        for request in self._ledger.awaited(home, nai, reply.identification & 0xFFFF_FFFF):
+        awaited = self._ledger.awaited(home, nai, reply.identification & 0xFFFF_FFFF)
+        # Of several with the same half the one whose timestamp it repeats, if it repeats one.
+        exact = reply.identification
+        for request in sorted(awaited, key=lambda each: each.values.identification != exact):
             if self._members.answers_from(
                 self._members.of_slot(request.values.slot), source.address
             ):

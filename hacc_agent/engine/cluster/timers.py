@@ -88,7 +88,7 @@ class Timers:
         values = request.values
         member: int | None = self._members.of_slot(values.slot)
         assert member is not None
-        if not self._members.listening[member]:
+        if not self._members.listening[member] or self._repeats(values, member):
             if request.attempts >= _ALL:
                 return self._give_up(values)
             return [self._wait_on(row, request, values._replace(expires=second + TIMEOUT))]
@@ -120,6 +120,13 @@ class Timers:
             return [log]
         source = Endpoint(values.source_address, values.source_port, request.link)
         return [log, Relay(request.octets, source, member)]
+
+    def _repeats(self, values: Row, member: int) -> bool:
+        """Whether it was accepted before, and who got its slot does not know that yet."""
+        if self._members.complete[member]:
+            return False
+        name = self._ledger.name(values)
+        return outdated(self._ledger, values.home_address, name, values.identification)
 
     def _wait_on(self, row: int, request: ledgers.Request, values: Row) -> Log:
         records = STRUCT.pack(*values)

@@ -602,3 +602,16 @@ def test_a_request_that_was_accepted_goes_to_no_other_member() -> None:
     assert set(asked(effects)) <= {0}
     assert world.waiting() == []
     assert len(world.bindings()) == 1
+
+
+@pytest.mark.parametrize("order", [(1 << 32 | 7, 2 << 32 | 7), (2 << 32 | 7, 1 << 32 | 7)])
+def test_of_two_requests_with_the_same_half_the_one_that_the_reply_repeats_is_meant(
+    order: tuple[int, int],
+) -> None:
+    """A mobile node's timestamps of two seconds may end alike; somebody repeats the older one."""
+    world = World()
+    for identification in order:
+        world.receive(request(identification))
+    world.answer(reply(2 << 32 | 7), 0)
+    (bound,) = world.bindings()
+    assert bound.identification == 2 << 32 | 7

@@ -42,6 +42,8 @@ class Guarded(World):
         self.changes: list[Change] = []
         self.confirms = True
         self.follow(self.supervision.lead(0, self.now))
+        for number in heard:  # as whoever lacks nothing does
+            self.follow(self.supervision.confirmed(number, self.slots.epoch))
         self.wait(1)
 
     def wait(self, seconds: float) -> list[Effect]:
@@ -163,6 +165,27 @@ def test_what_was_accepted_is_not_repeated_to_an_heir_that_does_not_know_it_yet(
     assert asked(world.receive(request(2, int(HOME)))) == [BACKUP]  # what is new is
     world.confirm(transfer)
     assert asked(world.receive(request(1, int(HOME), care_of=CARE_OF + 1))) == [BACKUP]
+
+
+def test_a_repetition_that_waited_for_the_dead_is_not_sent_to_its_heir_by_a_timer() -> None:
+    world = Guarded(link=Link(43434, "authority.pem", "hacc1.pem", "hacc1.key"))
+    world.register(0)
+    assert asked(world.receive(request(1, int(HOME)))) == [0]  # somebody repeats it
+    world.confirms = False
+    transfer = next(each for each in world.kill(0) if isinstance(each, Transfer))
+    world.cluster.listens(BACKUP)
+    assert asked(world.wait(4)) == []
+    world.confirm(transfer)
+    assert set(asked(world.wait(4))) <= {BACKUP}
+
+
+def test_what_was_accepted_goes_to_nobody_else_when_its_member_is_down() -> None:
+    """Its slot has not moved yet: nobody decides."""
+    world = Guarded()
+    world.register(0)
+    world.cluster.set_available(0, False, world.now)
+    assert set(asked(world.receive(request(1, int(HOME))))) <= {0}
+    assert set(asked(world.receive(request(2, int(HOME))))) == {1}
 
 
 def test_an_heir_that_never_hears_it_is_not_asked_and_not_blamed() -> None:
