@@ -6,7 +6,9 @@
     diff     (running, Rendered) -> Changes      pure; own tree engine, platform knowledge in tables
     plan     Changes -> Plan                     pure; waves, impact, undo, digests; JSON in and out
     push     Plan -> Applied                     the only stages that talk to routers:
-    verify   DeviceModel -> Verdict              push, verify, and the fetch that plan starts from
+    verify   DeviceModel -> Verdict              push, verify, and the fetch that plan starts from;
+                                                 a push is a `course` of batches, kept by `runs`,
+                                                 that `resume` goes on with, gated by `guard`
     check    what was fetched -> Checked         every day: configuration, state, standards
     history  Applied, Checked -> Record          who, when, every line sent, every finding
 
