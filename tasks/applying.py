@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -146,6 +146,13 @@ def apply(
     desk.apply(file, cluster or (), cut_of(canary, batch), policy)
 
 
+_QUESTIONS: Final = {
+    How.GO_ON: "Go on with {run}?",
+    How.RETURN: "Return all that {run} has changed?",
+    How.STOP: "End {run} as far as it came?",
+}
+
+
 class _Desk:
     """What the ways of applying share."""
 
@@ -213,7 +220,7 @@ class _Desk:
             run.remember(policy)
         opened = pipeline.open_secrets(prepared)
         with self._routers(prepared, opened) as (routers, progress):
-            self._ask(progress, f"{str(how).capitalize()} with {run.name}?")
+            self._ask(progress, _QUESTIONS[how].format(run=run.name))
             guard = Guard(prepared, made, opened, done=story.at(Mark.CHANGED))
 
             def go() -> Applied:
