@@ -56,7 +56,7 @@ class Report:
         self._engine, self._transport, self._replica = engine, transport, replica
         self._side, self._discovery = side, discovery
         self._logs, self._clock = logs, clock
-        self._since = clock().wall
+        self._since = clock()
         self._digested: tuple[AgentConfig | None, str] = (None, "")
 
     def status(self, _asked: Mapping[str, Any]) -> Answer:
@@ -69,7 +69,8 @@ class Report:
             "version": __version__,
             "configuration": self._digest(),
             "process": os.getpid(),
-            "since": self._since,
+            "since": self._since.wall,
+            "running_s": round(self._clock().steady - self._since.steady, 1),
             "transport": config.transport.value,
             "bindings": len(bindings),
             "capacity": bindings.capacity,

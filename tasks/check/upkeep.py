@@ -155,14 +155,16 @@ def _load(device: DeviceModel, seen: Observation) -> Iterator[Finding]:
     if seen.agent is None or device.agent is None:
         return
     health = device.agent.health
+    patience = _PATIENCE * health.snmp_interval_s
+    new = seen.agent.running_s is not None and seen.agent.running_s < patience
     down = {name for name, _ in seen.agent.unwell}
     for figures in seen.agent.figures:
         wrong, cpu, free = "", figures.cpu_percent, figures.memory_free_percent
         if figures.member in down:
             continue  # which `members` tells
         if not figures.source:
-            wrong = "nothing is known of its load"
-        elif figures.age_s > _PATIENCE * health.snmp_interval_s:
+            wrong = "" if new else "nothing is known of its load"
+        elif figures.age_s > patience:
             wrong = f"last heard of {figures.age_s:.0f} s ago"
         elif cpu is not None and cpu >= health.failing_cpu:
             wrong = f"its processor is {cpu:.0f} % in use"
