@@ -21,6 +21,7 @@ from hacc_agent import __version__
 from . import applying, certificates, pipeline
 from .applying import BatchSize, Canary
 from .batches import batched, cut_of
+from .brownfield.command import propose_intent
 from .check.command import check
 from .completing import hosts
 from .doctor.command import doctor
@@ -72,6 +73,7 @@ app.add_typer(schedule.app, name="schedule")
 app.command()(check)
 app.command()(doctor)
 app.command()(init)
+app.command("import")(propose_intent)
 app.command()(applying.apply)
 app.command()(applying.rollback)
 app.command("runs")(applying.list_runs)

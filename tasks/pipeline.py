@@ -130,12 +130,13 @@ def reach(
     sessions: int = MAX_OPEN_SESSIONS,
 ) -> Fleet:
     """The same, with host keys of the caller's: a part of a run of many."""
-    targets = [_target(prepared.site.inventory[host], opened) for host in prepared.rendered]
+    targets = [target(prepared.site.inventory[host], opened) for host in prepared.rendered]
     groups = push.standby_groups(prepared.clusters)
     return Fleet(targets, keys, groups=groups, listeners=listeners, stop=stop, sessions=sessions)
 
 
-def _target(facts: HostFacts, opened: Opened) -> Target:
+def target(facts: HostFacts, opened: Opened) -> Target:
+    """How a router is reached."""
     return Target(
         host=facts.name,
         platform=facts.platform,
