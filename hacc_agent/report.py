@@ -52,12 +52,16 @@ class Report:
         layer2: Callable[[], Layer2 | None],
     ) -> None:
         self._layer2 = layer2
-        self.config = config
+        self.config, self._configured = config, clock()
         self._engine, self._transport, self._replica = engine, transport, replica
         self._side, self._discovery = side, discovery
         self._logs, self._clock = logs, clock
-        self._since = clock()
+        self._since = clock().wall
         self._digested: tuple[AgentConfig | None, str] = (None, "")
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Another configuration is in force."""
+        self.config, self._configured = config, self._clock()
 
     def status(self, _asked: Mapping[str, Any]) -> Answer:
         config, engine = self.config, self._engine
@@ -69,8 +73,8 @@ class Report:
             "version": __version__,
             "configuration": self._digest(),
             "process": os.getpid(),
-            "since": self._since.wall,
-            "running_s": round(self._clock().steady - self._since.steady, 1),
+            "since": self._since,
+            "configured_s": round(self._clock().steady - self._configured.steady, 1),
             "transport": config.transport.value,
             "bindings": len(bindings),
             "capacity": bindings.capacity,

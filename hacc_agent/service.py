@@ -425,7 +425,8 @@ class Service:
             self.logs.error("the new configuration is not taken", why=f"{self._file}: {refusal}")
             return
         radius = self.config.radius
-        self.config = self.report.config = self.resync.config = config
+        self.config = self.resync.config = config
+        self.report.reconfigure(config)
         if self._subagent is not None:
             self._subagent.config = config
         self.transport.reconfigure(config)

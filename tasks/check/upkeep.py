@@ -156,7 +156,7 @@ def _load(device: DeviceModel, seen: Observation) -> Iterator[Finding]:
         return
     health = device.agent.health
     patience = _PATIENCE * health.snmp_interval_s
-    new = seen.agent.running_s is not None and seen.agent.running_s < patience
+    new = seen.agent.configured_s is not None and seen.agent.configured_s < patience
     down = {name for name, _ in seen.agent.unwell}
     for figures in seen.agent.figures:
         wrong, cpu, free = "", figures.cpu_percent, figures.memory_free_percent

@@ -226,7 +226,7 @@ def _agent(text: str) -> AgentStatus:
         lans=_lans(told.get("neighbours")),
         stock=tuple(Placed(**each) for each in told.get("stock", ())),
         version=str(told.get("version", "")),
-        running_s=told.get("running_s"),
+        configured_s=told.get("configured_s"),
         figures=tuple(_figures(each) for each in told["members"]),
     )
 

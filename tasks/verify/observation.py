@@ -218,7 +218,7 @@ class AgentStatus:
     lans: Lans | None = None  # None: it does not advertise
     stock: tuple[Placed, ...] = ()  # on a controller
     version: str = ""  # of hacc
-    running_s: float | None = None  # since it was started; None: it is too old to say
+    configured_s: float | None = None  # since it took its configuration; None: too old to say
     figures: tuple[Figures, ...] = ()  # on a controller, of each member
 
 

@@ -76,7 +76,7 @@ def test_a_check_while_somebody_is_at_it(desk: Desk, lock: str, what: str) -> No
     """Another check would find the same; a change under way would be found as drift."""
     with locks.sole(desk.work / lock, "anything"):
         told = desk.hacc("check").ends(1)
-    assert f"{lock}: hacc: {what} is under way: hacc " in told.err
+    assert f"{lock}: hacc: {what} is under way: hacc" in told.err
     assert f", by {who.user()} on {who.machine()}, process {os.getpid()}, since 2" in told.err
     assert not (desk.work / "history.sqlite").exists(), "who was refused did no run"
 

@@ -145,6 +145,11 @@ class World:
         return at(self.seconds)
 
     @property
+    def _theirs(self) -> Moment:
+        """Now, as the Home Agent has it."""
+        return self.now._replace(wall=self.now.wall + self._ahead)
+
+    @property
     def bindings(self) -> dict[int, tuple[int, float]]:
         """Home address -> care-of address and end (s of the steady clock), as the Home Agent says.
 
@@ -166,7 +171,7 @@ class World:
             if following > seconds:
                 break
             self.seconds = max(following, self.seconds + 1e-4)
-            self.home.handle_timer(self.now)
+            self.home.handle_timer(self._theirs)
         self.seconds = seconds
         return self
 
@@ -187,6 +192,5 @@ class World:
     def _answer(self, datagram: Datagram) -> list[Send]:
         care_of = int(self.population.agents[datagram.agent].address)
         source = Endpoint(care_of, 434)
-        theirs = self.now._replace(wall=self.now.wall + self._ahead)
-        effects = self.home.receive(datagram.payload, source, datagram.address, theirs)
+        effects = self.home.receive(datagram.payload, source, datagram.address, self._theirs)
         return [one for one in effects if isinstance(one, Send)]

@@ -261,12 +261,12 @@ def test_the_load_of_each_member_is_known(
     assert upkept(cluster, with_seen(answers, "hacc1", agent=down), Limits(), NOW) == []
 
 
-@pytest.mark.parametrize(("running_s", "told"), [(3.0, 0), (3600.0, 1)])
-def test_who_was_just_started_knows_no_load_yet(
-    cluster: ClusterModel, answers: dict[str, Told | Failure], running_s: float, told: int
+@pytest.mark.parametrize(("configured_s", "told"), [(3.0, 0), (3600.0, 1)])
+def test_who_was_just_configured_knows_no_load_yet(
+    cluster: ClusterModel, answers: dict[str, Told | Failure], configured_s: float, told: int
 ) -> None:
     unknown = (Figures("ha1", "", 0.0, None, None),)
-    agent = dataclasses.replace(boss(answers), figures=unknown, running_s=running_s)
+    agent = dataclasses.replace(boss(answers), figures=unknown, configured_s=configured_s)
     assert len(upkept(cluster, with_seen(answers, "hacc1", agent=agent), Limits(), NOW)) == told
 
 

@@ -117,11 +117,16 @@ def test_a_lost_workers_reading_is_done_by_another(site: Prepared, apart: Choice
 
 
 def test_a_lost_workers_change_is_nobodys(site: Prepared, apart: Choice) -> None:
-    """It would have been done well the second time; but nobody knows that."""
+    """It would have been done well the second time; but nobody knows that.
+
+    A worker of dask's keeps what it has done until it is asked for, and takes that with it.
+    """
     found = run(site, Work(dies_once, repeatable=False), apart)
-    assert [name for name, outcome in found.items() if not outcome.done] == ["c1"]
-    assert found["c1"].exit is Exit.DEVICE
-    assert "c1-1, c1-2, c1-3" in found["c1"].problems[0].message
+    lost = [name for name, outcome in found.items() if not outcome.done]
+    assert lost == ["c1"] if apart == Choice(2) else "c1" in lost
+    for name in lost:
+        assert found[name].exit is Exit.DEVICE
+        assert f"{name}-1, {name}-2, {name}-3" in found[name].problems[0].message
 
 
 def test_what_kills_every_worker_is_given_up(site: Prepared) -> None:
