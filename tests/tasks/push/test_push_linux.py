@@ -401,23 +401,33 @@ def wait_until(what: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.1)
 
 
-def test_an_orchestrator_that_is_killed_leaves_routers_that_go_back(site: Site) -> None:
-    """kill -9 between "in force" and "confirmed": the dead-man timer is the router's own."""
-    before = site.states()
+def apply_until_killed(
+    site: Site, host: str | None, stage: Stage, *, confirm_within_s: int
+) -> None:
+    """An orchestrator of its own process, which SIGKILL ends when a router is at this stage.
+
+    None: the first one that is.
+    """
     child = os.fork()
-    if child == 0:  # the orchestrator: dies at once when its first router is in force
+    if child == 0:
         try:
 
             def die(event: Event) -> None:
-                if event.stage is Stage.APPLIED:
+                if event.stage is stage and host in (None, event.host):
                     os.kill(os.getpid(), signal.SIGKILL)
 
             enter_network(site.lab.fabric())
             with site.orchestrator(listener=die) as hacc:
-                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=3))
+                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=confirm_within_s))
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_an_orchestrator_that_is_killed_leaves_routers_that_go_back(site: Site) -> None:
+    """kill -9 between "in force" and "confirmed": the dead-man timer is the router's own."""
+    before = site.states()
+    apply_until_killed(site, None, Stage.APPLIED, confirm_within_s=3)
     assert site.states() != before
     wait_until(lambda: site.states() == before)
 
@@ -452,20 +462,7 @@ def test_a_killed_run_can_be_returned_before_the_timer_ends(site: Site) -> None:
 @pytest.mark.parametrize("stage", [Stage.APPLIED, Stage.CONFIRM])
 def test_a_killed_run_goes_on_in_another_process(site: Site, stage: Stage) -> None:
     before = site.states()
-    child = os.fork()
-    if child == 0:
-        try:
-
-            def die(event: Event) -> None:
-                if (event.host, event.stage) == ("r2", stage):
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            enter_network(site.lab.fabric())
-            with site.orchestrator(listener=die) as hacc:
-                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=300))
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    apply_until_killed(site, "r2", stage, confirm_within_s=300)
 
     def body() -> None:
         with site.orchestrator() as hacc:
@@ -489,20 +486,7 @@ def test_a_router_that_loses_its_power_unconfirmed_goes_back_when_it_boots(
 ) -> None:
     """The orchestrator dies with it; a timer of systemd-run would be gone."""
     before = site.states()
-    child = os.fork()
-    if child == 0:
-        try:
-
-            def die(event: Event) -> None:
-                if (event.host, event.stage) == ("r1", stage):
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            enter_network(site.lab.fabric())
-            with site.orchestrator(listener=die) as hacc:
-                hacc.apply(hacc.plan(), policy=Policy(confirm_within_s=3000))
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    apply_until_killed(site, "r1", stage, confirm_within_s=3000)
     files = f"cat {' '.join(PATHS)}"
     changed = site.sh("r1", files)
     assert site.states() != before
