@@ -35,7 +35,7 @@ from .ledger import before
 from .reading import Reply, Request, encapsulation, inner_source, read_reply, read_request
 from .revocation import KEPT, Revocation
 from .state import FOREVER, TIMEOUT, State
-from .timers import outdated
+from .timers import outdated, repeats
 
 ANY_HOME_AGENT: Final = (0, 0xFFFF_FFFF)
 """Home Agent fields of who wants one assigned (RFC 4433, 3.1)."""
@@ -102,7 +102,11 @@ class Alone:
             counters.superseded += 1
             return []
         slot, member, new = self._place(home, nai, hashed, request.identification, now)
-        if self._repeats(request, member, new=new):
+        if (
+            member is not None
+            and not new
+            and repeats(ledger, self._members, member, home, nai, request.identification)
+        ):
             counters.repeated += 1
             return []
         if member is None or not self._room(request) or not self._admission.take(member, new=new):
@@ -167,12 +171,6 @@ class Alone:
         if known is not None:  # better one that is said to be down than none
             return known, members.of_slot(known), False
         return 0, None, True
-
-    def _repeats(self, request: Request, member: int | None, *, new: bool) -> bool:
-        """Whether it was accepted before, or is older, and its member does not know that yet."""
-        if member is None or new or self._members.complete[member]:
-            return False
-        return outdated(self._ledger, request.home_address, request.nai, request.identification)
 
     def _room(self, request: Request) -> bool:
         """Whether there is a row for it now, and one for what may come of it."""

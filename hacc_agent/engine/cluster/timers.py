@@ -21,6 +21,7 @@ from ..home_agent.replay import later
 from ..record import STRUCT, Kind, Row, Trait
 from . import ledger as ledgers
 from .ledger import Ledger
+from .members import Members
 from .state import TIMEOUT, State
 
 AT_ONCE: Final = 512
@@ -88,7 +89,10 @@ class Timers:
         values = request.values
         member: int | None = self._members.of_slot(values.slot)
         assert member is not None
-        if not self._members.listening[member] or self._repeats(values, member):
+        name = self._ledger.name(values)
+        if not self._members.listening[member] or repeats(
+            self._ledger, self._members, member, values.home_address, name, values.identification
+        ):
             if request.attempts >= _ALL:
                 return self._give_up(values)
             return [self._wait_on(row, request, values._replace(expires=second + TIMEOUT))]
@@ -120,13 +124,6 @@ class Timers:
             return [log]
         source = Endpoint(values.source_address, values.source_port, request.link)
         return [log, Relay(request.octets, source, member)]
-
-    def _repeats(self, values: Row, member: int) -> bool:
-        """Whether it was accepted before, and who got its slot does not know that yet."""
-        if self._members.complete[member]:
-            return False
-        name = self._ledger.name(values)
-        return outdated(self._ledger, values.home_address, name, values.identification)
 
     def _wait_on(self, row: int, request: ledgers.Request, values: Row) -> Log:
         records = STRUCT.pack(*values)
@@ -175,6 +172,21 @@ class Timers:
         records = gone.tobytes()
         self._ledger.apply(records)
         return records
+
+
+def repeats(
+    ledger: Ledger,
+    members: Members,
+    member: int,
+    home_address: int,
+    nai: bytes | None,
+    identification: int,
+) -> bool:
+    """Whether it is outdated, and its member does not know that yet: its bindings are on their way.
+
+    That one would take it for new.
+    """
+    return not members.complete[member] and outdated(ledger, home_address, nai, identification)
 
 
 def outdated(ledger: Ledger, home_address: int, nai: bytes | None, identification: int) -> bool:
