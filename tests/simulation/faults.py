@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from hacc_agent.engine.cluster import Cluster
 from hacc_agent.engine.health import Figures, Order, Source
+from lab.simulation.supervised import Supervised
+from lab.simulation.world import Router
 from tests.simulation.scenario import PEACE_S, TROUBLE_S, fails, something, world
-from tests.simulation.supervised import Supervised
-from tests.simulation.world import Router
 
 REST_S = 170.0
 """s after which everything has to be in order again: mobile nodes as in `scenario`; members that

@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TypeVar
 
 from hacc_agent import config
+from lab.simulation.world import Router, Weather, World
 from lab.subscribers.association import Association, Subscription
-from tests.simulation.world import Router, Weather, World
 
 W = TypeVar("W", bound=World)
 

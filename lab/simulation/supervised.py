@@ -29,8 +29,9 @@ from hacc_agent.engine.health import Figures, Health, Source
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.record import OCTETS, Kind, Row, Trait, rows
 from hacc_agent.engine.slots import Slots
-from lab.subscribers.foreign_agent import ToHomeAgent
-from tests.simulation.world import EPOCH, GRACE_S, Broken, Memory, Router, World
+
+from ..subscribers.foreign_agent import ToHomeAgent
+from .world import EPOCH, GRACE_S, Broken, Memory, Router, World
 
 BEAT_S: Final = 1.0  # ten times what is usual, for the sake of the simulation's speed
 MISSES: Final = 3

@@ -37,10 +37,11 @@ from hacc_agent.engine.record import Kind, Row, rows
 from hacc_agent.engine.slots import Slots
 from hacc_agent.engine.table import Table
 from hacc_agent.wire import AgentAdvertisement, parse_discovery
-from lab.subscribers.association import Association, Subscription
-from lab.subscribers.foreign_agent import Effect as AgentEffect
-from lab.subscribers.foreign_agent import ForeignAgent, ToHomeAgent
-from lab.subscribers.mobile_node import Ending, MobileNode, Visited
+
+from ..subscribers.association import Association, Subscription
+from ..subscribers.foreign_agent import Effect as AgentEffect
+from ..subscribers.foreign_agent import ForeignAgent, ToHomeAgent
+from ..subscribers.mobile_node import Ending, MobileNode, Visited
 
 EPOCH: Final = 1_700_000_000.0  # when a scenario begins, on both clocks
 SEED: Final = 0x9E3779B97F4A7C15  # of the tables' hashes
