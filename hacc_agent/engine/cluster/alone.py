@@ -92,15 +92,15 @@ class Alone:
         ledger, counters = self._ledger, self._counters
         self._admission.refill(now.steady)
         self._nonces.expire(now.steady)
+        hashed = 0 if nai is None else ledger.table.hash_nai(nai)
+        if self._departures.outdates(home, hashed, request.identification, int(now.steady)):
+            counters.superseded += 1
+            return []
         found = ledger.find_request(home, nai, request.identification, request.care_of_address)
         if found:
             return self._duplicate(data, source, found)
         if ledger.is_anothers(home, nai):
             return self._answer(data, request, source, ReplyCode.PROHIBITED)
-        hashed = 0 if nai is None else ledger.table.hash_nai(nai)
-        if self._departures.outdates(home, hashed, request.identification, int(now.steady)):
-            counters.superseded += 1
-            return []
         slot, member, new = self._place(home, nai, hashed, request.identification, now)
         if (
             member is not None
@@ -189,6 +189,12 @@ class Alone:
         request = held or self._ledger.request(row)
         values = request.values
         member = self._members.of_slot(values.slot)
+        name = self._ledger.name(values)
+        if repeats(
+            self._ledger, self._members, member, values.home_address, name, values.identification
+        ):
+            self._counters.repeated += 1
+            return []
         self._counters.duplicates += 1
         if not self._admission.take(member, new=False):
             return []  # not silent: the answer to the first one is on its way

@@ -166,7 +166,8 @@ def _request(
         asked = i8(pending.first_by_name[cell])
     if asked:
         return (
-            _again(mail, row, at, home, cell, found, asked, pending, waiting, members, out),
+            _left(members, home, hashed, second) != NOT_PLAIN
+            and _again(mail, row, at, home, cell, found, asked, pending, waiting, members, out),
             weighed,
         )
     bound = _bound(table, home, cell, found)
@@ -257,7 +258,9 @@ def _again(
     if not same:
         return False
     member = i8(members.member_of[request.slot])
-    if not members.listening[member] or not _admitted(members, member, False):
+    if not members.listening[member] or not members.complete[member]:
+        return False
+    if not _admitted(members, member, False):
         return False
     _take(members, member, False)
     attempts = waiting.attempts[asked]

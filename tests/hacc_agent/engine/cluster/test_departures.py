@@ -213,6 +213,7 @@ def test_what_waits_when_the_heir_comes_is_not_passed_on(made: Make, receive: Re
     repeated = request(1)
     assert asked(receive(world, repeated, AGENT)) == [0]
     effects = world.follow(world.cluster.fail_over({0}, {2}, world.now))
+    assert asked(receive(world, repeated, AGENT)) == []  # once more, while it waits
     effects += world.at(world.seconds + 3)
     assert repeated not in [each.payload for each in effects if isinstance(each, Relay)]
 

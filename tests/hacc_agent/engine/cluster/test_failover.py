@@ -174,6 +174,7 @@ def test_a_repetition_that_waited_for_the_dead_is_not_sent_to_its_heir_by_a_time
     world.confirms = False
     transfer = next(each for each in world.kill(0) if isinstance(each, Transfer))
     world.cluster.listens(BACKUP)
+    assert asked(world.receive(request(1, int(HOME)))) == []  # nor when it comes once more
     assert asked(world.wait(4)) == []
     world.confirm(transfer)
     assert set(asked(world.wait(4))) <= {BACKUP}
