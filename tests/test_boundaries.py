@@ -24,6 +24,7 @@ DOORS = {
     "tasks": (
         "hacc_agent.__version__.",
         "hacc_agent.config.",
+        "hacc_agent.drills.",
         "hacc_agent.hsrp.config.",
         "hacc_agent.wire.",
     ),
@@ -36,6 +37,7 @@ PURE = (
     "hacc_agent/wire",
     "hacc_agent/engine",
     "hacc_agent/config",
+    "hacc_agent/drills",
     "hacc_agent/hsrp/__init__",
     "hacc_agent/hsrp/config",
     "hacc_agent/standby",
