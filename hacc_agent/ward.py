@@ -10,6 +10,9 @@ does about them is here:
 - it announces a slice while it serves, and has got, all slots of the slice's owner: its own slice
   as it is, another's in halves, since longer prefixes win over whatever a member announces that is
   dead or cut off, without its co-operation;
+- a controller that was stopped and leads again may not know what another one led to meanwhile: who
+  is bound elsewhere since then, with its latest Identification. So a member that it begins another
+  term with believes no timestamp of before, like one that takes over;
 - who hears no controller goes on as before, as long as nobody else announces its slice: to lose all
   controllers must not silence all members. When the routing table shows the halves of its slice,
   the others have gone on without it, and it announces nothing until a controller tells it to.
@@ -24,7 +27,7 @@ from typing import Any, Final, Protocol
 
 from .config import AgentConfig
 from .engine.effects import Effect, Log, Moment
-from .engine.slots import Slots
+from .engine.slots import Slots, began_again
 from .events import Events
 from .link import Language, Talk
 from .memberlink import Duty, Vitals
@@ -189,7 +192,7 @@ class Ward:
             self.hold(self.held, False)
         self._parted = False
         self._lacking = frozenset(slots.keys() - self.held | old)
-        if self._lacking:
+        if self._lacking or began_again(self.epoch, epoch):
             self._member.home_agent.begin_anew(now)
         if controller != self._obeyed:
             self.events.note("this router obeys", controller=controller, epoch=epoch)

@@ -30,6 +30,15 @@ _TERM: Final = (
 )
 
 
+def began_again(before: int, epoch: int) -> bool:
+    """Whether the controller of an epoch has begun another term since the one before.
+
+    Another controller may have led in between, whose log it does not have.
+    """
+    terms = before >> _TERM, epoch >> _TERM
+    return 0 < terms[0] != terms[1] and terms[0] % CONTROLLERS == terms[1] % CONTROLLERS
+
+
 class Slots:
     """Slots of `members` members, numbered as in the configuration."""
 

@@ -28,7 +28,7 @@ from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Release, Re
 from hacc_agent.engine.health import Figures, Health, Source
 from hacc_agent.engine.home_agent import HomeAgent
 from hacc_agent.engine.record import OCTETS, Kind, Row, Trait, rows
-from hacc_agent.engine.slots import Slots
+from hacc_agent.engine.slots import Slots, began_again
 
 from ..subscribers.foreign_agent import ToHomeAgent
 from .world import EPOCH, GRACE_S, Broken, Memory, Router, World
@@ -243,6 +243,8 @@ class Supervised(World):
         assert member.memory is not None
         engine = member.memory.engine
         assert isinstance(engine, HomeAgent)
+        if began_again(ward.epoch, epoch):
+            engine.begin_anew(self.moment)
         if epoch > ward.epoch:
             ward.until = 0.0  # whatever was on its way is somebody else's word
         ward.epoch = epoch

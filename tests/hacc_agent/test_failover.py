@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hacc_agent.control import Refused, ask
+from hacc_agent.wire import ReplyCode
 from tests.hacc_agent.site import (
     ADDRESSES,
     HALVES,
@@ -160,6 +161,23 @@ def test_a_controller_that_dies_leaves_the_standby_to_decide(site: Site) -> None
     site.register()
     assert site.serving == member
     site.until(lambda: site.status(member)["serves"]["obeys"] == site.active)
+
+
+def test_a_controller_that_begins_again_may_not_know_what_was_accepted_meanwhile(
+    site: Site,
+) -> None:
+    """The other one may have led in between, when this member was not to be reached."""
+    member, active = site.serving, site.active
+    kept = site.nodes[0].request()  # that somebody may have sent by way of the other one
+    epoch = site.status(member)["serves"]["epoch"]
+    killed(site, active)
+    site.agents[active].start()
+    site.nodes[1].register()  # it is asked, and so it leads
+    site.until(lambda: site.status(member)["serves"]["epoch"] > epoch)
+    assert site.status(member)["serves"]["obeys"] == active
+    site.nodes[0].send(kept)
+    assert site.nodes[0].answer().code == ReplyCode.IDENTIFICATION_MISMATCH
+    site.unharmed(member)
 
 
 def test_a_controller_and_a_member_that_die_at_once(site: Site) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hacc_agent.engine.holdings import Holdings
 from hacc_agent.engine.record import STRUCT, Kind, Row
-from hacc_agent.engine.slots import NO_SLOT, Slots
+from hacc_agent.engine.slots import NO_SLOT, Slots, began_again
 
 single = st.tuples(st.integers(0, 4 * 8 - 1), st.integers(0, 3)).map(lambda change: [change])
 failover = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
@@ -90,3 +90,14 @@ def test_what_a_member_holds_and_since_when_outlives_it(told: list[tuple[int, bo
 def test_more_slots_than_a_record_can_name_are_refused() -> None:
     with pytest.raises(ValueError, match="16 bits"):
         Slots(1024)
+
+
+def test_a_controller_begins_again_when_it_had_a_term_before() -> None:
+    slots = Slots(2)
+    first = slots.term_of(3, 100.0)
+    slots.epoch = first + 5
+    again, another = slots.term_of(3, 101.0), slots.term_of(4, 101.0)
+    assert not began_again(0, first)
+    assert not began_again(first, slots.epoch)
+    assert began_again(slots.epoch, again)
+    assert not began_again(slots.epoch, another)
