@@ -14,6 +14,7 @@ from .control import Refused, Unanswered, ask
 from .places import RUNTIME
 
 NOT_ANSWERED = 3  # the exit code for a router that failed
+KNOWN = ("id", "at", "event")  # what every event has; an id is for programs
 Line = Mapping[str, Any]
 
 
@@ -62,6 +63,11 @@ def why(config: Path, as_json: bool, mobile: str) -> int:
 
 def order(config: Path, as_json: bool, command: str, member: str) -> int:
     return _asked(_ask(config, command, member=member), as_json, _print_order)
+
+
+def announce(config: Path, as_json: bool, drill: str, phase: str, what: str) -> int:
+    lines = _ask(config, "announce", drill=drill, phase=phase, what=what)
+    return _asked(lines, as_json, _print_announced)
 
 
 def _ask(config: Path, command: str, **arguments: Any) -> Iterator[Line]:
@@ -196,7 +202,7 @@ def _print_serves(told: Line) -> None:
 def _print_events(lines: Iterable[Line]) -> None:
     for told in lines:
         at = datetime.fromtimestamp(told["at"], UTC).isoformat(timespec="milliseconds")
-        more = (f"{name}={value}" for name, value in told.items() if name not in ("at", "event"))
+        more = (f"{name}={value}" for name, value in told.items() if name not in KNOWN)
         print(" ".join((at, told["event"], *more)))
 
 
@@ -295,6 +301,11 @@ def _print_order(lines: Iterable[Line]) -> None:
     for told in lines:
         follows = "" if told["decides"] else "; another controller decides now: tell it too"
         print(f"{told['member']}: {told['order']}{follows}")
+
+
+def _print_announced(lines: Iterable[Line]) -> None:
+    for told in lines:
+        print(" ".join(filter(None, ("drill", told["drill"], told["phase"], told["what"]))))
 
 
 def _print_bindings(lines: Iterable[Line]) -> None:

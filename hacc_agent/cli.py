@@ -121,6 +121,13 @@ def _member(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("member", metavar="MEMBER")
 
 
+def _announcement(parser: argparse.ArgumentParser) -> None:
+    _asking(parser)
+    parser.add_argument("drill", metavar="NAME")
+    parser.add_argument("phase", metavar="PHASE", help="begins, fault, mended or ends")
+    parser.add_argument("what", nargs="?", default="", metavar="WORDS")
+
+
 def _mobile(parser: argparse.ArgumentParser) -> None:
     _asking(parser)
     parser.add_argument("mobile", metavar="NAI|ADDRESS")
@@ -157,6 +164,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None
     ),
     **{order: (what, _member) for order, what in ORDERS.items()},
     "why": ("which member a mobile node has, or would get, and why", _mobile),
+    "announce": ("say among the events that a drill is going on", _announcement),
     "hsrp": ("the standby groups of this router, and their speaker", _speaker),
 }
 """What each does, and the arguments that it takes."""
@@ -219,6 +227,9 @@ def _ask(options: argparse.Namespace) -> int:
         return asking.neighbours(options.config, options.json)
     if options.command == "why":
         return asking.why(options.config, options.json, options.mobile)
+    if options.command == "announce":
+        told = (options.drill, options.phase, options.what)
+        return asking.announce(options.config, options.json, *told)
     if options.command in ORDERS:
         return asking.order(options.config, options.json, options.command, options.member)
     return asking.resync(options.config, options.json, options.router)

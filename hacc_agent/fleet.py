@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
+
 from .config import AgentConfig, MemberKind
 from .engine.cluster.supervision import Supervision
 from .engine.effects import Effect, Moment, Release, Retract, Transfer
@@ -307,7 +309,9 @@ class Fleet:
     def members(self) -> Iterator[Mapping[str, Any]]:
         """For `status`, in the same order."""
         now = self._clock()
-        for member in range(len(self._config.members)):
+        slots = np.bincount(self._controller.slots.member_of, minlength=len(self._config.members))
+        for each in self.supervision.candidates(now):
+            member = each.member
             standing = self.health.standing(member, now)
             figures = standing.figures
             pulse = self._pulses.get(member)
@@ -316,6 +320,9 @@ class Fleet:
                 "state": standing.state.value,
                 "why": standing.reason,
                 "since_s": round(now.steady - standing.since, 1),
+                "load": round(each.load, 4),
+                "closed": each.closed,
+                "slots": int(slots[member]),
                 "linked": watch is not None,
                 "transferring": watch is not None and watch.transferring,
                 "round_trip_ms": None if pulse is None else round(pulse.round_trip * 1000, 1),

@@ -1,17 +1,26 @@
-"""`hacc-agent drain`, `undrain`, `failover` and `why`, as a controller answers them."""
+"""`hacc-agent drain`, `undrain`, `failover` and `why`, as a controller answers them.
+
+And what anybody may say to any daemon: that a drill is going on (`announce`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Address
-from typing import Any
+from typing import Any, Final
 
 from .control import Answer, Refused
 from .engine.effects import Moment
 from .engine.health import Order
 from .engine.table import Table
+from .events import Events
 from .fleet import Fleet
 from .roles import Controller
+
+PHASES: Final = ("begins", "fault", "mended", "ends")
+"""Of a drill, as those see it who watch the cluster."""
+
+LONGEST: Final = 200  # characters that an announcement may have in a field
 
 
 class Orders:
@@ -75,6 +84,18 @@ class Orders:
                 "not": each.closed,
                 "chosen": each is best,
             }
+
+
+def announce(events: Events, asked: Mapping[str, Any]) -> Answer:
+    """Somebody does something to the cluster on purpose, and who watches it should know."""
+    told = {name: str(asked.get(name) or "") for name in ("drill", "phase", "what")}
+    if not told["drill"] or told["phase"] not in PHASES:
+        raise Refused(f"a drill has a name and a phase: {', '.join(PHASES)}")
+    for name, text in told.items():
+        if len(text) > LONGEST or not text.isprintable():
+            raise Refused(f"{name!r} is at most {LONGEST} printable characters")
+    events.note("drill", **told)
+    yield told
 
 
 def identity(mobile: str) -> tuple[int, bytes | None]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from .fleet import Fleet
 from .logs import Logs, address_text
 from .orders import identity
 from .replica import Replica
-from .roles import Engine
+from .roles import Controller, Engine
 from .transport import Transport
 from .ward import Ward
 from .wire import Encapsulation, RequestFlags
@@ -103,8 +104,26 @@ class Report:
                 yield {"router": each.router, "proof": each.proof, "why": each.why}
 
     def events(self, asked: Mapping[str, Any]) -> Answer:
-        """The latest: `limit` lines, the oldest first."""
-        yield from self._side.events.latest(limit_of(asked))
+        """The latest: `limit` lines, the oldest first; `after` is the id of one that is known."""
+        yield from self._side.events.latest(limit_of(asked), str(asked.get("after") or ""))
+
+    def slots(self, _asked: Mapping[str, Any]) -> Answer:
+        """Who serves which: runs of slots of one member that another one, or itself, serves."""
+        if not isinstance(self._engine, Controller):
+            raise Refused("a member knows of its own slots alone: ask a controller")
+        names = [member.name for member in self.config.members]
+        slots = self._engine.slots
+        yield {"epoch": slots.epoch, "slots": len(slots)}
+        whose = np.arange(len(slots)) // slots.per_member
+        ends = np.flatnonzero(np.diff(whose) | np.diff(slots.member_of.astype(np.int32))) + 1
+        for first, end in pairwise([0, *ends.tolist(), len(slots)]):
+            yield {
+                "first": first,
+                "last": end - 1,
+                "home": names[int(whose[first])],
+                "member": names[int(slots.member_of[first])],
+                "bindings": int(self._engine.tables[0].count_by_slot()[first:end].sum()),
+            }
 
     def neighbours(self, _asked: Mapping[str, Any]) -> Answer:
         """Everybody who was heard on the LANs, or should have been; then how members are placed."""
@@ -148,28 +167,32 @@ class Report:
                 "name": member.name,
                 "kind": member.kind.value,
                 "backup": member.backup,
+                "weight": member.weight,
+                "capacity": member.capacity,
                 "bindings": carried[0][number],
                 "pending": carried[1][number],
                 **standing,
             }
 
     def bindings(self, asked: Mapping[str, Any]) -> Answer:
-        """`mobile`: an address or NAI; `member`: a name; `limit`: lines."""
+        """`mobile`: an address or NAI; `member`: a name; `limit`: lines.
+
+        When there are more, the last line says so, and what to ask with as `after` for the rest.
+        """
         wanted = _Wanted(asked, self.config)
         left = wanted.limit
-        for table, pending in zip(self._engine.tables, (False, True), strict=False):
-            for start in range(1, table.capacity + 1, BLOCK):
-                rows = wanted.rows(table, start)
-                for row in rows.tolist():
+        for number, table in enumerate(self._engine.tables[wanted.table :], wanted.table):
+            for rows in wanted.rows(table, wanted.row if number == wanted.table else 0):
+                for row in rows:
                     found = table.get(row)
                     member = self._engine.serving(found.slot)
                     if wanted.member is not None and member != wanted.member:
                         continue
                     if not left:
-                        yield {"more": True}
+                        yield {"more": True, "after": f"{number}.{row - 1}"}
                         return
                     left -= 1
-                    yield self._binding(found, table.nai(row), member, pending)
+                    yield self._binding(found, table.nai(row), member, bool(number))
                 yield None
 
     def _binding(self, row: Row, nai: bytes, member: int | None, pending: bool) -> dict[str, Any]:
@@ -203,17 +226,28 @@ class _Wanted:
             raise Refused(f"there is no member {name!r}; members are: {', '.join(names)}")
         self.member = None if name is None else names.index(name)
         mobile = asked.get("mobile")
-        self._address, self._nai = (0, None) if mobile is None else identity(str(mobile))
+        self._mobile = None if mobile is None else identity(str(mobile))
+        self.table, self.row = _position(asked.get("after"))
 
-    def rows(self, table: Table, start: int) -> Any:
-        """Those of a block of a table."""
-        block = table.rows[start : start + BLOCK]
-        chosen = block["kind"] != Kind.FREE
-        if self._address:
-            chosen &= block["home_address"] == self._address
-        if self._nai is not None:
-            chosen &= block["nai"] == table.hash_nai(self._nai)
-        return np.flatnonzero(chosen) + start
+    def rows(self, table: Table, behind: int) -> Iterator[list[int]]:
+        """Those of a table behind a row, in blocks, and ascending."""
+        if self._mobile is not None:
+            yield sorted(row for row in table.company(*self._mobile) if row > behind)
+            return
+        for start in range(behind + 1, table.capacity + 1, BLOCK):
+            block = table.rows[start : start + BLOCK]
+            found: list[int] = (np.flatnonzero(block["kind"] != Kind.FREE) + start).tolist()
+            yield found
+
+
+def _position(after: object) -> tuple[int, int]:
+    """Table and row of what an answer has ended with. Raises `Refused`."""
+    if after is None:
+        return 0, 0
+    table, _, row = str(after).partition(".")
+    if table not in ("0", "1") or not (row.isascii() and row.isdecimal() and len(row) < 11):
+        raise Refused("`after` has to be what the answer before has ended with")
+    return int(table), int(row)
 
 
 def limit_of(asked: Mapping[str, Any]) -> int:

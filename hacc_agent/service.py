@@ -38,7 +38,7 @@ from .journal import set_aside
 from .link import LinkError
 from .logs import Logs
 from .notify import Notifier
-from .orders import Orders
+from .orders import Orders, announce
 from .packets import RelayPackets, TunnelPackets, describe, packets
 from .quickening import Quickening
 from .radius import RadiusSocket
@@ -234,6 +234,8 @@ class Service:
             "resync": self._resync,
             "in-step": self._tell_in_step,
             "neighbours": self.report.neighbours,
+            "slots": self.report.slots,
+            "announce": partial(announce, self.events),
         }
         if isinstance(self.side, Fleet):
             assert isinstance(self.engine, Controller)
