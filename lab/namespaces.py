@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import time
@@ -68,14 +69,37 @@ def kill_all(found: Iterable[Member]) -> None:
 
 
 def kill_until_gone(lab: str, role: str = "", seconds: float = 15.0) -> None:
-    """SIGKILL whoever carries the mark (and the role), until nobody does."""
+    """SIGKILL whoever carries the mark (and the role), until nobody does, and all have ended.
+
+    The mark is gone before its process is: the kernel frees the memory first, and ends whoever
+    lives in the namespaces of a PID 1 after that.
+    """
     end = time.monotonic() + seconds
     while left := [m for m in members(lab) if role in ("", m.role)]:
-        if time.monotonic() > end:
-            names = ", ".join(f"{m.role} (pid {m.pid})" for m in left)
-            raise RouterFailed(f"still running after SIGKILL: {names}")
-        kill_all(left)
-        time.sleep(0.01)
+        with contextlib.ExitStack() as stack:
+            ends = {member: _end_of(member, stack) for member in left}
+            kill_all(left)
+            for member, ended in ends.items():
+                if ended is not None and not _is_readable(ended, end - time.monotonic()):
+                    raise RouterFailed(
+                        f"still running after SIGKILL: {member.role} (pid {member.pid})"
+                    )
+
+
+def _end_of(member: Member, stack: contextlib.ExitStack) -> int | None:
+    """An open file that becomes readable when the process, and all that live in it, have ended."""
+    try:
+        opened = os.pidfd_open(member.pid)
+    except ProcessLookupError:
+        return None
+    stack.callback(os.close, opened)
+    return opened
+
+
+def _is_readable(opened: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(opened, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 def mark(lab: str, role: str) -> str:
