@@ -32,8 +32,7 @@ from pathlib import Path
 from bench.machine import machine
 
 from .faults import controller_powered_off, killed, powered_off
-from .probe import EVERY_S
-from .site import Site, prepared, sweep
+from .site import EVERY_S, Site, prepared, sweep
 
 ROUNDS = 3
 ATTEMPTS = 2  # at each of them: a machine may be busy with other things

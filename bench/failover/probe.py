@@ -29,10 +29,9 @@ from hacc_agent.wire import (
     authenticate,
 )
 
-from .site import ADDRESSES, KEY, POOL, SPI, VIRTUAL, nai
+from .site import ADDRESSES, EVERY_S, KEY, POOL, SPI, VIRTUAL, nai
 
 SUBSCRIBERS = 100
-EVERY_S = 0.1  # a controller holds eight requests of a mobile node at most: 0.8 s of them
 STEP = 499  # of them one is probed: they are spread over all slots
 ACCEPTED = 0
 DISCARD = 9  # UDP port

@@ -44,6 +44,8 @@ ADDRESSES = {
 CONTROLLERS, MEMBERS = ("controller1", "controller2"), ("member1", "member2")
 LINK_PORT = 43434
 SPI, KEY = 0x100, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+# s between requests of a probed subscriber: a controller holds eight of one at most, 0.8 s of them.
+EVERY_S = 0.1
 PLENTY = 10_000_000  # a second: admission is not what is measured
 PATIENCE_S = 30.0
 
