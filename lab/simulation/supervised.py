@@ -33,11 +33,19 @@ from hacc_agent.engine.slots import Slots, began_again
 from ..subscribers.foreign_agent import ToHomeAgent
 from .world import EPOCH, GRACE_S, Broken, Memory, Router, World
 
-BEAT_S: Final = 1.0  # ten times what is usual, for the sake of the simulation's speed
-MISSES: Final = 3
-LINK_S: Final = 0.002
-BLOCK_S: Final = (0.01, 0.5)  # for one binding of a transfer
-PATIENCE_S: Final = 3.0  # with a transfer that goes no further
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast things go. As it stands: slow enough for a fault to come in between."""
+
+    beat_s: float = 1.0  # ten times what is usual, for the sake of the simulation's speed
+    misses: int = 3
+    link_s: float = 0.002
+    block_s: tuple[float, float] = (0.01, 0.5)  # for one binding of a transfer
+    patience_s: float = 3.0  # with a transfer that goes no further
+
+
+SLOW: Final = Pace()
 
 
 @dataclass(slots=True)
@@ -51,7 +59,8 @@ class Ward:
 
 
 class Supervised(World):
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, pace: Pace = SLOW) -> None:
+        self.pace = pace
         self.health: dict[str, Health] = {}
         self.supervision: dict[str, Supervision] = {}
         self.wards: dict[str, Ward] = {}
@@ -67,14 +76,14 @@ class Supervised(World):
         self.offset: dict[str, float] = {}  # s that a wall clock is ahead
         seed, controllers, *others = arguments
         health = dataclasses.replace(
-            controllers[0].health, heartbeat_ms=int(1000 * BEAT_S), misses=MISSES
+            controllers[0].health, heartbeat_ms=int(1000 * pace.beat_s), misses=pace.misses
         )
         link = Link(43434, "authority.pem", "hacc.pem", "hacc.key")  # `self.link` is what it is
         pair = tuple(dataclasses.replace(each, health=health, link=link) for each in controllers)
         super().__init__(seed, pair, *others)
         for router in (*self.controllers, *self.members):
             tick = self.beat if router in self.members else self.supervise
-            self.later(self.random.uniform(0, BEAT_S), partial(tick, router))
+            self.later(self.random.uniform(0, pace.beat_s), partial(tick, router))
 
     def clock(self, router: Router) -> Moment:
         """Now, as it sees it."""
@@ -104,7 +113,10 @@ class Supervised(World):
             number = self.members.index(router)
             for controller in self.controllers:
                 if self.hears(router.name, controller.name):
-                    self.later(LINK_S, partial(self.closed, controller, controller.memory, number))
+                    self.later(
+                        self.pace.link_s,
+                        partial(self.closed, controller, controller.memory, number),
+                    )
 
     def closed(self, controller: Router, memory: Memory | None, member: int) -> None:
         if memory is not None and controller.memory is memory:
@@ -141,7 +153,7 @@ class Supervised(World):
         TCP needs both directions.
         """
         memories = one.memory, other.memory
-        wait += LINK_S + self.slow.get(one.name, 0.0) + self.slow.get(other.name, 0.0)
+        wait += self.pace.link_s + self.slow.get(one.name, 0.0) + self.slow.get(other.name, 0.0)
 
         def arrive() -> None:
             both = self.hears(one.name, other.name) and self.hears(other.name, one.name)
@@ -153,7 +165,7 @@ class Supervised(World):
     # ------------------------------------------------------------------ heartbeats
 
     def beat(self, member: Router) -> None:
-        self.later(BEAT_S, partial(self.beat, member))
+        self.later(self.pace.beat_s, partial(self.beat, member))
         if member.memory is None or member.name in self.mute:
             return
         epoch = self.wards[member.name].epoch
@@ -175,7 +187,7 @@ class Supervised(World):
 
     def supervise(self, controller: Router) -> None:
         """Its supervision has its turn."""
-        self.later(BEAT_S, partial(self.supervise, controller))
+        self.later(self.pace.beat_s, partial(self.supervise, controller))
         if controller.memory is not None:
             acts = self.supervision[controller.name].handle_timer(self.moment)
             for change in acts.changes:
@@ -258,7 +270,7 @@ class Supervised(World):
         elif self.now >= ward.until:
             engine.begin_anew(self.moment)
             ward.transfer += 1
-            ward.until = self.now + PATIENCE_S
+            ward.until = self.now + self.pace.patience_s
             send = partial(self.transfer, controller, member, ward.transfer, lacking)
             self.link(member, controller, send)
 
@@ -316,7 +328,7 @@ class Supervised(World):
                 assert member.memory is not None
                 assert isinstance(member.memory.engine, HomeAgent)
                 self.keep(member, member.memory.engine.take_over(pieces[0], 0.0, self.moment))
-                ward.until = self.now + PATIENCE_S
+                ward.until = self.now + self.pace.patience_s
                 self.piece(controller, member, number, slots, pieces[1:], had)
                 return
             self.tell(f"{member.name} has the bindings of {len(slots)} slots")
@@ -325,7 +337,7 @@ class Supervised(World):
             ward.until = 0.0
             self.link(member, controller, partial(self.confirm, controller, member, ward.epoch))
 
-        self.link(controller, member, arrive, self.random.uniform(*BLOCK_S))
+        self.link(controller, member, arrive, self.random.uniform(*self.pace.block_s))
 
     def keep(self, member: Router, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -250,9 +250,13 @@ class World:
         router.memory = None
         if router is self.active:
             self.active = None
-            self.later(TAKEOVER_S, self.elect)
+            self.later(self.takeover_s(), self.elect)
         elif router in self.controllers:
             self.follows = False
+
+    def takeover_s(self) -> float:
+        """After the active controller's death, until the standby has noticed."""
+        return TAKEOVER_S
 
     def restart(self, router: Router) -> None:
         if router.memory is not None:
