@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -25,7 +25,8 @@ class Ownership:
         return Owned(self._whole, _by_word(self._top))
 
 
-_Level = tuple[str, "re.Pattern[str]", bool]  # its first word ("" for any), itself, whether `**`
+# Its first word ("" for any), what matches a line, whether it is `**` alone.
+_Level = tuple[str, Callable[[str], object], bool]
 _Patterns = Sequence[tuple[_Level, ...]]
 
 
@@ -33,11 +34,21 @@ _Patterns = Sequence[tuple[_Level, ...]]
 def _level(level: str) -> _Level:
     words = level.split()
     rest = words[-1] == "**"
-    regex = " ".join(map(_word, words[:-1] if rest else words))
-    if rest:
-        regex += r"(?: .*)?" if len(words) > 1 else ".*"
+    stem = words[:-1] if rest else words
     first = "" if "*" in words[0] else words[0]
-    return first, re.compile(regex, re.DOTALL), level == "**"
+    text = " ".join(stem)
+    if stem and "*" not in text:
+        # A router's own address stands in such a one: to compile an expression for each router
+        # takes longer than to compare its whole configuration.
+        return first, functools.partial(_begins, text) if rest else text.__eq__, False
+    regex = " ".join(map(_word, stem))
+    if rest:
+        regex += r"(?: .*)?" if stem else ".*"
+    return first, re.compile(regex, re.DOTALL).fullmatch, level == "**"
+
+
+def _begins(words: str, line: str) -> bool:
+    return line.startswith(words) and line[len(words) : len(words) + 1] in ("", " ")
 
 
 def _word(word: str) -> str:
@@ -71,7 +82,7 @@ class Owned:
 
     def owns(self, line: str) -> bool:
         return self.whole or any(
-            len(levels) == 1 and levels[0][1].fullmatch(line) for levels in self._candidates(line)
+            len(levels) == 1 and levels[0][1](line) for levels in self._candidates(line)
         )
 
     def below(self, line: str) -> Owned:
@@ -82,6 +93,6 @@ class Owned:
             if len(levels) == 1:
                 if levels[0][2]:
                     left.append(levels)
-            elif levels[0][1].fullmatch(line):
+            elif levels[0][1](line):
                 left.append(levels[1:])
         return Owned(False, _by_word(left))

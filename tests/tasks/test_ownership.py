@@ -24,6 +24,7 @@ def owns(pattern: str, *path: str) -> bool:
         ("ip route * * Null0 tag 434", ["ip route 10.0.0.0 255.0.0.0 Null0 tag 434"]),
         ("ip mobile **", ["ip mobile home-agent address 10.0.0.1"]),
         ("ip mobile **", ["ip mobile"]),
+        ("ip address 10.0.0.1 **", ["ip address 10.0.0.1 255.255.255.0 secondary"]),
         ("interface Gi0/1 / standby **", ["interface Gi0/1", "standby 1 ip 10.0.0.1"]),
         ("vrf * / **", ["vrf A", "address-family ipv4", "route-target export 1:1"]),
         ("ip local pool west-* **", ["ip local pool west-example-net 10.0.0.1 10.0.0.9"]),
@@ -41,6 +42,8 @@ def test_a_pattern_owns(pattern: str, path: list[str]) -> None:
     ("pattern", "path"),
     [
         ("router mobile", ["router mobile x"]),
+        ("ip address 10.0.0.1 **", ["ip address 10.0.0.12 255.255.255.0"]),
+        ("ip address 10.0.0.1 **", ["ip address"]),
         ("ip route * * Null0 tag 434", ["ip route 10.0.0.0 255.0.0.0 Null0 tag 4341"]),
         ("interface Gi0/1 / standby **", ["interface Gi0/1"]),
         ("interface Gi0/1 / standby **", ["interface Gi0/10", "standby 1 ip 10.0.0.1"]),
