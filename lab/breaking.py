@@ -122,6 +122,26 @@ def freeze(
     _break(Fault(FaultKind.FREEZE, (host,)), inventory, name, as_json)
 
 
+@app.command()
+def stop(
+    host: str,
+    unit: Annotated[str, typer.Argument(help="As systemctl names it: snmpd, keepalived")],
+    inventory: Inventory = INVENTORY,
+    name: Name = "",
+    as_json: AsJson = False,
+) -> None:
+    """Stop a service in order, as `systemctl stop` does; `mend` starts it again."""
+    _break(Fault(FaultKind.STOP, (host,), unit=unit), inventory, name, as_json)
+
+
+@app.command()
+def overload(
+    host: str, inventory: Inventory = INVENTORY, name: Name = "", as_json: AsJson = False
+) -> None:
+    """Let a router tell that its memory is used up: by SNMP, and to its controllers."""
+    _break(Fault(FaultKind.OVERLOAD, (host,)), inventory, name, as_json)
+
+
 def mend(
     number: Annotated[str, typer.Argument(metavar="[NUMBER|all]")] = "all",
     inventory: Inventory = INVENTORY,

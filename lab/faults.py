@@ -22,6 +22,22 @@ from .topology import Kind, Port, Topology
 
 TABLE: Final = "hacc_lab"
 
+LASTING: Final = ("stop", "overload")
+"""Kinds that are done inside a router, and again when it has been switched on."""
+
+# Memory is the machine's, so nothing but the router's view of it is changed: what snmpd and the
+# agent read says that one hundredth is left. The numbers are kilo-octets (proc(5)).
+_MEMINFO: Final = "/proc/meminfo"
+USED_UP: Final = f"""
+umount {_MEMINFO} 2>/dev/null
+awk '/^MemTotal:/ {{ left = $2 / 100 }}
+     /^(MemFree|MemAvailable|Buffers|Cached|SReclaimable):/ {{
+         printf "%-15s %8d kB\\n", $1, /^Mem/ ? left : 0; next }}
+     {{ print }}' {_MEMINFO} > /run/hacc-lab-meminfo
+mount --bind /run/hacc-lab-meminfo {_MEMINFO}
+"""
+FREE_AGAIN: Final = f"umount {_MEMINFO} 2>/dev/null || true"
+
 
 class FaultKind(enum.StrEnum):
     """The words of `hacc lab break`."""
@@ -33,6 +49,9 @@ class FaultKind(enum.StrEnum):
     KILL = "kill"  # SIGKILL to a daemon; a supervisor may well bring it back
     POWER = "power"  # carrier gone and every process dead, at once
     FREEZE = "freeze"  # every process stopped; the kernel goes on answering
+    STOP = "stop"  # a service stopped in order, as `systemctl stop` does
+    OVERLOAD = "overload"  # its memory is used up, as it tells
+    ORDER = "order"  # an operator's, to a controller: no word of ours, but to be taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +66,10 @@ class Fault:
     direction: str = ""  # "in" or "out", as the router sees it
     permille: int = 0
     daemon: str = ""
-    unit: str = ""  # the service that the daemon belonged to
+    unit: str = ""  # the service that the daemon belonged to, or that is stopped
+    order: str = ""  # drain or failover, as `hacc-agent` takes them
+    member: str = ""  # whom the order is about
+    owner: str = ""  # the drill that mends it; empty: whoever has broken it does
 
     def __str__(self) -> str:
         where = ",".join(self.routers) + (f":{self.interface}" if self.interface else "")
@@ -56,6 +78,8 @@ class Fault:
             FaultKind.PARTITION: ",".join(self.others),
             FaultKind.LOSS: f"{self.permille / 10:g}%",
             FaultKind.KILL: self.daemon,
+            FaultKind.STOP: self.unit,
+            FaultKind.ORDER: f"{self.order} {self.member}",
         }.get(self.kind, "")
         return f"{self.kind} {where} {details}".rstrip()
 
@@ -188,12 +212,27 @@ def named(init: int, name: str) -> list[tuple[int, int]]:
     for pid in processes(init):
         try:
             if Path(f"/proc/{pid}/comm").read_text().rstrip("\n") == name[:15]:
-                status = Path(f"/proc/{pid}/status").read_text()
-                inner = next(x for x in status.splitlines() if x.startswith("NSpid:")).split()[-1]
-                found.append((pid, int(inner)))
+                found.append((pid, _inner(pid)))
         except (OSError, StopIteration):
             continue
     return found
+
+
+def numbered_inside(init: int, inner: int) -> list[tuple[int, int]]:
+    """The same of the process that has this PID inside."""
+    found = []
+    for pid in processes(init):
+        try:
+            if _inner(pid) == inner:
+                found.append((pid, inner))
+        except (OSError, StopIteration):
+            continue
+    return found
+
+
+def _inner(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(x for x in status.splitlines() if x.startswith("NSpid:")).split()[-1])
 
 
 # The list, in a file of the lab ---------------------------------------------------------------

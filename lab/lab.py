@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,8 +117,12 @@ class Lab:
                 shutil.rmtree(disk.KEYS / self.topology.name, ignore_errors=True)
             return there
 
-    def _settle(self, progress: Progress) -> int:
-        """Compare with what is there, and make up the difference."""
+    def _settle(self, progress: Progress, broken: Sequence[Fault] | None = None) -> int:
+        """Compare with what is there, and make up the difference.
+
+        `broken`: what is to be broken on purpose, where it is not what the list says.
+        """
+        broken = self.faults() if broken is None else broken
         outer = self.fabric_pid()
         if outer is None:
             # Without its fabric a router has no cables, and the simulator no network: begin anew.
@@ -126,13 +131,16 @@ class Lab:
         fabric.lay_segments(outer, self.topology)
         self._remove_strangers()
         secrets = self._keep_secrets()
-        started = self._boot(outer, secrets, progress)
+        started = self._boot(outer, secrets, _off(broken), progress)
         fabric.plug(outer, self.topology, self.routers())
         simulated = simulator.up(self.topology, self.directory, outer, secrets)
-        for fault in self.faults() if simulated else ():  # it comes up with everything switched on
+        for fault in broken if simulated else ():  # it comes up with everything switched on
             self._simulated_power(fault, on=False)
-        self._await(started, progress)
-        faults.apply(self.topology, self.faults(), outer, self.routers())
+        self._await(started, broken, progress)
+        faults.apply(self.topology, broken, outer, self.routers())
+        for fault in broken:
+            if fault.kind in faults.LASTING and started.intersection(fault.routers):
+                self._act(fault)
         return len(started) + simulated
 
     def _remove_strangers(self) -> None:
@@ -142,8 +150,10 @@ class Lab:
             if directory.name not in known:
                 shutil.rmtree(directory, ignore_errors=True)
 
-    def _boot(self, outer: int, secrets: Mapping[str, str], progress: Progress) -> set[str]:
-        running, off = self.routers(), self._off()
+    def _boot(
+        self, outer: int, secrets: Mapping[str, str], off: Set[str], progress: Progress
+    ) -> set[str]:
+        running = self.routers()
         missing = [r for r in self.topology.linux if r.name not in running and r.name not in off]
         if not missing:
             return set()
@@ -166,11 +176,11 @@ class Lab:
         await_inits(self.topology.name, logs)
         return names
 
-    def _await(self, started: Set[str], progress: Progress) -> None:
+    def _await(self, started: Set[str], broken: Sequence[Fault], progress: Progress) -> None:
         """Until every init has started what is enabled. Older troubles are `status`'s to tell."""
         end, problems = time.monotonic() + BOOT_SECONDS, []
-        stopped = {n for f in self.faults() if f.kind is FaultKind.FREEZE for n in f.routers}
-        waiting = [r.name for r in self.topology.linux if r.name not in stopped | self._off()]
+        stopped = {n for f in broken if f.kind is FaultKind.FREEZE for n in f.routers}
+        waiting = [r.name for r in self.topology.linux if r.name not in stopped | _off(broken)]
         inits = self.routers()
         for count, name in enumerate(waiting, 1):
             try:
@@ -237,60 +247,134 @@ class Lab:
         return faults.load(self.directory / "faults.json")
 
     def break_(self, fault: Fault) -> Fault:
-        """Make it fail; the fault returned has its number."""
+        """Make it fail; the fault returned has its number.
+
+        It is listed before it is there: whoever is killed meanwhile leaves nothing unlisted.
+        """
         faults.check(self.topology, fault)
         with self._locked():
             outer, there = self.fabric(), self.faults()
             if fault.kind is FaultKind.KILL:
-                fault = self._kill(fault)
+                fault = self._unit_of(fault)
             fault = faults.numbered(there, fault)
             faults.save(self.directory / "faults.json", (*there, fault))
-            faults.apply(self.topology, self.faults(), outer, self.routers())
-            self._simulated_power(fault, on=False)
+            try:
+                faults.apply(self.topology, self.faults(), outer, self.routers())
+                self._act(fault)
+                self._simulated_power(fault, on=False)
+            except LabError:
+                faults.save(self.directory / "faults.json", there)
+                raise
         return fault
 
-    def mend(self, numbers: Collection[int] | None = None) -> tuple[Fault, ...]:
-        """Undo these faults (None: all); what was mended."""
+    def mend(
+        self, numbers: Collection[int] | None = None, *, owner: str | None = None
+    ) -> tuple[Fault, ...]:
+        """Undo these faults (None: all), or those of an owner; what was mended."""
         with self._locked():
             self.fabric()
             there = self.faults()
-            chosen = tuple(f for f in there if numbers is None or f.number in numbers)
+            chosen = tuple(
+                f
+                for f in there
+                if (numbers is None or f.number in numbers) and owner in (None, f.owner)
+            )
             if unknown := set(numbers or ()) - {f.number for f in there}:
                 known = ", ".join(str(f.number) for f in there) or "none"
                 raise LabError(f"no fault {min(unknown)}", hint=f"there are: {known}")
-            faults.save(self.directory / "faults.json", [f for f in there if f not in chosen])
+            if not chosen:
+                return ()
             running = self.routers()
             for fault in chosen:
                 for name in fault.routers if fault.kind is FaultKind.FREEZE else ():
                     if name in running:
                         faults.send(running[name], signal.SIGCONT)
                 self._simulated_power(fault, on=True)
-            self._settle(lambda _: None)
+            self._settle(lambda _: None, tuple(each for each in there if each not in chosen))
             for fault in chosen:
-                if fault.unit:
-                    pid = self.pid(fault.routers[0])
-                    for verb in ("reset-failed", "restart"):
-                        router.ask(pid, {"verb": verb, "units": [fault.unit]})
+                self._undo(fault)
+            # At the end, so that whoever mends after one that was killed does all of it again.
+            faults.save(self.directory / "faults.json", [f for f in there if f not in chosen])
         return chosen
 
-    def _kill(self, fault: Fault) -> Fault:
+    def _unit_of(self, fault: Fault) -> Fault:
+        """With the service that a daemon belongs to."""
         init = self.pid(fault.routers[0])
-        found = faults.named(init, fault.daemon)
+        found = _processes(init, fault.daemon)
         if not found:
-            raise NotRunning(f"{fault.routers[0]}: no process is called {fault.daemon}")
+            raise NotRunning(f"{fault.routers[0]}: no process or service is called {fault.daemon}")
         unit = router.ask(init, {"verb": "unit-of", "pid": found[0][1]})["out"]
-        for pid, _ in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         return replace(fault, unit=unit)
+
+    def _act(self, fault: Fault) -> None:
+        """What is done inside a router."""
+        for name in fault.routers if fault.kind in (FaultKind.KILL, *faults.LASTING) else ():
+            init = self.pid(name)
+            if fault.kind is FaultKind.KILL:
+                for pid, _ in _processes(init, fault.daemon):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            elif fault.kind is FaultKind.STOP:
+                router.ask(init, {"verb": "stop", "units": [fault.unit]})
+            else:
+                self._inside(init, faults.USED_UP)
+        if fault.kind is FaultKind.ORDER:
+            self._order(fault, fault.order)
+
+    def _undo(self, fault: Fault) -> None:
+        """The same, back; the router runs, unless another fault has switched it off."""
+        if fault.kind is FaultKind.ORDER:
+            self._order(fault, "undrain")
+        running = self.routers()
+        for name in fault.routers:
+            init = running.get(name)
+            if init is None:
+                continue
+            verbs: tuple[str, ...] = ()
+            # Its supervisor may have brought it back: then it serves, and is left alone.
+            if fault.kind is FaultKind.KILL and not _processes(init, fault.daemon):
+                verbs = ("reset-failed", "restart")
+            elif fault.kind is FaultKind.STOP:
+                verbs = ("start",)
+            for verb in verbs if fault.unit else ():
+                router.ask(init, {"verb": verb, "units": [fault.unit]})
+            if fault.kind is FaultKind.OVERLOAD:
+                self._inside(init, faults.FREE_AGAIN)
+
+    def _order(self, fault: Fault, order: str) -> None:
+        """To the controller that decides: the others refuse, and name it."""
+        said = []
+        for name in fault.routers:
+            if name not in self.routers():
+                continue
+            done = self.run(name, "hacc-agent", order, fault.member, "--json")
+            if done.returncode == 0:
+                return
+            said.append(f"{name}: {' '.join(done.stderr.split())}")
+        raise RouterFailed(*said or (f"no controller runs that could {order} {fault.member}",))
+
+    def _inside(self, init: int, script: str) -> None:
+        done = run_inside(init, ["sh", "-c", script], kinds="mp")
+        if done.returncode:
+            raise RouterFailed(f"{' '.join(done.stderr.split())}")
+
+    def running(self, name: str, units: Sequence[str]) -> str:
+        """The first of these services that runs on a router."""
+        for unit in units:
+            if not router.ask(self.pid(name), {"verb": "is-active", "units": [unit]})["code"]:
+                return unit
+        raise NotRunning(f"{name}: none of {', '.join(units)} runs")
+
+    def restart(self, name: str, unit: str) -> None:
+        """A service of a router, in order."""
+        answer = router.ask(self.pid(name), {"verb": "restart", "units": [unit]})
+        if answer["code"]:
+            raise RouterFailed(f"{name}: {unit}: {answer['err']}")
 
     def _simulated_power(self, fault: Fault, *, on: bool) -> None:
         for name in fault.routers if fault.kind is FaultKind.POWER else ():
             if self.topology.router(name).kind is Kind.IOS:
                 simulator.power(self.directory, name, on=on)
-
-    def _off(self) -> set[str]:
-        return {n for f in self.faults() if f.kind is FaultKind.POWER for n in f.routers}
 
     # What is there ---------------------------------------------------------------------------
 
@@ -412,6 +496,23 @@ class Lab:
 
         with ThreadPoolExecutor(1, thread_name_prefix=self.topology.name) as worker:
             return worker.submit(inside).result()
+
+
+def _processes(init: int, daemon: str) -> list[tuple[int, int]]:
+    """(PID here, PID inside) of a daemon: by its name, else the main one of the service of it.
+
+    What is written in Python is called after that in `ps`, and so is much else.
+    """
+    if found := faults.named(init, daemon):
+        return found
+    told = router.ask(init, {"verb": "show", "units": [daemon]})["out"]
+    main = re.search(r"^MainPID=([1-9]\d*)$", told, re.MULTILINE)
+    return faults.numbered_inside(init, int(main[1])) if main else []
+
+
+def _off(broken: Iterable[Fault]) -> set[str]:
+    """Routers without power."""
+    return {n for f in broken if f.kind is FaultKind.POWER for n in f.routers}
 
 
 def _name(member: Member) -> str:

@@ -95,6 +95,67 @@ def test_kill_is_sigkill_and_mending_starts_the_service_again(mended: Lab) -> No
 
 
 @pytest.mark.lab
+def test_a_daemon_in_python_is_killed_by_the_name_of_its_service(mended: Lab) -> None:
+    unit = "[Service]\nExecStart=/bin/sh -c 'while :; do sleep 600; done'\nRestart=always\n"
+    mended.run("r1", "sh", "-c", "cat > /etc/systemd/system/agent.service", text_in=unit)
+    mended.run("r1", "systemctl", "start", "agent")
+    before = main_pid(mended)
+    fault = mended.break_(Fault(FaultKind.KILL, ("r1",), daemon="agent"))
+    assert fault.unit == "agent.service"
+    until(lambda: main_pid(mended) not in ("0", before))
+    again = main_pid(mended)
+    mended.mend()
+    assert main_pid(mended) == again  # its supervisor has brought it back: nothing to do
+    mended.run("r1", "systemctl", "stop", "agent")
+
+
+def main_pid(lab: Lab) -> str:
+    return lab.run("r1", "systemctl", "show", "-p", "MainPID", "--value", "agent").stdout.strip()
+
+
+@pytest.mark.lab
+def test_a_service_that_is_stopped_stays_so_until_mended(mended: Lab) -> None:
+    mended.break_(Fault(FaultKind.STOP, ("r3",), unit="ssh"))
+    assert mended.run("r3", "systemctl", "is-active", "ssh").returncode != 0
+    mended.break_(Fault(FaultKind.POWER, ("r3",)))
+    mended.mend([2])
+    assert mended.run("r3", "systemctl", "is-active", "ssh").returncode != 0  # after a boot, too
+    mended.mend()
+    assert mended.run("r3", "systemctl", "is-active", "ssh").returncode == 0
+
+
+def free_percent(lab: Lab, router: str) -> float:
+    lines = lab.run(router, "cat", "/proc/meminfo").stdout.splitlines()
+    told = {line.split()[0]: int(line.split()[1]) for line in lines}
+    return 100 * told["MemAvailable:"] / told["MemTotal:"]
+
+
+@pytest.mark.lab
+def test_an_overloaded_router_says_so_and_its_neighbours_do_not(mended: Lab) -> None:
+    mended.break_(Fault(FaultKind.OVERLOAD, ("r1",)))
+    assert free_percent(mended, "r1") == pytest.approx(1, abs=0.1)
+    assert free_percent(mended, "r2") > 3
+    mended.mend()
+    assert free_percent(mended, "r1") > 3
+
+
+@pytest.mark.lab
+def test_an_owner_mends_its_own_faults_alone(mended: Lab) -> None:
+    mine = mended.break_(Fault(FaultKind.LINK, ("r1",), owner="drill/one"))
+    other = mended.break_(Fault(FaultKind.LINK, ("r2",)))
+    assert [fault.number for fault in mended.mend(owner="drill/one")] == [mine.number]
+    assert mended.mend(owner="drill/one") == ()
+    assert [fault.number for fault in mended.faults()] == [other.number]
+
+
+@pytest.mark.lab
+def test_what_could_not_be_broken_is_not_listed(mended: Lab) -> None:
+    with pytest.raises(LabError):
+        mended.break_(Fault(FaultKind.ORDER, ("r1",), order="drain", member="ha1"))
+    assert mended.faults() == ()
+
+
+@pytest.mark.lab
 def test_power_is_off_until_mended_and_the_disk_survives(mended: Lab) -> None:
     mended.run("r3", "sh", "-c", "echo kept > /etc/kept; echo gone > /run/gone")
     mended.break_(Fault(FaultKind.POWER, ("r3",)))
