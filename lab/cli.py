@@ -16,6 +16,7 @@ from rich.table import Table
 from . import router
 from .breaking import app as breaking
 from .breaking import mend
+from .drills.command import drill
 from .errors import Exit, LabError
 from .lab import Lab
 from .namespaces import enter_network
@@ -166,6 +167,7 @@ def run(
 app.add_typer(breaking, name="break")
 app.command()(mend)
 app.command()(subscribers)
+app.command(hidden=True)(drill)
 
 
 if __name__ == "__main__":

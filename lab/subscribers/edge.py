@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Final
+from typing import Final, NamedTuple
 
 from hacc_agent.datagrams import BUFFER, SO_RCVBUFFORCE
 
@@ -108,19 +108,34 @@ def _ospf(text: str, interface: str, number: IPv4Address) -> str:
     )
 
 
+class Correspondent(NamedTuple):
+    """Its sockets."""
+
+    datagrams: socket.socket
+    echoes: socket.socket  # ICMP, with its IP header when it comes in
+
+
 @contextmanager
-def correspondent(lab: Lab, place: Edge, agents: Sequence[Stand]) -> Iterator[socket.socket]:
-    """Its socket, when the routes are there; `agents` are plugged in already."""
+def correspondent(lab: Lab, place: Edge, agents: Sequence[Stand]) -> Iterator[Correspondent]:
+    """When the routes are there; `agents` are plugged in already."""
     what = "the router behind the LAN"
     with (
         guest(lab, NUMBER, place.lan, place.address, place.lines(agents), what) as network,
         _routing(place, network.path),
-        network.open(_socket, place) as opened,
+        network.open(_datagrams, place) as datagrams,
+        network.open(_echoes, place) as echoes,
     ):
-        yield opened
+        yield Correspondent(datagrams, echoes)
 
 
-def _socket(place: Edge) -> socket.socket:
+def _echoes(place: Edge) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP)
+    made.bind((str(place.address.ip), 0))
+    made.setblocking(False)
+    return made
+
+
+def _datagrams(place: Edge) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     # On a virtual cable the kernel leaves checksums to a card that is not there, and whoever takes

@@ -11,7 +11,7 @@ the mobile node, and when it is back: so a loss has a direction, and a node an o
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final
@@ -86,10 +86,22 @@ class Found:
     lost_there: int  # never at the mobile node
     lost_back: int  # not between it and the correspondent
     doubled: int  # anywhere on the way
-    silent: int  # nodes that never answered
+    reordered: int  # back behind one that left later for the same node
+    dead: tuple[int, ...]  # nodes that never answered
+    gone: tuple[int, ...]  # nodes that did, and not any more: neither of their last two probes
     round_trips: Latencies
     outages: Latencies  # of each node that missed any but answered others: its longest one
-    longest: tuple[tuple[int, float], ...]  # node, outage: the worst
+    missed: tuple[tuple[int, float], ...]  # these nodes and their outages, the worst first
+
+    @property
+    def silent(self) -> int:
+        """Nodes that never answered."""
+        return len(self.dead)
+
+    @property
+    def longest(self) -> tuple[tuple[int, float], ...]:
+        """The worst."""
+        return self.missed[:WORST]
 
     def as_json(self, names: Callable[[int], str]) -> dict[str, Any]:
         return {
@@ -97,6 +109,7 @@ class Found:
             "answered": self.back,
             "lost": {"to_node": self.lost_there, "from_node": self.lost_back},
             "doubled": self.doubled,
+            "reordered": self.reordered,
             "silent_nodes": self.silent,
             "round_trip_ms": self.round_trips.as_json(),
             "outages": {
@@ -111,7 +124,7 @@ class Found:
         found = [
             f"{self.sent} packets to mobile nodes, {self.back} of them answered: "
             f"{self.lost_there} were lost on the way there, {self.lost_back} on the way back, "
-            f"{self.doubled} came twice",
+            f"{self.doubled} came twice, {self.reordered} in another order",
         ]
         if self.round_trips.count:
             found.append(f"round trip in ms: {self.round_trips}")
@@ -138,6 +151,8 @@ class Ledger:
     _there: bytearray = field(default_factory=bytearray)  # how often it was at the node
     _back: bytearray = field(default_factory=bytearray)
     _round_trips: Latencies = field(default_factory=Latencies)
+    _latest: dict[int, int] = field(default_factory=dict)  # node -> its last probe that is back
+    _reordered: int = 0
 
     def leaves(self, node: int, at: float) -> bytes:
         """The payload of the next probe."""
@@ -158,36 +173,56 @@ class Ledger:
             return
         if not self._back[number]:
             self._round_trips.add(at - self._sent[number])
+            node = self._node[number]
+            latest = self._latest.get(node, -1)
+            self._reordered += number < latest
+            self._latest[node] = max(number, latest)
         self._back[number] = min(self._back[number] + 1, 255)
 
     def answered_of_last(self, count: int) -> int:
         """How many of the probes that left last are back."""
         return len(self._back[-count:]) - self._back[-count:].count(0)
 
+    def course(self, width: float) -> Iterator[tuple[float, int, int]]:
+        """Of each piece of that many seconds: its begin, probes that left in it, those back."""
+        sent = np.array(self._sent, np.float64)
+        if not len(sent):
+            return
+        back = np.frombuffer(bytes(self._back), np.uint8) > 0
+        pieces = ((sent - sent[0]) / width).astype(np.int64)
+        left, came = np.bincount(pieces), np.bincount(pieces, weights=back)
+        for number, (one, other) in enumerate(zip(left.tolist(), came.tolist(), strict=True)):
+            yield float(sent[0]) + number * width, one, int(other)
+
     def found(self) -> Found:
         """When nothing is under way any more."""
         there, back = (np.frombuffer(bytes(each), np.uint8) for each in (self._there, self._back))
         node, sent = np.array(self._node, np.int64), np.array(self._sent, np.float64)
-        outages, longest, silent = Latencies(), [], 0
+        outages = Latencies()
+        missed, dead, gone = [], [], []
         order = np.argsort(node, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(node[order])) + 1) if len(node) else ():
             good = back[rows] > 0
             if not good.any():
-                silent += 1
+                dead.append(int(node[rows[0]]))
             elif not good.all():
-                longest.append((int(node[rows[0]]), _outage(sent[rows], good)))
-                outages.add(longest[-1][1])
-        longest.sort(key=lambda each: -each[1])
+                missed.append((int(node[rows[0]]), _outage(sent[rows], good)))
+                outages.add(missed[-1][1])
+                if not good[-2:].any():
+                    gone.append(missed[-1][0])
+        missed.sort(key=lambda each: -each[1])
         return Found(
             sent=len(node),
             back=int(np.count_nonzero(back)),
             lost_there=int(np.count_nonzero((there == 0) & (back == 0))),
             lost_back=int(np.count_nonzero((there > 0) & (back == 0))),
             doubled=int(np.count_nonzero((there > 1) | (back > 1))),
-            silent=silent,
+            reordered=self._reordered,
+            dead=tuple(dead),
+            gone=tuple(gone),
             round_trips=self._round_trips,
             outages=outages,
-            longest=tuple(longest[:WORST]),
+            missed=tuple(missed),
         )
 
 

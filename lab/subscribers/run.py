@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from contextlib import ExitStack
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -12,12 +13,15 @@ from rich.status import Status
 
 from hacc_agent import config
 from hacc_agent.daemon import Clock
+from hacc_agent.datagrams import Datagrams
 from hacc_agent.engine.effects import Moment
 
 from ..errors import LabError
 from ..lab import Lab
+from .association import Subscription
 from .contract import Contract, chosen
-from .edge import Edge, correspondent, edge
+from .edge import Correspondent, Edge, correspondent, edge
+from .foreign_agent import ForeignAgent
 from .network import free_places, sockets, stands
 from .population import Population, Schedule
 from .probes import Ledger
@@ -45,40 +49,67 @@ class Wanted:
     traffic: float
 
 
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Foreign Agents that are plugged in, and who may register through them."""
+
+    configs: tuple[config.AgentConfig, ...]  # of the cluster's routers
+    subscriptions: tuple[Subscription, ...]
+    agents: tuple[ForeignAgent, ...]
+    registrations: tuple[Datagrams, ...]  # sockets of the agents, in their order
+    tunnels: tuple[socket.socket, ...]
+    correspondent: Correspondent | None  # where there is traffic
+
+
+@contextmanager
+def assembled(lab: Lab, wanted: Wanted, progress: Callable[[str], None]) -> Iterator[Assembly]:
+    """What is needed for a population: all of it is gone when this ends, however it ends."""
+    provided = provisioned(lab)
+    contract = chosen([Contract.of(one) for one in provided], wanted.cluster)
+    configs = tuple(one for one in provided if one.cluster == contract.cluster)
+    agents = contract.foreign_agents(wanted.foreign_agents)
+    places = stands(lab, configs, [agent.address for agent in agents])
+    asked = wanted.count, wanted.lifetime
+    subscriptions = contract.subscriptions(*asked, reverse_tunnel=wanted.traffic > 0)
+    with ExitStack() as stack:
+        progress("Foreign Agents are being plugged in")
+        opened = stack.enter_context(sockets(lab, places, contract.port))
+        asking = None
+        if wanted.traffic:
+            progress("OSPF finds its neighbours")
+            beyond = _beyond(lab, configs, len(places))
+            asking = stack.enter_context(correspondent(lab, beyond, places))
+        yield Assembly(
+            configs,
+            subscriptions,
+            agents,
+            tuple(one.registrations for one in opened),
+            tuple(one.tunnels for one in opened),
+            asking,
+        )
+
+
 def run(lab: Lab, wanted: Wanted) -> Report:
     """Let them come, until everybody is registered, the time is up, or Ctrl-C."""
     if wanted.traffic and not wanted.duration:
         raise LabError("--traffic: for how long?", hint="--duration 60: for a minute")
-    provided = provisioned(lab)
-    contract = chosen([Contract.of(one) for one in provided], wanted.cluster)
-    configs = [one for one in provided if one.cluster == contract.cluster]
-    agents = contract.foreign_agents(wanted.foreign_agents)
-    places = stands(lab, configs, [agent.address for agent in agents])
-    subscriptions = contract.subscriptions(
-        wanted.count, wanted.lifetime, reverse_tunnel=wanted.traffic > 0
-    )
-    schedule = Schedule(wanted.rate, wanted.move)
     clock = Clock()
     console = Console(stderr=True, highlight=False)
     with (
-        ExitStack() as stack,
         Interrupt().caught() as interrupt,
-        console.status("Foreign Agents are being plugged in") as line,
+        console.status("looking at what is there") as line,
+        assembled(lab, wanted, line.update) as there,
     ):
-        opened = stack.enter_context(sockets(lab, places, contract.port))
-        asking = None
-        if wanted.traffic:
-            line.update("OSPF finds its neighbours")
-            beyond = _beyond(lab, configs, len(places))
-            asking = stack.enter_context(correspondent(lab, beyond, places))
-        population = Population(subscriptions, agents, schedule, wanted.seed, clock())
+        schedule = Schedule(wanted.rate, wanted.move)
+        population = Population(there.subscriptions, there.agents, schedule, wanted.seed, clock())
         traffic = None
-        if asking is not None:
-            tunnels = [one.tunnels for one in opened]
+        if there.correspondent is not None:
             ledger = Ledger(random.getrandbits(32))
-            traffic = Traffic(population, tunnels, asking, wanted.traffic, ledger)
-        registrations = [one.registrations for one in opened]
-        session = Session(population, registrations, clock, _shown(line, traffic), traffic)
+            asking = there.correspondent.datagrams
+            traffic = Traffic(population, there.tunnels, asking, wanted.traffic, ledger)
+        streams = () if traffic is None else (traffic,)
+        shown = _shown(line, traffic)
+        session = Session(population, there.registrations, clock, shown, streams)
         began = clock()
         session.run(wanted.duration, interrupt)
         if traffic is not None:

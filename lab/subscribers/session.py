@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
 from hacc_agent.daemon import Clock
 from hacc_agent.datagrams import Datagrams
@@ -15,7 +15,6 @@ from hacc_agent.engine.effects import Endpoint, Moment
 
 from .icmp import report_errors, unreachable
 from .population import Datagram, Population
-from .traffic import Traffic
 
 PATIENCE: Final = 35.0
 """Seconds without a single acceptance after which nobody is waited for any more: a node that was
@@ -46,6 +45,19 @@ class Interrupt:
                 signal.signal(number, handler)
 
 
+class Stream(Protocol):
+    """Packets that go beside registrations, through sockets of their own."""
+
+    def filenos(self) -> tuple[int, ...]: ...
+
+    def next_deadline(self) -> float:
+        """When `advance` has something to do again, on the steady clock."""
+
+    def advance(self, now: Moment) -> None: ...
+
+    def receive(self, descriptor: int, now: Moment) -> None: ...
+
+
 class Session:
     """A population on its sockets: one for each Foreign Agent, in their order."""
 
@@ -55,7 +67,7 @@ class Session:
         sockets: Sequence[Datagrams],
         clock: Clock,
         progress: Progress = lambda *_: None,
-        traffic: Traffic | None = None,
+        streams: Sequence[Stream] = (),
     ) -> None:
         self._population = population
         self._sockets = sockets
@@ -66,8 +78,9 @@ class Session:
         for descriptor, number in self._numbers.items():
             self._poll.register(descriptor, select.POLLIN)
             report_errors(sockets[number].socket)
-        self._traffic = traffic
-        for descriptor in traffic.filenos() if traffic is not None else ():
+        self._streams = tuple(streams)
+        self._of = {descriptor: each for each in streams for descriptor in each.filenos()}
+        for descriptor in self._of:
             self._poll.register(descriptor, select.POLLIN)
 
     def run(self, duration: float, interrupt: Interrupt) -> None:
@@ -77,8 +90,8 @@ class Session:
         while interrupt.count == before:
             now = self._clock()
             self._send(self._population.advance(now))
-            if self._traffic is not None:
-                self._traffic.advance(now)
+            for stream in self._streams:
+                stream.advance(now)
             if duration and now.steady - begin >= duration:
                 break
             if now.steady >= glance:
@@ -87,14 +100,12 @@ class Session:
                 if not duration and self._over(now):
                     break
             deadline = min(self._population.next_deadline(), glance)
-            if self._traffic is not None:
-                deadline = min(self._traffic.next_deadline(), deadline)
+            deadline = min((deadline, *(each.next_deadline() for each in self._streams)))
             # poll(2) counts milliseconds: it returns a little early rather than late.
             for descriptor, event in self._poll.poll(max(0.0, deadline - now.steady) * 1e3):
                 number = self._numbers.get(descriptor)
                 if number is None:
-                    assert self._traffic is not None
-                    self._traffic.receive(descriptor, self._clock())
+                    self._of[descriptor].receive(descriptor, self._clock())
                     continue
                 if event & select.POLLERR:
                     self._hear_errors(number)

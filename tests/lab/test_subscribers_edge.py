@@ -96,7 +96,7 @@ def test_routes_are_told_both_ways_and_nothing_is_left_behind(lab: Lab) -> None:
     )  # fmt: skip
     beyond = edge(FRR, "lan", "core", ADDRESS, NETWORKS)
     with sockets(lab, [stand], 434), correspondent(lab, beyond, [stand]) as opened:
-        assert opened.getsockname()[0] == str(ADDRESS.ip)
+        assert opened.datagrams.getsockname()[0] == str(ADDRESS.ip)
         until(lambda: f"{CARE_OF} " in lab.run("r1", "ip", "route", "show", "proto", "ospf").stdout)
         way = lab.run("r1", "ip", "route", "get", str(CARE_OF)).stdout
         assert "via 198.18.1.252 dev lan" in way, "to the Foreign Agent itself, not by way of us"

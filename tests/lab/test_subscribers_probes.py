@@ -104,6 +104,36 @@ def test_an_outage_that_has_not_ended_lasts_to_the_end() -> None:
     assert found.outages.longest == pytest.approx(1.5)
 
 
+def test_who_answers_no_more_is_gone_and_who_missed_one_is_not() -> None:
+    found = run(*((7, at / 10, BACK if at < 18 else "") for at in range(20)))
+    assert found.gone == (7,)
+    found = run(*((7, at / 10, BACK if at < 19 else "") for at in range(20)))
+    assert found.gone == ()
+
+
+def test_packets_are_in_order_for_each_node_by_itself() -> None:
+    ledger = Ledger(RUN)
+    payloads = [ledger.leaves(node, 0.0) for node in (0, 1, 0, 0)]
+    for number in (2, 1, 0, 3):
+        ledger.is_back(payloads[number], 1.0)
+    assert ledger.found().reordered == 1
+
+
+def test_the_course_of_traffic_is_counted_in_pieces() -> None:
+    ledger = Ledger(RUN)
+    for at in range(10):
+        payload = ledger.leaves(0, 5 + at / 10)
+        if at not in (3, 4):
+            ledger.is_back(payload, 6.0)
+    course = list(ledger.course(0.25))
+    assert [(sent, back) for _, sent, back in course] == [(3, 3), (2, 0), (3, 3), (2, 2)]
+    assert [at for at, _, _ in course] == pytest.approx([5, 5.25, 5.5, 5.75])
+
+
+def test_without_packets_there_is_no_course() -> None:
+    assert list(Ledger(RUN).course(0.1)) == []
+
+
 def test_an_outage_at_the_begin_counts_from_the_first_packet() -> None:
     found = run(*((7, at / 10, BACK if at > 5 else "") for at in range(20)))
     assert found.outages.longest == pytest.approx(0.6)
