@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from . import __version__
-from .places import CACHE, CONFIG, HSRP
+from .places import API, CACHE, CONFIG, HSRP
 
 LIMIT = 100
 ORDERS = {
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # and asking a daemon, which every `hacc verify` does, needs not even the configuration.
     if options.command == "hsrp":
         return _hsrp(options)
+    if options.command == "api":
+        from .api.commands import run as serve
+
+        return serve(options.do, options.config)
     if options.command in ("check-config", "run"):
         return _with_file(options)
     if options.command == "compile":
@@ -146,6 +150,13 @@ def _speaker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("group", nargs="?", metavar="GROUP", help="with resign: not all of them")
 
 
+def _api(parser: argparse.ArgumentParser) -> None:
+    _configured(parser, API)
+    parser.add_argument(
+        "do", nargs="?", choices=("run", "check"), default="run", help="serve (usual); check a file"
+    )
+
+
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "check-config": ("would the daemon start with this file?", _check),
     "run": ("run the daemon until it is told to stop", _run),
@@ -166,6 +177,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None
     "why": ("which member a mobile node has, or would get, and why", _mobile),
     "announce": ("say among the events that a drill is going on", _announcement),
     "hsrp": ("the standby groups of this router, and their speaker", _speaker),
+    "api": ("serve the live view over HTTPS", _api),
 }
 """What each does, and the arguments that it takes."""
 

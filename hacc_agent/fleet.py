@@ -287,14 +287,20 @@ class Fleet:
 
     # ------------------------------------------------------------------ what operators ask
 
-    def order(self, member: int, order: Order) -> None:
-        """Until another one is given. While nobody leads, it counts if this controller will."""
+    def order(self, member: int, order: Order, by: str) -> None:
+        """Until another one is given. While nobody leads, it counts if this controller will.
+
+        `by`: who has given it, if that is known.
+        """
         now = self._clock()
         effects = self._controller.cluster.order(member, order)
         if self._replica.leads:
             self._do(effects, now)
         self.supervision.obey(now)
-        self.events.note("an operator's order", member=self._name(member), order=order.value)
+        told = {"by": by} if by else {}
+        self.events.note(
+            "an operator's order", member=self._name(member), order=order.value, **told
+        )
 
     @property
     def follows(self) -> str | None:

@@ -36,7 +36,7 @@ class Orders:
         leader = self._fleet.follows
         if leader is not None:
             raise Refused(f"{leader} decides, and this controller follows it: order it there")
-        self._fleet.order(names.index(name), order)
+        self._fleet.order(names.index(name), order, str(asked.get("by") or ""))
         yield {
             "member": name,
             "order": order.value,
