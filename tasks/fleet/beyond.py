@@ -18,6 +18,7 @@ import logging
 import queue
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -170,6 +171,7 @@ def _serve(work: Work[Any], part: Part, run: str, same: Mapping[str, str]) -> An
         return None, Exit.USAGE, (wrong,), ()
     if not work.repeatable and not _claim(f"hacc-{run}-{part.number}"):
         return _CLAIMED
+    _end_sampling()
     try:
         opened = open_secrets(part.prepared)
     except HaccError as error:
@@ -177,6 +179,27 @@ def _serve(work: Work[Any], part: Part, run: str, same: Mapping[str, str]) -> An
     with tempfile.TemporaryDirectory(prefix="hacc-part-") as folder:
         outcome = perform(work, part, opened, Path(folder) / "known_hosts")
     return outcome.value, outcome.exit, outcome.problems, outcome.met
+
+
+def _end_sampling() -> None:
+    """No longer look at this worker's stack 100 times a second, for dask's dashboard.
+
+    `sys._current_frames`, which does that, may begin a garbage collection under the interpreter's
+    list of threads, and then waits for ever for a thread that begins just now (python/cpython
+    issue 106883; until 3.11.8). Sessions are threads: of 1,000 routers every fourth run hung.
+    """
+    worker = _distributed().get_worker()
+    sampling = worker.periodic_callbacks.get("profile")
+    if sampling is None or not sampling.is_running():
+        return
+    ended = threading.Event()
+
+    def end() -> None:  # in the thread of the worker's loop, which is the one who samples
+        sampling.stop()
+        ended.set()
+
+    worker.loop.add_callback(end)
+    ended.wait()
 
 
 def _claim(name: str) -> bool:

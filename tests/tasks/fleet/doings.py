@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
+
+from distributed import get_worker
 
 from tasks.devices.fleet import Fleet
 from tasks.errors import HaccError, Problem
@@ -33,6 +36,13 @@ def dies_once(prepared: Prepared, _opened: Opened, _: Fleet) -> str:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return prepared.clusters[0].name
+
+
+def sampled(_prepared: Prepared, _opened: Opened, _: Fleet) -> bool:
+    """Whether dask still looks at the stacks of the worker's threads."""
+    worker: Any = get_worker()
+    running: bool = worker.periodic_callbacks["profile"].is_running()
+    return running
 
 
 def dies(prepared: Prepared, _opened: Opened, _: Fleet) -> str:

@@ -18,7 +18,7 @@ from tasks.fleet.parts import cut
 from tasks.fleet.work import Outcome, Work
 from tasks.hostkeys import HostKeys
 from tasks.pipeline import Prepared, prepare
-from tests.tasks.fleet.doings import KEYS, dies, dies_once, names, refuses
+from tests.tasks.fleet.doings import KEYS, dies, dies_once, names, refuses, sampled
 
 CLUSTERS = 6
 CLUSTER = """\
@@ -127,6 +127,12 @@ def test_a_lost_workers_change_is_nobodys(site: Prepared, apart: Choice) -> None
     for name in lost:
         assert found[name].exit is Exit.DEVICE
         assert f"{name}-1, {name}-2, {name}-3" in found[name].problems[0].message
+
+
+def test_dask_does_not_sample_a_worker_while_threads_begin(site: Prepared, scheduler: str) -> None:
+    """Python before 3.11.9 may hang for ever there (python/cpython issue 106883)."""
+    found = run(site, Work(sampled, repeatable=True), Choice.of(0, None, scheduler))
+    assert {outcome.value for outcome in found.values()} == {False}
 
 
 def test_what_kills_every_worker_is_given_up(site: Prepared) -> None:
