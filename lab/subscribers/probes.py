@@ -154,6 +154,15 @@ class Ledger:
     _latest: dict[int, int] = field(default_factory=dict)  # node -> its last probe that is back
     _reordered: int = 0
 
+    @classmethod
+    def known(cls, node: Any, sent: Any, there: Any, back: Any) -> Ledger:
+        """Of probes whose ends are known already: arrays of one length, in the order of `sent`.
+
+        `there`, `back`: how often each was at the node, and back.
+        """
+        counts = (bytearray(each.astype(np.uint8).tobytes()) for each in (there, back))
+        return cls(0, array("L", node.tolist()), array("d", sent.tolist()), *counts)
+
     def leaves(self, node: int, at: float) -> bytes:
         """The payload of the next probe."""
         self._node.append(node)
