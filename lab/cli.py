@@ -21,6 +21,7 @@ from .errors import Exit, LabError
 from .lab import Lab
 from .namespaces import enter_network
 from .options import INVENTORY, AsJson, Inventory, Name, lab_of, told
+from .simulation.command import simulate
 from .subscribers.command import subscribers
 from .topology import Kind, check_name, default_name
 
@@ -168,6 +169,7 @@ app.add_typer(breaking, name="break")
 app.command()(mend)
 app.command()(subscribers)
 app.command(hidden=True)(drill)
+app.command(hidden=True)(simulate)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
     measured   what a run found: outages, packets, tables before and after, events
     phases     detect, decide, switch, transfer, reconverge: from the events of a run
     verdict    measured beside the budget
+    rehearsed  what many runs of a simulation found
 
 Pure values and functions. Two stages play the same drill, virtual routers and the simulation, and
 one report judges both, so what they agree on stands here; neither knows the other. Times are in

@@ -268,23 +268,23 @@ def _clock(site: Site, fault: Fault, meant: Meant) -> Mend:
 
 def _ordered(order: Order) -> Strike:
     def given(site: Site, _: Fault, meant: Meant) -> Mend:
-        for member in meant.members:
-            _order(site, member, order)
-        return lambda: [_order(site, each, Order.UNDRAIN) for each in meant.members].clear()
+        _order(site, meant.members, order)
+        return partial(_order, site, meant.members, Order.UNDRAIN)
 
     return given
 
 
-def _order(site: Site, member: Router, order: Order) -> None:
+def _order(site: Site, members: tuple[Router, ...], order: Order) -> None:
     """While nobody decides, an operator asks again."""
-    active = site.active
-    if active is None or active.memory is None:
-        site.later(1.0, partial(_order, site, member, order))
-        return
-    assert isinstance(active.memory.engine, Cluster)
-    site.note(active, "an operator's order", member=member.name, order=order.value)
-    effects = active.memory.engine.order(site.members.index(member), order)
-    site.perform(active, effects)
+    for member in members:
+        active = site.active
+        if active is None or active.memory is None:
+            site.later(1.0, partial(_order, site, (member,), order))
+            continue
+        assert isinstance(active.memory.engine, Cluster)
+        site.note(active, "an operator's order", member=member.name, order=order.value)
+        effects = active.memory.engine.order(site.members.index(member), order)
+        site.perform(active, effects)
 
 
 def _switchover(site: Site, _: Fault, meant: Meant) -> Mend:

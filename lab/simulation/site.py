@@ -27,9 +27,9 @@ import numpy as np
 
 from hacc_agent.config import MemberKind
 from hacc_agent.drills.measured import Happening
-from hacc_agent.engine.effects import Effect, Release, Transfer
+from hacc_agent.engine.effects import Effect, Endpoint, Log, Release, Transfer
 from hacc_agent.engine.health import Figures, Source
-from hacc_agent.engine.record import Kind
+from hacc_agent.engine.record import RECORD, Kind
 from hacc_agent.engine.slots import Slots
 
 from ..subscribers.association import Association
@@ -83,9 +83,12 @@ class Site(Supervised):
         self.unreached: dict[tuple[str, str], float] = {}  # member links, until they are made again
         self.believed: dict[str, frozenset[IPv4Network]] = {}  # of members, by everybody else
         self.owner: Router | None = None  # of the controllers' address
+        # Those have routes of their own, wherever they are bound (`hacc_agent.strays`).
+        self._static = {int(each.address) for each in first.nodes}
         self._kinds = [each.kind for each in first.members]
         self._slots = Slots(len(first.members))
         self._moved = True  # something that packets depend on
+        self._watched = False
         self.passages = [Passage() for _ in range(subscribers)]
         self.addresses = {
             **{f"group {each.address}": Passage() for each in first.gateways[:1]},
@@ -387,9 +390,11 @@ class Site(Supervised):
         self._moved |= bool(done)
         for effect in done:
             match effect:
+                case Log(records) if router in self.members and self._names_static(records):
+                    self.announce(router)
                 case Transfer(member, slots, epoch):
-                    told = {"member": self.members[member].name, "slots": len(slots)}
-                    self.note(router, "slots move", **told, epoch=epoch)
+                    name = self.members[member].name
+                    self.note(router, "slots move", member=name, slots=len(slots), epoch=epoch)
                 case Release(member, slots, _):
                     name = self.members[member].name
                     self.note(router, "slots released", member=name, slots=len(slots))
@@ -402,6 +407,15 @@ class Site(Supervised):
         super().serve(controller, member, epoch, own)
         if obeys:
             self.announce(member)
+
+    def _names_static(self, records: bytes) -> bool:
+        """Whether somebody with an address of its own is bound, or is no more."""
+        return not self._static.isdisjoint(np.frombuffer(records, RECORD)["home_address"].tolist())
+
+    def send(self, router: Router, payload: bytes, to: Endpoint, source: int) -> None:
+        """A stock member answers as the virtual Home Agent, by way of its default route."""
+        stock = router in self.members and not self.is_ours(router)
+        super().send(router, payload, to, self.vha if stock else source)
 
     def confirm(self, controller: Router, member: Router, epoch: int) -> None:
         super().confirm(controller, member, epoch)
@@ -439,6 +453,7 @@ class Site(Supervised):
                 for each in told.slices:
                     whole = other == number or each.prefixlen == each.max_prefixlen
                     yield from (each,) if whole else each.subnets()
+        yield from (IPv4Network(home) for home in self._static & self.held(member).keys())
 
     def _goes_silent(self, member: Router) -> None:
         """Its OSPF neighbours hear no hellos any more; the last one came up to an interval ago."""
@@ -454,13 +469,18 @@ class Site(Supervised):
 
     # ------------------------------------------------------------------ packets
 
+    def watch(self) -> None:
+        """From now on it is noted whether packets pass."""
+        self._watched = True
+        self.look_at_packets()
+
     def check(self) -> None:
         super().check()
-        if self._moved:
-            self._moved = False
+        if self._moved and self._watched:
             self.look_at_packets()
 
     def look_at_packets(self) -> None:
+        self._moved = False
         tables = {each.name: self.held(each) for each in (*self.members, *self.controllers)}
         group = self.share(EDGE, self.owner.name) if self._answers() and self.owner else 0.0
         for passage in self.addresses.values():
@@ -514,9 +534,7 @@ class Site(Supervised):
             return None
         return self.members[int(owner.memory.slots.member_of[slot])]
 
-    def _carries(
-        self, member: Router, home: int, tables: Mapping[str, Mapping[int, int]]
-    ) -> bool:
+    def _carries(self, member: Router, home: int, tables: Mapping[str, Mapping[int, int]]) -> bool:
         return home in tables[member.name]
 
     def _way(self, sender: str, receiver: str) -> float:
@@ -527,6 +545,10 @@ class Site(Supervised):
         """Whether anybody hears the owner of the controllers' address."""
         owner = self.owner
         return owner is not None and owner.name not in self.off and self._way(EDGE, owner.name) > 0
+
+    def to_subscriber(self, subscriber: Subscriber, payload: bytes, *, lost: bool) -> None:
+        super().to_subscriber(subscriber, payload, lost=lost)
+        self._moved = True  # it may have another address now
 
     def held(self, router: Router) -> dict[int, int]:
         """Home addresses that are bound there -> their slots."""
