@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 
 class Exit(enum.IntEnum):
@@ -29,6 +30,25 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Where the values of a record stand that have a line of their own, apart from the record's."""
+
+    known: tuple[tuple[str, Place], ...] = ()
+
+    def __or__(self, more: Fields) -> Fields:
+        return Fields(self.known + more.known)
+
+    def of(self, name: str) -> Place | None:
+        for each, place in self.known:
+            if each == name:
+                return place
+        return None
+
+
+NO_FIELDS: Final = Fields()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from hacc_agent.config import AgentConfig
 from hacc_agent.config import Algorithm as Algorithm
 from hacc_agent.config import Replay as Replay
 
-from .errors import Place
+from .errors import NO_FIELDS, Fields, Place
 from .rendered import Platform
 from .secrets import SecretRef
 
@@ -98,6 +98,7 @@ class StandbyGroup:
     follows: tuple[IPv4Interface, ...]
     announces: tuple[IPv4Network, ...]  # prefixes that whoever is active announces
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Subscriber:
     lifetime_s: int
     mobile_networks: tuple[IPv4Network, ...]  # behind mobile routers (RFC 5177)
     place: Place
+    fields: Fields
 
     @property
     def told(self) -> SecurityAssociation | None:
@@ -193,6 +195,7 @@ class Ospf:
     hello_s: int
     dead_s: int
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ class Snmp:
     priv: SecretRef | None
     managers: tuple[IPv4Address, ...]  # receivers of traps
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,7 @@ class Radius:
     timeout_ms: int
     tries: int
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +232,7 @@ class Link:
     certificate: SecretRef
     key: SecretRef
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +254,7 @@ class HomeAgentService:
     weight: int  # of the member, when bindings are placed
     max_bindings: int
     place: Place
+    fields: Fields = NO_FIELDS
 
     @property
     def routed(self) -> tuple[IPv4Network, ...]:
@@ -290,6 +297,7 @@ class DeviceModel:
     agent_places: tuple[tuple[str, tuple[Place, ...]], ...]
     router_id_place: Place
     place: Place
+    fields: Fields = NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ in it. Both fall out of one trick, worked on the template before Jinja sees it:
 * Each line of a template that prints something (all but those of block tags and comments alone)
   gets one filter at its end, `{{ N|_at }}`, that prints nothing and leaves a mark. Marks and output
   lines then match one to one, and `rendered_lines` refuses to go on when they do not.
-* Every attribute that a template reads goes through `Environment.getattr`. Whoever is read, or
-  found, and has a `place` is remembered until the next mark.
+* Every attribute that a template reads goes through `Environment.getattr`. The `place` of whoever
+  is read, or found, is remembered until the next mark; where a field has a line of its own
+  (`fields`), that one.
 
 So templates obey three rules, kept by `source_rules` when they are loaded: a tag begins and ends on
 one line, a line holds either block tags or text, and there are no macros, includes or blocks, whose
@@ -41,6 +42,9 @@ OWNS = "!owns "  # a template's declaration of ownership, beside the lines that 
 
 class RenderError(HaccError):
     """A template and a model do not fit: always a fault of ours, named by template and line."""
+
+
+_Read = tuple[Place, bool]  # by a template: where it stands, and whether that is the field's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,11 @@ class TracingEnvironment(Environment):
             auto_reload=False,
         )
         self._placed = placed
-        self._touched: list[Any] = []
-        self._marks: list[tuple[int, list[Any]]] = []
+        self._keyed = frozenset(
+            part for part in placed if "fields" in getattr(part, "__dataclass_fields__", ())
+        )
+        self._touched: list[_Read] = []
+        self._marks: list[tuple[int, list[_Read]]] = []
         self._lock = threading.Lock()
         self.globals.update(words)
         self.filters["_at"] = self._mark
@@ -129,10 +136,12 @@ class TracingEnvironment(Environment):
             value = getattr(obj, attribute)
         except AttributeError:
             return self.undefined(obj=obj, name=attribute)
-        if type(obj) in self._placed:
-            self._touched.append(obj)
+        kind = type(obj)
+        if kind in self._placed:
+            own = obj.fields.of(attribute) if kind in self._keyed else None
+            self._touched.append((own or obj.place, own is not None))
         if type(value) in self._placed:
-            self._touched.append(value)
+            self._touched.append((value.place, False))
         return value
 
     @pass_context  # a filter costs half of a call, and one that takes the context is not folded
@@ -165,7 +174,7 @@ class TracingEnvironment(Environment):
         self,
         name: str,
         texts: list[str],
-        marks: list[tuple[int, list[Any]]],
+        marks: list[tuple[int, list[_Read]]],
         wholes: tuple[Place, ...],
     ) -> Output:
         lines: list[Line] = []
@@ -184,13 +193,14 @@ class TracingEnvironment(Environment):
         return Output(tuple(lines), tuple(owns))
 
 
-def _origin(touched: list[Any], wholes: tuple[Place, ...]) -> tuple[Place, ...]:
-    """The places of what was read, nearest first."""
+def _origin(touched: list[_Read], wholes: tuple[Place, ...]) -> tuple[Place, ...]:
+    """The places of what was read: fields' own in their order, then records, nearest first."""
     if not touched:
         return ()
-    places = dict.fromkeys(part.place for part in reversed(touched))
+    places = dict.fromkeys(place for place, own in touched if own)
+    places |= dict.fromkeys(place for place, _ in reversed(touched))
     for whole in wholes:
-        if len(places) > 1:
+        if len(places) > 1 and (whole, True) not in touched:
             places.pop(whole, None)
     return tuple(places)
 

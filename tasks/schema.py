@@ -25,7 +25,7 @@ from pydantic import (
 from hacc_agent import config
 
 from . import yamlmarks
-from .errors import Place
+from .errors import NO_FIELDS, Fields, Place
 from .model import Algorithm, RedundancyProtocol, Replay
 from .secrets import SecretRef
 from .values import (
@@ -86,6 +86,14 @@ class Node(BaseModel):
     def at(self, key: str) -> Place:
         """Where a key stands; for one left to its default, where the mapping begins."""
         return self._source.at(key) if self._source is not None else self.place
+
+    def fields(self, **named: str) -> Fields:
+        """Where those keys stand that are written: `field_of_the_model="key"`."""
+        if self._source is None:
+            return NO_FIELDS
+        return Fields(
+            tuple((field, self.at(key)) for field, key in named.items() if key in self._source)
+        )
 
 
 def _short(key: str, items: Any) -> BeforeValidator:

@@ -93,10 +93,10 @@ def seen_association(security: SecurityAssociation) -> bool:
     return plain and security.algorithm is Algorithm.HMAC_MD5
 
 
-def home_agent_options(service: HomeAgentService) -> str:
+def home_agent_options(lifetime_s: int, tolerance_s: int) -> str:
     """What follows `ip mobile home-agent`; what the router has anyway is not shown by it."""
-    lifetime = f" lifetime {service.lifetime_s}" if service.lifetime_s != IOS_LIFETIME_S else ""
-    replay = f" replay {service.tolerance_s}" if service.tolerance_s != IOS_REPLAY_S else ""
+    lifetime = f" lifetime {lifetime_s}" if lifetime_s != IOS_LIFETIME_S else ""
+    replay = f" replay {tolerance_s}" if tolerance_s != IOS_REPLAY_S else ""
     return lifetime + replay
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import Fields
 from ..inventory import HostFacts
 from ..model import TRACKS, GroupAuthentication, RedundancyProtocol, StandbyGroup, Track
 from ..platforms.ios_names import canonical
@@ -74,6 +75,15 @@ def standby_groups(
         delay = redundancy.preempt_delay_s
     if delay is None:
         delay = sync_s + PREEMPT_MARGIN_S
+    fields = own.fields(priority="priority", preempt_delay_s="preempt_delay_s") | redundancy.fields(
+        preempt_delay_s="preempt_delay_s",
+        protocol="protocol",
+        version="version",
+        hello_ms="hello_ms",
+        hold_ms="hold_ms",
+    )
+    if fields.of("priority") is None:  # it is the order of the routers
+        fields |= Fields((("priority", own.place),))
     found = []
     for index, group in enumerate(redundancy.groups):
         if group.lan not in ports:
@@ -110,6 +120,7 @@ def standby_groups(
                 if carries
                 else (),
                 place=group.place,
+                fields=fields,
             )
         )
     return tuple(found)

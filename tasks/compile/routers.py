@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from ..errors import Place
+from ..errors import Fields, Place
 from ..inventory import HostFacts
 from ..model import (
     DeviceModel,
@@ -191,6 +191,14 @@ def _device(
             hello_s=ospf.hello_s,
             dead_s=ospf.dead_s or OSPF_DEAD * ospf.hello_s,
             place=cluster.intent.place if ospf.place == NOWHERE else ospf.place,
+            fields=ospf.fields(
+                process="process",
+                area="area",
+                key="authentication",
+                hello_s="hello_s",
+                dead_s="dead_s",
+            )
+            | Fields((("router_id", facts.router_id_place),)),
         ),
         snmp=Snmp(
             version=snmp.version,
@@ -200,6 +208,14 @@ def _device(
             priv=snmp.priv,
             managers=_managers(cluster, role),
             place=cluster.intent.at("snmp"),
+            fields=snmp.fields(
+                version="version",
+                community="community",
+                user="user",
+                auth="auth",
+                priv="priv",
+                managers="traps",
+            ),
         ),
         radius=Radius(
             server=radius.server,
@@ -208,6 +224,13 @@ def _device(
             timeout_ms=radius.timeout_ms,
             tries=radius.tries,
             place=radius.place,
+            fields=radius.fields(
+                server="server",
+                secret="secret",
+                port="port",
+                timeout_ms="timeout_ms",
+                tries="tries",
+            ),
         )
         if radius
         else None,
@@ -217,6 +240,7 @@ def _device(
             certificate=link.certificate(facts.name),
             key=link.key(facts.name),
             place=link.place,
+            fields=link.fields(port="port"),
         )
         if link and facts.platform is Platform.LINUX
         else None,
@@ -226,4 +250,11 @@ def _device(
         agent_places=(),
         router_id_place=facts.router_id_place,
         place=place,
+        fields=Fields(
+            (
+                ("router_id", facts.router_id_place),
+                ("home_agent_address", cluster.home.at("address")),
+            )
+        )
+        | cluster.intent.fields(binding_sync_s="binding_sync_s"),
     )

@@ -72,6 +72,8 @@ def service(
         weight=member.weight,
         max_bindings=member.max_bindings,
         place=member.place,
+        fields=member.fields(weight="weight", max_bindings="max_bindings")
+        | cluster.home.fields(lifetime_s="lifetime", replay="replay", tolerance_s="replay"),
     )
 
 
@@ -109,6 +111,10 @@ def _realms(cluster: Cluster, member: Member) -> Iterator[Realm]:
             lifetime_s=nodes.lifetime or cluster.home.lifetime,
             mobile_networks=nodes.mobile_networks,
             place=nodes.place,
+            fields=nodes.fields(
+                pool="pool", lifetime_s="lifetime", mobile_networks="mobile_networks"
+            )
+            | cluster.home.fields(lifetime_s="lifetime"),
         )
 
 
@@ -128,6 +134,8 @@ def _nodes(cluster: Cluster) -> Iterator[MobileNode]:
             lifetime_s=node.lifetime or cluster.home.lifetime,
             mobile_networks=node.mobile_networks,
             place=node.place,
+            fields=node.fields(lifetime_s="lifetime", mobile_networks="mobile_networks")
+            | cluster.home.fields(lifetime_s="lifetime"),
         )
 
 

@@ -45,7 +45,7 @@ def test_an_engineers_week(fleet: LabDesk) -> None:
     )
     assert "standard.no-telnet" in told.out
     why = fleet.hacc("explain", "ios1", "ip mobile home-agent lifetime").ends(0)
-    line = fleet.intent.read_text().splitlines().index("  - pair: west-ios") + 1
+    line = fleet.intent.read_text().splitlines().index("  lifetime: 1800") + 1
     assert f"because of inventory/clusters/west.yaml:{line}" in why.out
 
     # Wednesday

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tasks.explain import NothingToExplain, explain
+from tasks.pipeline import prepare
 from tasks.render import render
 from tests.clusters import controller, ios, service
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_number_counts_in_the_first_file() -> None:
@@ -45,6 +50,25 @@ def test_it_reads_as_a_sentence() -> None:
         f"  made by {origin.template}",
         f"  because of {origin.intent[0]}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "line", "written"),
+    [
+        ("ios1", "ip mobile home-agent lifetime", ["lifetime: 1800", "replay:"]),
+        ("ios1", "standby 20 timers", ["hello_ms:", "hold_ms:", "{lan: core, group: 20"]),
+        ("ios1", "standby 20 priority", ["hosts: [ios1, ios2]", "{lan: core, group: 20"]),
+        ("ios1", "standby 20 preempt", ["preempt_delay_s:", "{lan: core, group: 20"]),
+        ("ios1", "router-id", ["router_id: 198.19.255.31", "{process: 1"]),
+        ("hacc1", "keepalived.conf:14", ["members: [hacc1, hacc2]"]),
+    ],
+)
+def test_a_value_comes_from_its_own_line(host: str, line: str, written: list[str]) -> None:
+    """And not only from the beginning of what it is a part of."""
+    rendered = prepare(ROOT / "inventory").rendered[host]
+    (origin,) = explain(rendered, line)
+    lines = [Path(place.file).read_text().splitlines()[place.line - 1] for place in origin.intent]
+    assert all(each in found for each, found in zip(written, lines, strict=True)), lines
 
 
 @pytest.mark.parametrize(
