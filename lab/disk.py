@@ -23,6 +23,7 @@ from .namespaces import SANE_PATH
 from .topology import Router
 
 LAYERS: Final = {"etc": "/etc", "var": "/var", "local": "/usr/local"}
+SYSCTL: Final = "etc/sysctl.d"  # of a disk, where the router has any settings of its own
 KEYS: Final = Path("/var/lib/hacc-lab")  # host keys outlive `down`: a known router stays known
 MEMORY: Final = Path("/dev/shm")  # holds the disks where /run, against custom, is no memory
 MOUNTS: Final = Path("/proc/self/mounts")

@@ -133,6 +133,7 @@ class Lab:
         secrets = self._keep_secrets()
         started = self._boot(outer, secrets, _off(broken), progress)
         fabric.plug(outer, self.topology, self.routers())
+        self._set_kernel(started)
         simulated = simulator.up(self.topology, self.directory, outer, secrets)
         for fault in broken if simulated else ():  # it comes up with everything switched on
             self._simulated_power(fault, on=False)
@@ -175,6 +176,14 @@ class Lab:
         logs = {router.ROLE + one.name: router.boot_log(self.disk(one.name)) for one in missing}
         await_inits(self.topology.name, logs)
         return names
+
+    def _set_kernel(self, started: Set[str]) -> None:
+        """What sysctl.d(5) says, where a router has its own: systemd-sysctl at boot, and udev's
+        rule when an interface comes."""
+        inits = self.routers()
+        for name in started:
+            if (self.disk(name) / disk.SYSCTL).is_dir():
+                run_inside(inits[name], ["/lib/systemd/systemd-sysctl", "--prefix=/net"])
 
     def _await(self, started: Set[str], broken: Sequence[Fault], progress: Progress) -> None:
         """Until every init has started what is enabled. Older troubles are `status`'s to tell."""

@@ -95,6 +95,17 @@ def test_kill_is_sigkill_and_mending_starts_the_service_again(mended: Lab) -> No
 
 
 @pytest.mark.lab
+def test_a_router_that_was_off_has_its_kernel_settings_again(mended: Lab) -> None:
+    wanted = "net.ipv4.ip_forward = 1\nnet/ipv4/conf/lan/rp_filter = 2\n"
+    mended.run("r3", "sh", "-c", "cat > /etc/sysctl.d/90-test.conf", text_in=wanted)
+    mended.break_(Fault(FaultKind.POWER, ("r3",)))
+    mended.mend()
+    asked = ("sysctl", "-n", "net.ipv4.ip_forward", "net.ipv4.conf.lan.rp_filter")
+    assert mended.run("r3", *asked).stdout.split() == ["1", "2"]
+    mended.run("r3", "rm", "/etc/sysctl.d/90-test.conf")
+
+
+@pytest.mark.lab
 def test_a_daemon_in_python_is_killed_by_the_name_of_its_service(mended: Lab) -> None:
     unit = "[Service]\nExecStart=/bin/sh -c 'while :; do sleep 600; done'\nRestart=always\n"
     mended.run("r1", "sh", "-c", "cat > /etc/systemd/system/agent.service", text_in=unit)
