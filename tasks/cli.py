@@ -25,6 +25,7 @@ from .brownfield.command import propose_intent
 from .check.command import check
 from .completing import hosts
 from .doctor.command import doctor
+from .drills import command as drills
 from .ending import Finished
 from .errors import Exit, HaccError, Problem
 from .explain import explain as explain_line
@@ -68,6 +69,7 @@ app = typer.Typer(
     "After `hacc apply`, `hacc plan` is empty.",
 )
 app.add_typer(certificates.app, name="pki")
+app.add_typer(drills.app, name="drill")
 app.add_typer(history.app, name="history")
 app.add_typer(schedule.app, name="schedule")
 app.command()(check)

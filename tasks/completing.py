@@ -32,6 +32,11 @@ def clusters(context: typer.Context, incomplete: str) -> list[str]:
     return _matching((name for file in files for name in _read(file, _CLUSTER)), incomplete)
 
 
+def drills(context: typer.Context, incomplete: str) -> list[str]:
+    """Files of drills/."""
+    return _matching((file.stem for file in (_root(context) / "drills").glob("*.yaml")), incomplete)
+
+
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Runs that left a directory, the last first: those that a rollback can take back."""
     return _matching(["last", *_directories(context)], incomplete)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from . import durable
+from .drills import files as drills
 from .errors import HaccError, Place, Problem
 from .intent import json_schema, load_site
 from .intent import secrets as references
 from .options import AsJson, print_json
 
 SKELETON: Final = Path(__file__).parent / "skeleton"
-SCHEMA: Final = "inventory/intent.schema.json"
+SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
+    "inventory/intent.schema.json": json_schema,
+    "inventory/drill.schema.json": drills.json_schema,
+}
 ENVIRONMENT: Final = ".hacc/environment"
 _DOT: Final = "dot-"  # how a hidden file of the skeleton is called, so that it hides nothing here
 
@@ -64,7 +68,8 @@ def _files() -> Iterator[tuple[Path, bytes]]:
                 for part in path.relative_to(SKELETON).parts
             ]
             yield Path(*parts), path.read_bytes()
-    yield Path(SCHEMA), json_schema().encode()
+    for name, text in SCHEMAS.items():
+        yield Path(name), text().encode()
 
 
 def _invented(folder: Path) -> str:

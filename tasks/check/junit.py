@@ -59,7 +59,7 @@ def _suite(
     suite = ElementTree.Element(
         "testsuite",
         {
-            "name": _writable(host),
+            "name": writable(host),
             "tests": str(len(cases)),
             "failures": str(counted["failure"]),
             "errors": str(counted["error"]),
@@ -75,8 +75,8 @@ def _case(finding: Finding, compared: Compared | None) -> ElementTree.Element:
     case = ElementTree.Element(
         "testcase",
         {
-            "classname": _writable(".".join(filter(None, (finding.host, finding.area)))),
-            "name": _writable(f"{finding.rule}: {finding.subject}"),
+            "classname": writable(".".join(filter(None, (finding.host, finding.area)))),
+            "name": writable(f"{finding.rule}: {finding.subject}"),
         },
     )
     known = compared is not None and finding.fingerprint not in compared.new
@@ -95,8 +95,8 @@ def _case(finding: Finding, compared: Compared | None) -> ElementTree.Element:
         kind, message = "failure", finding.message
     told = ElementTree.SubElement(case, kind)
     if kind != "system-out":
-        told.attrib |= {"type": str(finding.severity), "message": _writable(message)}
-    told.text = _writable(_text(finding))
+        told.attrib |= {"type": str(finding.severity), "message": writable(message)}
+    told.text = writable(_text(finding))
     return case
 
 
@@ -111,5 +111,5 @@ def _text(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)

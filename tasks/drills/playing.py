@@ -1,0 +1,68 @@
+"""Hands a drill to the lab, in a process of its own, and takes what was measured.
+
+JSON in, JSON out (`hacc lab drill`): the orchestrator and the lab know nothing of each other. When
+we end, however that is, the kernel tells the lab's process, which restores what it broke and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from hacc_agent.drills.drill import Drill
+from hacc_agent.drills.measured import Measured
+
+from ..ending import Finished
+from ..errors import Exit
+
+_DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "TERM", "--")
+_HACC: Final = (sys.executable, "-m", "hacc_agent.orchestrator")
+
+
+def play(
+    root: Path, drill: Drill, tell: Callable[[str], None], *, name: str = "", seed: int = 1
+) -> Measured:
+    """On the virtual routers of an inventory. `name`: of the lab; empty: the inventory's own.
+
+    Ends with the lab's exit code, and its words on standard error, where it measured nothing.
+    """
+    words = ["lab", "drill", "--inventory", str(root), "--seed", str(seed)]
+    words += ["--name", name] if name else []
+    return _measured([*_DIES_WITH_US, *_HACC, *words], drill, tell)
+
+
+def _measured(command: Sequence[str], drill: Drill, tell: Callable[[str], None]) -> Measured:
+    found: Measured | None = None
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended already, and said why
+            process.stdin.write(TypeAdapter(Drill).dump_json(drill))
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        while process.poll() is None or found is None:
+            try:
+                line = process.stdout.readline()
+            except KeyboardInterrupt:
+                # On a terminal it has heard that too; it restores, and tells what it has.
+                process.send_signal(signal.SIGINT)
+                continue
+            if not line:
+                break
+            told = json.loads(line)
+            if "doing" in told:
+                tell(told["doing"])
+            else:
+                found = TypeAdapter(Measured).validate_python(told)
+        code = process.wait()
+    if found is None:
+        raise Finished(Exit(code) if code in [*Exit] and code else Exit.DEVICE)
+    return found
