@@ -82,6 +82,7 @@ class Site(Supervised):
         self.adjacent: set[str] = {each.name for each in first.members}  # members that speak OSPF
         self.unreached: dict[tuple[str, str], float] = {}  # member links, until they are made again
         self.believed: dict[str, frozenset[IPv4Network]] = {}  # of members, by everybody else
+        self._told: dict[str, frozenset[IPv4Network]] = {}  # by them, last
         self.owner: Router | None = None  # of the controllers' address
         # Those have routes of their own, wherever they are bound (`hacc_agent.strays`).
         self._static = {int(each.address) for each in first.nodes}
@@ -433,12 +434,16 @@ class Site(Supervised):
         """As `ward.Ward` does; everybody else knows a moment later."""
         if member.name not in self.adjacent:
             return
-        prefixes = frozenset(self._served(member))
-        self.later(self.random.uniform(*latencies.ROUTE_S), partial(self._learn, member, prefixes))
+        told = frozenset(self._served(member))
+        if told != self._told.get(member.name):
+            self._told[member.name] = told
+            wait = self.random.uniform(*latencies.ROUTE_S)
+            self.later(wait, partial(self._learn, member, told))
 
-    def _learn(self, member: Router, prefixes: frozenset[IPv4Network]) -> None:
-        if member.name not in self.off and self.believed.get(member.name) != prefixes:
-            self.believed[member.name] = prefixes
+    def _learn(self, member: Router, told: frozenset[IPv4Network]) -> None:
+        """The latest that it has told: what was told before has a lower sequence number."""
+        if self._told.get(member.name) is told:
+            self.believed[member.name] = told
             self._moved = True
 
     def _served(self, member: Router) -> Iterator[IPv4Network]:
@@ -462,6 +467,7 @@ class Site(Supervised):
         def forget() -> None:
             if member.name in self.off or not self.hears(member.name, EDGE):
                 self.adjacent.discard(member.name)
+                self._told.pop(member.name, None)
                 self.believed[member.name] = frozenset()
                 self._moved = True
 
