@@ -16,6 +16,7 @@ import paramiko
 from nornir.core.configuration import Config
 
 from .stream import Stream
+from .transport import transport
 
 Meet = Callable[[str, bytes], None]  # a key's kind and blob; raises when it is not to be trusted
 
@@ -65,6 +66,7 @@ class PlainSsh:
                 allow_agent=False,
                 look_for_keys=False,
                 sock=cast(socket.socket, stream),
+                transport_factory=transport,
                 **options,
             )
         except BaseException:

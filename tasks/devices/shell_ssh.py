@@ -8,21 +8,30 @@ one write: a login costs 2 ms of processor instead of 4, and 90 ms of time inste
 from __future__ import annotations
 
 import logging
-from typing import Any
+import socket
+from typing import Any, cast
 
-from netmiko import BaseConnection, ConnectHandler
+from netmiko.cisco import CiscoIosSSH
 from nornir.core.configuration import Config
 
 from .stream import Stream
+from .transport import transport
+
+
+class _Connection(CiscoIosSSH):
+    """Netmiko's connection, over a transport of ours."""
+
+    def _connect_params_dict(self) -> dict[str, Any]:
+        return {**super()._connect_params_dict(), "transport_factory": transport}
 
 
 class ShellSsh:
     """Nornir's `ConnectionPlugin`; its `connection` is Netmiko's, at a prompt that nobody read.
 
-    `extras` are `ConnectHandler`'s arguments.
+    `extras` are further arguments of Netmiko's connection.
     """
 
-    connection: BaseConnection
+    connection: CiscoIosSSH
 
     def open(
         self,
@@ -37,13 +46,13 @@ class ShellSsh:
         options = dict(extras or {})
         stream = Stream(hostname or "", port or 22, options["conn_timeout"])
         try:
-            connection = ConnectHandler(
-                device_type=platform,
-                host=hostname,
+            connection = _Connection(
+                device_type=platform or "",
+                host=hostname or "",
                 port=port,
-                username=username,
+                username=username or "",
                 password=password,
-                sock=stream,
+                sock=cast(socket.socket, stream),
                 auto_connect=False,
                 **options,
             )
