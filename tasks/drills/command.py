@@ -9,24 +9,27 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from hacc_agent.drills.rehearsed import Rehearsed
+
 from .. import durable
 from ..completing import drills as drill_names
 from ..ending import Finished
 from ..errors import Exit, HaccError, Problem
 from ..intent import load_site
 from ..options import DEFAULT_ROOT, AsJson, InventoryRoot, print_json
-from ..pipeline import work_of
+from ..pipeline import prepare, work_of
 from ..report import console
 from .files import json_schema, load, names
 from .junit import junit
 from .keeping import LAST, Run, as_json, find, keep, kept
 from .page import page
-from .playing import play
-from .table import show_drill, show_drills, show_run
+from .playing import play, simulate
+from .table import show_drill, show_drills, show_many, show_run
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Rehearse a failure on the virtual routers of this inventory, and measure the outage.",
+    help="Rehearse a failure on the virtual routers of this inventory, or in simulation, and "
+    "measure the outage.",
 )
 
 DrillName = Annotated[
@@ -89,17 +92,31 @@ def run(
     lab: Annotated[
         str, typer.Option("--name", help="Name of the lab. Default: the inventory's own.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="The same seed: the same subscribers.")] = 1,
+    sim: Annotated[
+        bool, typer.Option("--sim", help="In simulation: no routers, no root, no time.")
+    ] = False,
+    times: Annotated[
+        int, typer.Option(min=1, help="With --sim: so many runs, each with other chance.")
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The same seed: the same subscribers, the same simulation.")
+    ] = 1,
     outputs: Outputs = None,
     as_json: AsJson = False,
 ) -> None:
     """Play a drill on the running lab (`hacc lab up`), as root. Whatever it breaks, it mends.
 
+    With --sim it is played by the cluster's engines under a virtual clock. Of many runs the report
+    is that of the first one that broke a limit, or else of the median one.
+
     Exit code 4 when a limit was broken, 5 when something could not be mended, 130 when interrupted
     (and all is mended).
     """
     wanted = _suffixes(outputs)
-    drill = load(root, name, load_site(root))
+    if times > 1 and not sim:
+        raise HaccError(Problem(None, "--times", "only simulations are repeated", hint="--sim"))
+    prepared = prepare(root) if sim else None
+    drill = load(root, name, load_site(root) if prepared is None else prepared.site)
     work = work_of(root)
     out = Console(stderr=True, highlight=False)
     with out.status(drill.title) as line:
@@ -108,12 +125,21 @@ def run(
             if out.is_terminal:
                 line.update(what)
 
-        done = Run(drill, play(root, drill, tell, name=lab, seed=seed))
+        if prepared is None:
+            done = Run(drill, play(root, drill, tell, name=lab, seed=seed))
+            many = None
+        else:
+            many = simulate(drill, prepared.rendered.values(), tell, times=times, seed=seed)
+            if not as_json and (times > 1 or many.shown is None):
+                show_many(console(), many)
+            if many.shown is None:
+                raise Finished(Exit.REVERTED)
+            done = Run(many.drill, many.shown)
     before = [*kept(work, name)]
     path = keep(work, done).with_suffix(".html")
     durable.write(path, page(done, before), 0o644)
     _write(wanted, done, before)
-    _end(done, path, as_json=as_json)
+    _end(done, path, as_json=as_json, many=many)
 
 
 @app.command()
@@ -131,9 +157,9 @@ def report(
     _end(done, None, as_json=as_json)
 
 
-def _end(done: Run, path: Path | None, *, as_json: bool) -> None:
+def _end(done: Run, path: Path | None, *, as_json: bool, many: Rehearsed | None = None) -> None:
     if as_json:
-        print_json(_told(done))
+        print_json(_told(done) | ({} if many is None else {"simulated": _simulated(many)}))
     else:
         show_run(console(), done)
         if path is not None:
@@ -143,7 +169,7 @@ def _end(done: Run, path: Path | None, *, as_json: bool) -> None:
         raise Finished(Exit.BROKEN)
     if found.interrupted:
         raise Finished(Exit.INTERRUPTED)
-    if not done.verdict.ok:
+    if not done.verdict.ok or (many is not None and many.broken):
         raise Finished(Exit.REVERTED)
 
 
@@ -165,6 +191,15 @@ def _told(run: Run) -> dict[str, Any]:
         },
         "interrupted": found.interrupted,
         "restored": found.restored,
+    }
+
+
+def _simulated(many: Rehearsed) -> dict[str, Any]:
+    return {
+        "runs": len(many.runs),
+        "medians": dataclasses.asdict(many.medians),
+        "worst": dataclasses.asdict(many.worst),
+        "broken": [dataclasses.asdict(run) for run in many.broken],
     }
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hacc_agent.drills.drill import Drill
 from hacc_agent.drills.phases import phases
+from hacc_agent.drills.rehearsed import Rehearsed
 
 from .keeping import Run
 
@@ -34,6 +35,29 @@ def show_run(out: Console, run: Run) -> None:
         out.print(f"of it, in ms: {told}")
     words = "within its budget" if verdict.ok else f"{len(verdict.broken)} limits broken"
     out.print(f"{run.drill.name}: {words}")
+
+
+TOLD = 3
+"""Broken runs whose end is told; any other is told by its seed."""
+
+
+def show_many(out: Console, many: Rehearsed) -> None:
+    """All runs of a simulation."""
+    table = Table("outage, in ms", "50 %", "95 %", "99 %", "longest", title=many.drill.title)
+    for what, found in (
+        ("median subscriber of a run", many.medians),
+        ("worst subscriber of a run", many.worst),
+    ):
+        values = (found.p50_ms, found.p95_ms, found.p99_ms, found.max_ms)
+        table.add_row(what, *(f"{value:.0f}" for value in values))
+    out.print(table)
+    for run in many.broken[:TOLD]:
+        out.print(f"seed {run.seed}: {run.failed or '; '.join(run.broken)}", *run.story, sep="\n  ")
+    if many.broken:
+        seeds = ", ".join(str(run.seed) for run in many.broken[:100])
+        out.print(f"{len(many.broken)} of {len(many.runs)} runs broke a limit, --seed: {seeds}")
+    else:
+        out.print(f"{len(many.runs)} runs, none of them beyond its budget")
 
 
 def show_drills(out: Console, drills: Iterable[tuple[Drill, Run | None]]) -> None:
