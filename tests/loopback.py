@@ -212,8 +212,12 @@ def bindings(west: Loopback, name: str = "ann@example.net") -> list[dict[str, An
 
 
 @contextmanager
-def cluster(folder: Path, *hosts: str, keys: Path | None = None) -> Iterator[Loopback]:
+def cluster(
+    folder: Path, *hosts: str, keys: Path | None = None, complete: bool = False
+) -> Iterator[Loopback]:
     """These routers of the golden site, running. All are ended at the end, whatever happens.
+
+    `complete`: nobody is told of members that do not run, and no request is tried on them.
 
     With a folder of certificates they are linked. The virtual address is a controller's own here,
     since one machine cannot have it twice: that of hacc2 ends in 101.
@@ -225,6 +229,9 @@ def cluster(folder: Path, *hosts: str, keys: Path | None = None) -> Iterator[Loo
             config = dataclasses.replace(
                 config, home_agent_address=IPv4Address(f"{made.network}.101")
             )
+        if complete:
+            there = tuple(each for each in config.members if each.name in hosts)
+            config = dataclasses.replace(config, members=there)
         if keys is not None:
             files = (keys / name for name in ("authority.pem", f"{host}.pem", f"{host}.key"))
             config = dataclasses.replace(config, link=Link(PORT, *map(str, files)))

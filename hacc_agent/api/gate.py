@@ -31,6 +31,7 @@ from .metrics import Meters
 from .operations import Operations
 
 TARGET: Final = 2048  # octets of a path and a query
+HEAD: Final = 8192  # octets of headers
 BODY: Final = 0  # octets: no operation takes any
 STRANGERS: Final = (1.0, 20)  # a second, and at once: attempts of an address without success
 CALLS: Final = (50.0, 200)  # of a caller
@@ -107,6 +108,9 @@ class Gate:
         path: str = scope["path"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET:
             raise self._refusal("long", sender, HTTPStatus.REQUEST_URI_TOO_LONG, f"above {TARGET}")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise self._refusal("head", sender, status, f"above {HEAD}")
         if headers.get("transfer-encoding") or int(headers.get("content-length", "0")) > BODY:
             detail = "no operation takes a body"
             raise self._refusal("body", sender, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

@@ -60,18 +60,19 @@ class Operations:
         return _json(head | {"runs": runs})
 
     async def _bindings(self, _request: Request, asked: Mapping[str, Any]) -> Response:
-        if "home_address" in asked and "nai" in asked:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "home_address or nai: one of them names somebody")
+        address, nai = asked.get("home_address"), asked.get("nai")
         if "member" in asked:
             await self._known(asked["member"])
         lines = await self._feed.search(
             "bindings",
-            mobile=asked.get("home_address", asked.get("nai")),
+            mobile=nai or address,
             member=asked.get("member"),
             limit=asked.get("limit", BINDINGS),
             after=asked.get("after"),
         )
         more = lines.pop() if lines and "more" in lines[-1] else {"after": None}
+        if nai and address:  # of one NAI there are few
+            lines = [each for each in lines if each["home_address"] == address]
         return _json({"bindings": lines, "next": more["after"]})
 
     async def _events(self, _request: Request, asked: Mapping[str, Any]) -> Response:

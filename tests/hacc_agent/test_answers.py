@@ -23,7 +23,7 @@ NAMES = [f"node{number}@example.net" for number in range(NODES)]
 @pytest.fixture(scope="module")
 def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
     """A controller, a member, and mobile nodes that are bound there."""
-    with cluster(tmp_path_factory.mktemp("west"), "ha1", "hacc1") as made:
+    with cluster(tmp_path_factory.mktemp("west"), "ha1", "hacc1", complete=True) as made:
         for name in NAMES:
             with closing(made.mobile_node(name)) as node:
                 assert node.register().code == 0

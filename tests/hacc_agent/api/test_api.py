@@ -30,7 +30,7 @@ NAMES = [f"node{number}@example.net" for number in range(5)]
 
 @pytest.fixture(scope="module")
 def west() -> Iterator[Loopback]:
-    with open_folder() as folder, cluster(folder, "ha1", "hacc1") as made:
+    with open_folder() as folder, cluster(folder, "ha1", "hacc1", complete=True) as made:
         for name in NAMES:
             with closing(made.mobile_node(name)) as node:
                 assert node.register().code == 0
@@ -78,6 +78,9 @@ def test_every_binding_is_on_one_of_the_pages(api: Served) -> None:
         api.get(f"/v1/bindings?home_address={one['home_address']}")["bindings"][0]["nai"]
         == NAMES[2]
     )
+    both = f"/v1/bindings?nai={NAMES[2]}&home_address="
+    assert len(api.get(both + one["home_address"])["bindings"]) == 1
+    assert api.get(both + "198.51.100.1") == {"bindings": [], "next": None}
     assert len(api.get("/v1/bindings?member=ha1")["bindings"]) == len(NAMES)
     assert api.call("/v1/bindings?member=ha77").status == 404
 
