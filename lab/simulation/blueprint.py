@@ -28,6 +28,7 @@ FRR: Final = "/etc/frr/frr.conf"
 Texts = Mapping[str, Mapping[str, str]]
 """By router, by path."""
 
+_TIMERS: Final = r"^ standby \d+ timers (msec )?(\d+) (msec )?(\d+)"
 _NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?)"
 
 
@@ -54,7 +55,7 @@ class Blueprint:
     controllers: tuple[AgentConfig, AgentConfig]
     members: tuple[AgentConfig, ...]  # one for each of the configuration, stock ones too
     succession: Succession
-    pair_hold_s: float  # after which a pair of stock routers has changed places
+    pair: tuple[float, float]  # s, hello and hold of pairs of stock routers
     dead_s: float  # after which OSPF gives a silent neighbour up
     ospf_hello_s: float
 
@@ -90,7 +91,7 @@ def blueprint(texts: Texts, cluster: str = "") -> Blueprint:
         (first, controllers[1]),
         tuple(_members(first, own)),
         _succession(leading, texts[controllers[1].name]),
-        _pair_hold(texts),
+        _pair(texts),
         *_ospf(leading.get(FRR, "")),
     )
 
@@ -141,13 +142,18 @@ def _succession(leading: Mapping[str, str], other: Mapping[str, str]) -> Success
     return Succession(hello, 3 * hello + skew, delay, skew, False)
 
 
-def _pair_hold(texts: Texts) -> float:
+def _pair(texts: Texts) -> tuple[float, float]:
     """`standby N timers [msec] HELLO [msec] HOLD` of a stock router."""
     for files in texts.values():
         for text in files.values():
-            if found := re.search(r"^ standby \d+ timers (?:msec )?\d+ (msec )?(\d+)", text, re.M):
-                return int(found[2]) / (1000 if found[1] else 1)
-    return 10.0  # HSRP's own (RFC 2281, 5.1)
+            if found := re.search(_TIMERS, text, re.MULTILINE):
+                hello_unit, hello, hold_unit, hold = found.groups()
+                return _seconds(hello, hello_unit), _seconds(hold, hold_unit)
+    return 3.0, 10.0  # HSRP's own (RFC 2281, 5.1)
+
+
+def _seconds(number: str, unit: str | None) -> float:
+    return int(number) / (1000 if unit else 1)
 
 
 def _ospf(text: str) -> tuple[float, float]:

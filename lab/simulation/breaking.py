@@ -51,11 +51,12 @@ class NotSimulated(LabError):
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """Whom a fault strikes. A stock pair is one member, struck when both its routers are."""
+    """Whom a fault strikes. A stock pair is one router here, struck when both of its halves are."""
 
     routers: tuple[Router, ...]
     members: tuple[Router, ...]
     others: tuple[str, ...]  # names of the other side of a partition
+    halved: tuple[Router, ...] = ()  # pairs whose active half alone is struck
 
 
 Mend = Callable[[], None]
@@ -65,6 +66,9 @@ Strike = Callable[[Site, Fault, Meant], Mend]
 
 def strike(site: Site, fault: Fault, meant: Meant) -> Mend:
     """Raises `NotSimulated`."""
+    if fault.kind in SILENCES:
+        for pair in meant.halved:
+            site.changes_places(pair)
     return STRIKES[fault.kind](site, fault, meant)
 
 
@@ -299,6 +303,11 @@ def _switchover(site: Site, _: Fault, meant: Meant) -> Mend:
 
     return mend
 
+
+SILENCES: Final = frozenset(
+    {FaultKind.POWER, FaultKind.FREEZE, FaultKind.LINK, FaultKind.PARTITION, FaultKind.FLAP}
+)
+"""Kinds by which a router is not heard any more."""
 
 STRIKES: Final[Mapping[FaultKind, Strike]] = {
     FaultKind.KILL: _kill,

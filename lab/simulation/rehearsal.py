@@ -180,6 +180,7 @@ class _Run:
             tuple(self._routers(routers)),
             tuple(each for each in site.members if each.name in members),
             tuple(each.name for each in self._routers(others)),
+            tuple(self._halved(routers)),
         )
         self._mends[number] = breaking.strike(site, fault, meant)
         if step.end_s is not None and step.end_s > step.at_s:
@@ -203,6 +204,14 @@ class _Run:
         for router, told in zip(site.members, self._plan.controllers[0].members, strict=True):
             halves = {each.name for each in told.routers} or {router.name}
             if halves <= struck:
+                yield router
+
+    def _halved(self, names: Iterable[str]) -> Iterator[Router]:
+        """The first of a pair is its active half: the order is the priority."""
+        members = self._plan.controllers[0].members
+        for router, told in zip(self._site.members, members, strict=True):
+            halves = [each.name for each in told.routers]
+            if halves and halves[0] in names and not set(halves) <= set(names):
                 yield router
 
     # What was found -------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class Site(Supervised):
         self.adjacent: set[str] = {each.name for each in first.members}  # members that speak OSPF
         self.unreached: dict[tuple[str, str], float] = {}  # member links, until they are made again
         self.believed: dict[str, frozenset[IPv4Network]] = {}  # of members, by everybody else
+        self.changing: set[str] = set()  # pairs of stock routers whose other half has not noticed
         self._told: dict[str, frozenset[IPv4Network]] = {}  # by them, last
         self.owner: Router | None = None  # of the controllers' address
         # Those have routes of their own, wherever they are bound (`hacc_agent.strays`).
@@ -232,6 +233,18 @@ class Site(Supervised):
         if router.name in self.off | self.frozen | self.resigned:
             return False
         return router.memory is not None or not self.plan.succession.follows_agent
+
+    def changes_places(self, pair: Router) -> None:
+        """The active half of a stock pair is gone; the other takes over after the hold time."""
+        hello, hold = self.plan.pair
+        self.changing.add(pair.name)
+        self._moved = True
+
+        def taken_over() -> None:
+            self.changing.discard(pair.name)
+            self._moved = True
+
+        self.later(hold - self.random.uniform(0, hello), taken_over)
 
     # ------------------------------------------------------------------ who is silent
 
@@ -541,7 +554,7 @@ class Site(Supervised):
         return self.members[int(owner.memory.slots.member_of[slot])]
 
     def _carries(self, member: Router, home: int, tables: Mapping[str, Mapping[int, int]]) -> bool:
-        return home in tables[member.name]
+        return member.name not in self.changing and home in tables[member.name]
 
     def _way(self, sender: str, receiver: str) -> float:
         """The kernel goes on where processes are frozen."""

@@ -45,7 +45,7 @@ def test_hsrp_waits_its_hold_time_and_follows_the_agent() -> None:
 
 def test_routes_and_pairs_have_the_intents_timers() -> None:
     plan = west()
-    assert (plan.ospf_hello_s, plan.dead_s, plan.pair_hold_s) == (1.0, 4.0, 0.7)
+    assert (plan.ospf_hello_s, plan.dead_s, plan.pair) == (1.0, 4.0, (0.2, 0.7))
 
 
 def test_no_secret_is_asked_for_and_both_ends_have_the_same_key() -> None:

@@ -77,8 +77,15 @@ def test_a_daemon_without_an_engine_is_refused_with_a_way_out() -> None:
     assert "virtual routers" in caught.value.hint
 
 
-def test_a_pair_of_stock_routers_lives_on_one_of_them() -> None:
-    half = Fault(FaultKind.POWER, (Target(Role.ROUTER, "ios1"),))
-    found = play(drill(half), west(), 1, [])
-    assert found.struck[0].routers == ("ios1",)
-    assert found.subscribers.struck == 0
+@pytest.mark.parametrize(("half", "notice"), [("ios1", True), ("ios2", False)])
+def test_a_pair_of_stock_routers_lives_on_one_of_them(half: str, notice: bool) -> None:
+    """Its own hold time passes, if it was the active one; no controller has anything to do."""
+    fault = Fault(FaultKind.POWER, (Target(Role.ROUTER, half),))
+    found = play(drill(fault), west(), 1, [])
+    assert found.struck[0].routers == (half,)
+    assert found.subscribers.struck == (found.before.member("west-ios").bindings if notice else 0)
+    hello_s, hold_s = west().pair
+    if notice:
+        assert hold_s - hello_s <= found.subscribers.max_ms / 1000 <= hold_s + 2 / 50
+    assert not [one for one in found.events if one.event == "slots move"]
+    assert found.after.members == found.before.members
