@@ -191,9 +191,19 @@ class Lab:
         stopped = {n for f in broken if f.kind is FaultKind.FREEZE for n in f.routers}
         waiting = [r.name for r in self.topology.linux if r.name not in stopped | _off(broken)]
         inits = self.routers()
-        for count, name in enumerate(waiting, 1):
+        lost = set()
+        for name in waiting:  # all of them before any is awaited: they boot together
             try:
-                answer = self._await_boot(name, inits.get(name), end)
+                self._await_answer(name, inits.get(name), {"verb": "plugged"}, end)
+            except RouterFailed as error:
+                problems.append(f"{name}: {error}")
+                lost.add(name)
+        booted = {"verb": "is-system-running", "wait": True, "seconds": BOOT_SECONDS}
+        for count, name in enumerate(waiting, 1):
+            if name in lost:
+                continue
+            try:
+                answer = self._await_answer(name, inits.get(name), booted, end)
             except RouterFailed as error:
                 problems.append(f"{name}: {error}")
             else:
@@ -204,15 +214,16 @@ class Lab:
         if problems:
             raise RouterFailed(*problems, hint="hacc lab exec HOST journalctl -u UNIT")
 
-    def _await_boot(self, name: str, pid: int | None, end: float) -> dict[str, Any]:
-        """`pid` is its PID 1, as it was seen a moment ago."""
-        request = {"verb": "is-system-running", "wait": True, "seconds": BOOT_SECONDS}
+    def _await_answer(
+        self, name: str, pid: int | None, request: dict[str, Any], end: float
+    ) -> dict[str, Any]:
+        """Of an init that may not listen yet. `pid` is its PID 1, as it was seen a moment ago."""
         while True:
             if pid is None:
                 raise RouterFailed(f"died: {tail(router.boot_log(self.disk(name)))}")
             try:
                 return router.ask(pid, request, max(1.0, end - time.monotonic()))
-            except RouterFailed:  # its init does not listen yet
+            except RouterFailed:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)

@@ -47,6 +47,7 @@ class Manager:
         self.children = Children()
         self.services: dict[str, Service] = {}
         self.timers: dict[str, Timer] = {}
+        self.plugged = threading.Event()
         self.booted = threading.Event()
         self._lock = threading.Lock()
 
@@ -81,6 +82,8 @@ class Manager:
     # Boot --------------------------------------------------------------------------------------
 
     def boot(self) -> None:
+        """When the cables are in: as on a machine, interfaces are there before services are."""
+        self.plugged.wait()
         jobs = [threading.Thread(target=self._try_start, args=(name,)) for name in self.enabled()]
         for job in jobs:
             job.start()
@@ -183,6 +186,10 @@ class Manager:
     def do_is_failed(self, units: list[str], _request: Reply) -> Reply:
         states = [self._state(name) for name in units]
         return reply(0 if "failed" in states else 1, "\n".join(states))
+
+    def do_plugged(self, _units: list[str], _request: Reply) -> Reply:
+        self.plugged.set()
+        return reply(0)
 
     def do_is_system_running(self, _units: list[str], request: Reply) -> Reply:
         if request.get("wait"):

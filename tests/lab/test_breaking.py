@@ -106,6 +106,21 @@ def test_a_router_that_was_off_has_its_kernel_settings_again(mended: Lab) -> Non
 
 
 @pytest.mark.lab
+def test_services_find_their_interfaces_at_boot(mended: Lab) -> None:
+    """keepalived ends for good where an interface of its file is missing."""
+    look = (
+        "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'ls /proc/sys/net/ipv4/conf > /etc/seen'\n"
+    )
+    mended.run("r3", "sh", "-c", "cat > /etc/systemd/system/look.service", text_in=look)
+    links = "/etc/systemd/system/multi-user.target.wants"
+    mended.run("r3", "sh", "-c", f"mkdir -p {links}; ln -s ../look.service {links}/")
+    mended.break_(Fault(FaultKind.POWER, ("r3",)))
+    mended.mend()
+    assert {"lan", "mgmt"} <= set(mended.run("r3", "cat", "/etc/seen").stdout.split())
+    mended.run("r3", "rm", f"{links}/look.service", "/etc/systemd/system/look.service")
+
+
+@pytest.mark.lab
 def test_a_daemon_in_python_is_killed_by_the_name_of_its_service(mended: Lab) -> None:
     unit = "[Service]\nExecStart=/bin/sh -c 'while :; do sleep 600; done'\nRestart=always\n"
     mended.run("r1", "sh", "-c", "cat > /etc/systemd/system/agent.service", text_in=unit)
