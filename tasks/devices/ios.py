@@ -51,6 +51,10 @@ KEPT_BACKUPS: Final = 3  # in flash:, besides the one of the run
 _FREE: Final = re.compile(r"\((\d+) bytes free\)")
 _BACKUP: Final = re.compile(r"\b(hacc-\d{8}T\d{6}Z-[0-9a-f]+\.cfg)\b")
 _STANDBY: Final = re.compile(r"^(\S+)\s+(\d+)\s+\d+\s+(?:P\s+)?Active\s", re.MULTILINE)
+_NAMED: Final = re.compile(
+    r"^interface (?P<interface>\S+)|^\s+standby (?:(?P<group>\d+) )?name (?P<name>\S+)",
+    re.MULTILINE,
+)
 _USER: Final = re.compile(
     r"^User name: (?P<user>\S+).*?^Authentication Protocol: (?P<auth>\S+).*?"
     r"^Privacy Protocol: (?P<priv>\S+).*?^Group-name: (?P<group>\S+)",
@@ -413,13 +417,11 @@ def active_groups(running: str, standby_brief: str) -> tuple[str, ...]:
     """The groups that this router is active in: by name, or INTERFACE/GROUP without one."""
     names: dict[tuple[str, str], str] = {}
     interface = ""
-    for line in running.splitlines():
-        words = line.split()
-        if line.startswith("interface "):
-            interface = words[1]
-        elif words[:1] == ["standby"] and "name" in words[1:3]:
-            group = words[1] if words[2:3] == ["name"] else "0"
-            names[interface, group] = words[-1]
+    for line in _NAMED.finditer(running):
+        if line["interface"]:
+            interface = line["interface"]
+        else:
+            names[interface, line["group"] or "0"] = line["name"]
     active = []
     for found in _STANDBY.finditer(standby_brief):
         short, group = found[1], found[2]

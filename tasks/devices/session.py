@@ -35,6 +35,9 @@ RETRY_AFTER_S: Final = (1.0, 2.0)  # pauses between attempts to connect
 
 DEVICE_TYPES: Final = {Platform.IOS: "cisco_ios", Platform.LINUX: "linux"}
 
+# Nornir's own settings, of which no way in reads any; to make them looks up 14 of its variables.
+_NORNIR: Final = Config()
+
 ConnectionPluginRegister.register(PLUGINS[Platform.IOS], ShellSsh)
 ConnectionPluginRegister.register(PLUGINS[Platform.LINUX], PlainSsh)
 # Libraries that report to nobody print tracebacks on the terminal; what matters reaches the user
@@ -96,7 +99,7 @@ class Doorkeeper:
         try:
             plugin = host.open_connection(
                 PLUGINS[target.platform],
-                Config(),
+                _NORNIR,
                 hostname=target.hostname,
                 username=target.username,
                 password=target.password,

@@ -212,16 +212,13 @@ _NOTICES: Final = (
     re.compile(r"%\s*OSPF: Reload or use .*clear ip ospf process", re.IGNORECASE),  # router-id
     re.compile(r"%[A-Z0-9_]+-[0-7]-[A-Z0-9_]+:"),  # a log message
 )
-_REFUSALS: Final = re.compile(r"(?:Command rejected|ERROR|Error)[: ]")
+_NO: Final = re.compile(r"^[ \t]*(?:%|(?:Command rejected|ERROR|Error)[: ]).*", re.MULTILINE)
 
 
 def refusal(text: str) -> str:
     """The line of a reply that says no, or nothing."""
-    for line in text.splitlines():
-        said = line.strip()
-        if said.startswith("%"):
-            if not any(notice.match(said) for notice in _NOTICES):
-                return said
-        elif _REFUSALS.match(said):
+    for line in _NO.finditer(text):
+        said = line[0].strip()
+        if not any(notice.match(said) for notice in _NOTICES):
             return said
     return ""
