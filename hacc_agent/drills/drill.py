@@ -58,6 +58,7 @@ class Subscribers:
     number: int
     rate_hz: float  # packets a second to each of them; each is sent back
     registrations: float = 500.0  # new ones a second, until all are there
+    renewals: float = 10.0  # a second, of all: a standby controller decides with the first request
 
 
 class Leader(enum.StrEnum):

@@ -4,8 +4,6 @@ A process in a session of its own, so that no signal that is meant for the drill
 reads from a pipe that the drill holds open; the kernel closes that at the drill's end, whichever
 end it is. Every fault of a drill stands in the lab's list with its owner before it is there
 (`Lab.break_`), so what has to be mended needs no message that could be lost.
-
-    python -m lab.drills.guardian INVENTORY NAME OWNER
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,16 +48,21 @@ class Guardian:
             return False
 
 
-@contextmanager
-def guarded(inventory: Path, name: str, owner: str, log: Path) -> Iterator[Guardian]:
-    """While a drill runs. `log`: for what it has to say, which nobody else would hear."""
+def command(inventory: Path, name: str, owner: str) -> list[str]:
+    """Of a guardian of this lab, for the faults of this owner."""
     code = (
         f"import sys; sys.path.insert(0, {str(CODE)!r}); "
         f"from {__name__} import main; sys.exit(main(sys.argv[1:]))"
     )
+    return [sys.executable, "-c", code, str(inventory.resolve()), name, owner]
+
+
+@contextmanager
+def guarded(argv: Sequence[str], log: Path) -> Iterator[Guardian]:
+    """While a drill runs. `log`: for what it has to say, which nobody else would hear."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(inventory.resolve()), name, owner],
+            argv,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -76,9 +79,14 @@ def guarded(inventory: Path, name: str, owner: str, log: Path) -> Iterator[Guard
 def main(arguments: list[str]) -> int:
     inventory, name, owner = arguments
     lab = Lab(load_topology(Path(inventory), name))
+    await_end()
+    return restore(lab, owner)
+
+
+def await_end() -> None:
+    """Until nobody holds the other end of standard input any more."""
     while os.read(sys.stdin.fileno(), 64):
         pass
-    return restore(lab, owner)
 
 
 def restore(lab: Lab, owner: str) -> int:

@@ -25,9 +25,9 @@ from ..subscribers.pings import Pings
 from ..subscribers.population import Population, Schedule
 from ..subscribers.probes import Found, Ledger
 from ..subscribers.run import Assembly, Wanted, assembled
-from ..subscribers.session import Interrupt, Session
+from ..subscribers.session import GLANCE, Interrupt, Session
 from ..subscribers.traffic import UNDER_WAY_S, Traffic
-from .guardian import Guardian, guarded
+from .guardian import Guardian, command, guarded
 from .site import Site
 from .stage import Stage
 
@@ -72,7 +72,7 @@ def rehearse(
         *(drill.cluster, people.number * people.rate_hz),
     )
     with (
-        guarded(inventory, lab.topology.name, owner, log) as guardian,
+        guarded(command(inventory, lab.topology.name, owner), log) as guardian,
         Interrupt().caught() as interrupt,
         assembled(lab, wanted, tell) as there,
     ):
@@ -98,7 +98,8 @@ class _Run:
         self._lab, self._drill, self._owner, self._seed = lab, drill, owner, seed
         self._there, self._interrupt, self._tell = there, interrupt, tell
         self._clock = Clock()
-        schedule = Schedule(drill.subscribers.registrations)
+        people = drill.subscribers
+        schedule = Schedule(people.registrations, renewals=people.renewals)
         self._population = Population(
             there.subscriptions, there.agents, schedule, seed, self._clock()
         )
@@ -106,8 +107,8 @@ class _Run:
         self._begin = 0.0  # of the timeline, on the steady clock
 
     def play(self, guardian: Guardian) -> Measured:
-        self._whole()
         self._register()
+        self._whole()
         self._flow()
         drill, site = self._drill, self._site
         before = site.standing()
@@ -117,9 +118,10 @@ class _Run:
         self._begin, began = now.steady, time.time()
         site.begin(began)
         stage = Stage(
-            drill, self._owner, self._lab, site.standing, site.listen, self._now, self._tell
+            drill, self._owner, self._lab, site.standing, site.listen, self._now, self._announce
         )
         session = self._session((traffic, pings), stage)
+        self._announce("begins", drill.title)
         stage.start()
         try:
             session.run(drill.seconds, self._interrupt)
@@ -135,8 +137,9 @@ class _Run:
         kept = site.bound(after.leader)
         doubled = site.doubled()
         site.listen()
-        self._tell("what was broken is mended")
+        self._announce("ends", "what was broken is mended")
         restored = guardian.mended()
+        site.forget_failures({name for one in stage.struck for name in one.members})
         found = traffic.ledger.found()
         return Measured(
             drill.name,
@@ -166,16 +169,17 @@ class _Run:
     # Before the timeline --------------------------------------------------------------------
 
     def _whole(self) -> None:
-        """Wait until a controller decides, and every member is up."""
+        """Wait until a controller decides, members are up, and backups have given back."""
         self._tell("the cluster gets whole")
+        session = self._session(())
         end = time.monotonic() + WHOLE_S
         while trouble := _lacks(self._site.standing()):
             if time.monotonic() > end:
                 raise RouterFailed(
                     f"the cluster is not whole after {WHOLE_S:.0f} s: {trouble}", hint="hacc verify"
                 )
+            session.run(GLANCE, self._interrupt)  # renewals go on
             self._may_go_on()
-            time.sleep(0.1)
 
     def _register(self) -> None:
         number = self._drill.subscribers.number
@@ -209,6 +213,10 @@ class _Run:
     def _may_go_on(self) -> None:
         if self._interrupt.count:
             raise Interrupted("interrupted before the drill began: nothing was broken")
+
+    def _announce(self, phase: str, what: str) -> None:
+        self._tell(what)
+        self._site.announce(self._drill.name, phase, what)
 
     # Parts ----------------------------------------------------------------------------------
 
@@ -258,6 +266,11 @@ def _lacks(standing: Standing) -> str:
     if standing.leader is None:
         return "no controller decides"
     lame = [f"{one.name} is {one.state}" for one in standing.members if one.state != "up"]
+    lame += [
+        f"{one.name}, a backup, has {one.bindings} bindings"
+        for one in standing.members
+        if one.backup and one.bindings
+    ]
     return ", ".join(lame)
 
 

@@ -7,7 +7,7 @@ to ask it: a status costs a millisecond, which is what a timeline has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ..lab import Lab
 
 EVENTS = 512  # all that a daemon keeps
 EVERYBODY = 10_000_000  # bindings
+ANNOUNCED = "drill"  # what daemons are told of us
 
 
 class Site:
@@ -76,6 +77,20 @@ class Site:
             served.update({one["home_address"] for one in lines if one.get("state") == "binding"})
         return sum(count > 1 for count in served.values())
 
+    # What is said to it ---------------------------------------------------------------------
+
+    def announce(self, drill: str, phase: str, what: str) -> None:
+        """Who watches the controllers is told that it is a drill."""
+        for name in self.controllers:
+            self._ask(name, "announce", drill=drill, phase=phase, what=what)
+
+    def forget_failures(self, members: Iterable[str]) -> None:
+        """As an operator does who knows why they failed: the next failure is their first again."""
+        leader = self.standing().leader
+        for member in members:
+            if leader is not None:
+                self._ask(leader, "undrain", member=member)
+
     # What happened --------------------------------------------------------------------------
 
     def listen(self) -> None:
@@ -84,7 +99,7 @@ class Site:
             for told in self._ask(name, "events", limit=EVENTS):
                 at, event = told.pop("at"), told.pop("event")
                 key = name, at, event, repr(sorted(told.items()))
-                if at >= self._began and key not in self._heard:
+                if at >= self._began and event != ANNOUNCED and key not in self._heard:
                     self._heard[key] = Happening(round(at - self._began, 4), name, event, told)
 
     def events(self) -> tuple[Happening, ...]:

@@ -57,9 +57,9 @@ class Stage(threading.Thread):
         standing: Callable[[], Standing],
         listen: Callable[[], None],
         clock: Callable[[], float],
-        tell: Callable[[str], None],
+        tell: Callable[[str, str], None],
     ) -> None:
-        """`clock`: seconds of the timeline."""
+        """`clock`: seconds of the timeline. `tell`: a phase, and what."""
         super().__init__(name=f"drill-{drill.name}", daemon=True)
         self._drill, self._owner, self._routers = drill, owner, routers
         self._standing, self._listen, self._clock, self._tell = standing, listen, clock, tell
@@ -97,9 +97,9 @@ class Stage(threading.Thread):
             self._over.set()
 
     @property
-    def over(self) -> bool:
-        """It has come to its end, or was stopped, or got into trouble."""
-        return self._over.is_set()
+    def played(self) -> bool:
+        """There is nothing left to do, or no way to do it."""
+        return not self._acts or self._over.is_set()
 
     def _at(self, at_s: float, do: Callable[[], None]) -> None:
         heapq.heappush(self._acts, _Act(at_s, next(self._numbers), do))
@@ -113,7 +113,7 @@ class Stage(threading.Thread):
         self._struck[number] = measured.Struck(
             number, str(fault), routers, members, round(self._clock(), 4)
         )
-        self._tell(f"{fault}: {', '.join(routers)}")
+        self._tell("fault", f"{fault}: {', '.join(routers)}")
         meant = Struck(routers, members, others, standing)
         if fault.kind is FaultKind.UPGRADE:
             for place, name in enumerate(routers):
@@ -134,7 +134,7 @@ class Stage(threading.Thread):
     def _mend(self, number: int, *, last: bool) -> None:
         if last:  # when it begins: that is when the lab gives back what it took
             self._struck[number] = replace(self._struck[number], end_s=round(self._clock(), 4))
-            self._tell(f"mended: {self._struck[number].fault}")
+            self._tell("mended", f"mended: {self._struck[number].fault}")
         self._routers.mend(self._broken.pop(number, []))
 
     def _flap(self, number: int, step: Step, meant: Struck) -> None:

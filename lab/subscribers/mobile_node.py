@@ -217,6 +217,10 @@ class MobileNode:
             return self._begin(now)
         return b""
 
+    def renew(self, now: Moment) -> bytes:
+        """Before it has to; nothing, while a request is under way."""
+        return self._begin(now) if self.registered(now.steady) and self.settled else b""
+
     def deregister(self, now: Moment) -> bytes:
         """Ask the Home Agent to forget the binding with this care-of address."""
         if self._visited is None:

@@ -29,6 +29,7 @@ class Schedule:
 
     rate: float  # nodes that start (or leave) each second
     move_every: float = 0.0  # each node; 0: nobody moves
+    renewals: float = 0.0  # a second, one node after the other; 0: nobody renews before it has to
 
 
 class Datagram(NamedTuple):
@@ -71,6 +72,8 @@ class Population:
         self._moves: TimingWheel[int] = TimingWheel()
         self._armed: list[float | None] = [None] * len(self.nodes)
         self._out: list[Datagram] = []
+        self._renews_at = begin.steady if schedule.renewals else float("inf")
+        self._renews = 0  # the node that is next
 
     # What it is -----------------------------------------------------------------------------
 
@@ -130,7 +133,7 @@ class Population:
         ]
         if not self.all_begun:
             found.append(self._begin + self._begun / self._schedule.rate)
-        return min(found)
+        return min(*found, self._renews_at)
 
     def advance(self, now: Moment) -> list[Datagram]:
         """Whatever is due now."""
@@ -147,6 +150,7 @@ class Population:
                 self._sent(number, node.handle_timer(now), now)
         self._begin_due(now)
         self._move(now)
+        self._renew(now)
         return self._flush()
 
     def receive(
@@ -205,6 +209,15 @@ class Population:
                 self._at[number] = (self._at[number] + step) % len(self.agents)
                 self.tally.moves += 1
                 self._arrive(number, now)
+
+    def _renew(self, now: Moment) -> None:
+        """One, when it is time; who could not be asked in time is not made up for."""
+        if now.steady < self._renews_at or self._leaving:
+            return
+        self._renews_at = now.steady + 1 / self._schedule.renewals
+        number = self._renews
+        self._renews = (number + 1) % len(self.nodes)
+        self._sent(number, self.nodes[number].renew(now), now)
 
     def _arrive(self, number: int, now: Moment) -> None:
         """A node comes to its link, where an advertisement has been heard already."""

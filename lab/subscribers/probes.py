@@ -160,8 +160,8 @@ class Ledger:
 
         `there`, `back`: how often each was at the node, and back.
         """
-        counts = (bytearray(each.astype(np.uint8).tobytes()) for each in (there, back))
-        return cls(0, array("L", node.tolist()), array("d", sent.tolist()), *counts)
+        came, went = (bytearray(each.astype(np.uint8).tobytes()) for each in (there, back))
+        return cls(0, array("L", node.tolist()), array("d", sent.tolist()), came, went)
 
     def leaves(self, node: int, at: float) -> bytes:
         """The payload of the next probe."""

@@ -167,6 +167,10 @@ class Subscribers(Node):
     registrations: Annotated[float, Between(1, 100_000, whole=False)] = Field(
         default=500.0, description="New ones a second, before the timeline begins."
     )
+    renewals: Annotated[float, Between(0.1, 10_000, whole=False)] = Field(
+        default=10.0,
+        description="A second, of all of them: controllers and members always have requests.",
+    )
 
 
 class Expectation(Node):
@@ -228,14 +232,12 @@ class DrillFile(Node):
     budget: Budget = Budget()
 
     def value(self, name: str) -> drill.Drill:
-        expect, budget = self.expect, self.budget
+        expect, budget, people = self.expect, self.budget, self.subscribers
         return drill.Drill(
             name,
             self.title,
             " ".join(self.purpose.split()),
-            drill.Subscribers(
-                self.subscribers.number, self.subscribers.rate_hz, self.subscribers.registrations
-            ),
+            drill.Subscribers(people.number, people.rate_hz, people.registrations, people.renewals),
             tuple(sorted((step.value() for step in self.timeline), key=lambda step: step.at_s)),
             self.settle,
             self.cluster or "",
