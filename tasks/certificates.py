@@ -121,6 +121,18 @@ def show(
         raise Finished(Exit.CHANGES)
 
 
+def issue_all(root: Path) -> list[Path]:
+    """Authorities, keys and certificates of clusters that have none; where they lie."""
+    now = datetime.now(UTC)
+    folders = []
+    for each in _clusters(root, ()):
+        pki.create_authority(each.folder, each.name, now)
+        for host in each.hosts:
+            pki.issue(each.folder, each.name, host, now)
+        folders.append(each.folder)
+    return folders
+
+
 def _clusters(root: Path, only: Collection[str]) -> list[_Cluster]:
     """Those that have a link. Raises HaccError when one that was named has none."""
     site = load_site(root)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from . import durable
+from .certificates import issue_all
 from .drills import files as drills
 from .errors import HaccError, Place, Problem
 from .intent import json_schema, load_site
@@ -32,7 +33,7 @@ def init(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Begin a repository: a working example of an intent, CI, a hook, and invented secrets."""
+    """Begin a repository: a working example of an intent, CI, a hook, and secrets of its own."""
     made = begin(folder)
     if as_json:
         print_json({"files": [str(path) for path in made]})
@@ -57,7 +58,7 @@ def begin(folder: Path) -> list[Path]:
     work = folder / ".hacc"
     work.mkdir(mode=0o700)
     durable.write(folder / ENVIRONMENT, _invented(folder).encode())
-    return [*made, folder / ENVIRONMENT]
+    return [*made, *issue_all(folder / "inventory"), folder / ENVIRONMENT]
 
 
 def _files() -> Iterator[tuple[Path, bytes]]:

@@ -47,7 +47,7 @@ def new(tmp_path: Path, desk: Desk) -> New:
 
 
 def test_its_example_is_valid_with_its_secrets(new: New) -> None:
-    assert new.hacc("validate").ends(0).out.startswith("example: 3 routers, ")
+    assert new.hacc("validate").ends(0).out.startswith("example: 4 routers, ")
     assert new.hacc("validate", "--secrets").ends(0).out.endswith("keys fit\n")
     new.hacc("doctor", "--offline").ends(0)
 
