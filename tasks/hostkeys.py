@@ -7,7 +7,7 @@ login itself, where the library lets us look in time. Then either the key is kep
 so with its fingerprint (trust on first use), or the router is refused
 (strict). A key that differs from the stored one is refused always.
 
-Whoever logs in then refuses every other key, by a file that holds this router's keys alone: a
+Whoever logs in then refuses every other key: `keys_of` gives Paramiko those of this router alone. A
 whole store of 10,000 lines, parsed again for every login, would cost more than the login.
 """
 
@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import fcntl
 import hashlib
 import hmac
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 import paramiko
+from paramiko.pkey import UnknownKeyType
 
 from .errors import Exit, HaccError, Place, Problem
 
@@ -102,10 +103,6 @@ class HostKeys:
         self._revoked: set[bytes] = set()
         self._met: list[str] = []
         self._load(_lines(path) if excerpt is None else excerpt)
-        self._private = tempfile.TemporaryDirectory(prefix="hacc-keys-")
-
-    def close(self) -> None:
-        self._private.cleanup()
 
     @property
     def strict(self) -> bool:
@@ -187,13 +184,14 @@ class HostKeys:
             )
         )
 
-    def file_for(self, hostname: str, port: int) -> Path:
-        """A known_hosts file with this server's keys alone, for one login."""
-        name = known_as(hostname, port)
-        lines = [f"{name} {_line(key)}\n" for key in self.known(hostname, port)]
-        path = Path(self._private.name) / hashlib.sha256(name.encode()).hexdigest()[:32]
-        path.write_text("".join(lines), encoding="ascii")
-        return path
+    def keys_of(self, hostname: str, port: int) -> paramiko.HostKeys:
+        """This server's keys alone, for one login; without those that Paramiko cannot read."""
+        keys = paramiko.HostKeys()
+        for key in self.known(hostname, port):
+            with contextlib.suppress(paramiko.SSHException, UnknownKeyType):
+                read = paramiko.PKey.from_type_string(key.kind, key.blob)
+                keys.add(known_as(hostname, port), key.kind, read)
+        return keys
 
     def _refuse_revoked(self, host: str, key: HostKey) -> None:
         if key.blob in self._revoked:

@@ -105,7 +105,6 @@ class Fleet:
     ) -> None:
         if self._routers and not isinstance(error, KeyboardInterrupt):
             self.run(_close, [*self._routers], urgent=True)
-        self._keys.close()
 
     def run(
         self,

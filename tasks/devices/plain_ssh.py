@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import paramiko
@@ -36,7 +35,7 @@ class _Stranger(paramiko.MissingHostKeyPolicy):
 class PlainSsh:
     """Nornir's `ConnectionPlugin`; its `connection` is a Paramiko client that is logged in.
 
-    `extras`: `known_hosts` (the file with this server's keys), `meet`, and the timeouts of
+    `extras`: `known_hosts` (this server's keys), `meet`, and the timeouts of
     `paramiko.SSHClient.connect`.
     """
 
@@ -56,7 +55,7 @@ class PlainSsh:
         stream = Stream(hostname or "", port or 22, options["timeout"])
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(_Stranger(options.pop("meet")))
-        client.load_host_keys(str(Path(options.pop("known_hosts"))))
+        client.get_host_keys().update(options.pop("known_hosts"))
         try:
             client.connect(
                 hostname or "",

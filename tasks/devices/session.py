@@ -153,7 +153,7 @@ class Doorkeeper:
             return  # it cannot be asked: it is unreachable, which the caller says
 
     def _options(self, target: Target) -> dict[str, Any]:
-        known = str(self._keys.file_for(target.hostname, target.port))
+        known = self._keys.keys_of(target.hostname, target.port)
         if target.platform is Platform.LINUX:
             return {
                 "known_hosts": known,
@@ -170,8 +170,7 @@ class Doorkeeper:
             "banner_timeout": LOGIN_TIMEOUT_S,
             "ssh_strict": True,
             "system_host_keys": False,
-            "alt_host_keys": True,
-            "alt_key_file": known,
+            "known_hosts": known,
         }
 
 

@@ -11,6 +11,7 @@ import logging
 import socket
 from typing import Any, cast
 
+import paramiko
 from netmiko.cisco import CiscoIosSSH
 from nornir.core.configuration import Config
 
@@ -19,7 +20,14 @@ from .transport import transport
 
 
 class _Connection(CiscoIosSSH):
-    """Netmiko's connection, over a transport of ours."""
+    """Netmiko's connection, over a transport of ours, to who shows one of these keys."""
+
+    known_hosts: paramiko.HostKeys
+
+    def _get_ssh_client_instance(self) -> paramiko.SSHClient:
+        client = super()._get_ssh_client_instance()
+        client.get_host_keys().update(self.known_hosts)
+        return client
 
     def _connect_params_dict(self) -> dict[str, Any]:
         return {**super()._connect_params_dict(), "transport_factory": transport}
@@ -28,7 +36,7 @@ class _Connection(CiscoIosSSH):
 class ShellSsh:
     """Nornir's `ConnectionPlugin`; its `connection` is Netmiko's, at a prompt that nobody read.
 
-    `extras` are further arguments of Netmiko's connection.
+    `extras`: `known_hosts` (this server's keys), and further arguments of Netmiko's connection.
     """
 
     connection: CiscoIosSSH
@@ -44,6 +52,7 @@ class ShellSsh:
         configuration: Config | None = None,  # noqa: ARG002 -- the protocol's
     ) -> None:
         options = dict(extras or {})
+        known = options.pop("known_hosts")
         stream = Stream(hostname or "", port or 22, options["conn_timeout"])
         try:
             connection = _Connection(
@@ -59,6 +68,7 @@ class ShellSsh:
             # Each connection hangs a filter with its passwords on Netmiko's logger, where all that
             # hang are searched. Nothing is written through Netmiko here: nothing is to be hidden.
             logging.getLogger("netmiko").removeFilter(connection._secrets_filter)
+            connection.known_hosts = known
             connection.establish_connection()
         except BaseException:
             stream.close()

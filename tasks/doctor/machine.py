@@ -184,11 +184,8 @@ def _known_hosts(work: Path, site: Site) -> Symptom:
         keys = HostKeys(work / "known_hosts", strict=True)
     except HaccError as error:
         return wrong("host keys", str(error), f"look at {work / 'known_hosts'}")
-    try:
-        hosts = site.inventory.hosts.values()
-        new = [host.name for host in hosts if not keys.known(host.hostname, host.port)]
-    finally:
-        keys.close()
+    hosts = site.inventory.hosts.values()
+    new = [host.name for host in hosts if not keys.known(host.hostname, host.port)]
     if new:
         names = ", ".join(new[:5]) + (", ..." if len(new) > 5 else "")
         return advice("host keys", f"{len(new)} of {len(hosts)} routers are not known: {names}",

@@ -100,15 +100,12 @@ def work_on(
     listeners = tuple(listeners)
     known_hosts = prepared.work / "known_hosts"
     keys = HostKeys(known_hosts, strict=work.strict)
-    try:
-        parts = cut(prepared, keys, routers)
-        gc.freeze()  # what is loaded stays: neither searched for garbage, nor copied by forks
-        for outcome in _runner(prepared, choice, known_hosts, listeners).map(work, parts):
-            if choice.scheduler:
-                keys.adopt(outcome.met)
-            yield outcome
-    finally:
-        keys.close()
+    parts = cut(prepared, keys, routers)
+    gc.freeze()  # what is loaded stays: neither searched for garbage, nor copied by forks
+    for outcome in _runner(prepared, choice, known_hosts, listeners).map(work, parts):
+        if choice.scheduler:
+            keys.adopt(outcome.met)
+        yield outcome
 
 
 def _runner(

@@ -70,24 +70,20 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / ".hacc" / "known_hosts"
 
 
-@contextmanager
-def opened(path: Path, *, strict: bool = False) -> Iterator[HostKeys]:
-    with closing(HostKeys(path, strict=strict)) as keys:
-        yield keys
-
-
 def test_a_stranger_is_kept_once_in_a_file_that_openssh_reads(tmp_path: Path, store: Path) -> None:
     fingerprint = keygen(tmp_path / "key", "ed25519")
     with sshd([tmp_path / "key"]) as port:
-        with opened(store) as keys:
-            fresh = keys.admit("r1", "127.0.0.1", port, 10)
-            assert fresh is not None
-            assert fresh.fingerprint == fingerprint
-            assert keys.admit("r1", "127.0.0.1", port, 10) is None
-        with opened(store, strict=True) as keys:
-            assert keys.admit("r1", "127.0.0.1", port, 10) is None
-            keys.explain_change("r1", "127.0.0.1", port, 10)
-            assert keys.file_for("127.0.0.1", port).read_text() == store.read_text()
+        keys = HostKeys(store)
+        fresh = keys.admit("r1", "127.0.0.1", port, 10)
+        assert fresh is not None
+        assert fresh.fingerprint == fingerprint
+        assert keys.admit("r1", "127.0.0.1", port, 10) is None
+        keys = HostKeys(store, strict=True)
+        assert keys.admit("r1", "127.0.0.1", port, 10) is None
+        keys.explain_change("r1", "127.0.0.1", port, 10)
+        [(name, kinds)] = keys.keys_of("127.0.0.1", port).items()
+        assert (name, kinds.keys()) == (f"[127.0.0.1]:{port}", ["ssh-ed25519"])
+        assert kinds["ssh-ed25519"].asbytes() == fresh.blob
         found = subprocess.run(
             ["ssh-keygen", "-F", f"[127.0.0.1]:{port}", "-lf", store],
             capture_output=True,
@@ -99,7 +95,8 @@ def test_a_stranger_is_kept_once_in_a_file_that_openssh_reads(tmp_path: Path, st
 
 def test_strict_refuses_a_stranger_and_keeps_nothing(tmp_path: Path, store: Path) -> None:
     fingerprint = keygen(tmp_path / "key", "ed25519")
-    with sshd([tmp_path / "key"]) as port, opened(store, strict=True) as keys:
+    keys = HostKeys(store, strict=True)
+    with sshd([tmp_path / "key"]) as port:
         with pytest.raises(HostKeyRefused) as refused:
             keys.admit("r1", "127.0.0.1", port, 10)
         assert f"r1: no host key is known for [127.0.0.1]:{port}" in str(refused.value)
@@ -110,14 +107,12 @@ def test_strict_refuses_a_stranger_and_keeps_nothing(tmp_path: Path, store: Path
 
 def test_a_changed_key_is_told_with_both_fingerprints(tmp_path: Path, store: Path) -> None:
     old = keygen(tmp_path / "key", "ed25519")
-    with sshd([tmp_path / "key"]) as port, opened(store) as keys:
+    keys = HostKeys(store)
+    with sshd([tmp_path / "key"]) as port:
         keys.admit("r1", "127.0.0.1", port, 10)
     new = keygen(tmp_path / "key", "ed25519")
-    with (
-        sshd([tmp_path / "key"], port) as port,
-        opened(store) as keys,
-        pytest.raises(HostKeyRefused) as refused,
-    ):
+    keys = HostKeys(store)
+    with sshd([tmp_path / "key"], port) as port, pytest.raises(HostKeyRefused) as refused:
         keys.explain_change("r1", "127.0.0.1", port, 10)
     assert old in str(refused.value)
     assert new in str(refused.value)
@@ -128,11 +123,13 @@ def test_a_second_kind_of_key_is_no_change(tmp_path: Path, store: Path) -> None:
     """A store may hold an RSA key while the server prefers another: like is compared with like."""
     keygen(tmp_path / "rsa", "rsa")
     keygen(tmp_path / "ed", "ed25519")
-    with sshd([tmp_path / "rsa"]) as port, opened(store) as keys:
+    keys = HostKeys(store)
+    with sshd([tmp_path / "rsa"]) as port:
         fresh = keys.admit("r1", "127.0.0.1", port, 10)
         assert fresh is not None
         assert fresh.kind == "ssh-rsa"
-    with sshd([tmp_path / "ed", tmp_path / "rsa"], port) as port, opened(store) as keys:
+    keys = HostKeys(store)
+    with sshd([tmp_path / "ed", tmp_path / "rsa"], port) as port:
         assert offered("127.0.0.1", port, 10).kind == "ssh-ed25519"
         keys.explain_change("r1", "127.0.0.1", port, 10)
 
@@ -145,10 +142,11 @@ def test_hashed_and_revoked_lines_of_openssh_are_understood(tmp_path: Path, stor
         store.write_text(f"{known_as('127.0.0.1', port)} {public}\n")
         subprocess.run(["ssh-keygen", "-q", "-H", "-f", store], check=True, capture_output=True)
         assert store.read_text().startswith("|1|")
-        with opened(store, strict=True) as keys:
-            assert keys.admit("r1", "127.0.0.1", port, 10) is None
+        keys = HostKeys(store, strict=True)
+        assert keys.admit("r1", "127.0.0.1", port, 10) is None
         store.write_text(f"# ours\n\n@revoked * {public}\n")
-        with opened(store) as keys, pytest.raises(HostKeyRefused, match="is revoked"):
+        keys = HostKeys(store)
+        with pytest.raises(HostKeyRefused, match="is revoked"):
             keys.admit("r1", "127.0.0.1", port, 10)
 
 
@@ -166,3 +164,10 @@ def test_broken_lines_are_all_told_with_their_place(store: Path) -> None:
 )
 def test_the_name_of_a_server(hostname: str, port: int, name: str) -> None:
     assert known_as(hostname, port) == name
+
+
+def test_a_key_that_the_library_cannot_read_is_nobodys(store: Path) -> None:
+    """The login is then refused, as to a stranger of whom we know that he is none."""
+    keys = HostKeys(store, excerpt=["r1 sk-ssh-ed25519@openssh.com AAAA", "r1 ssh-ed25519 AAAA"])
+    assert len(keys.known("r1", 22)) == 2
+    assert not [*keys.keys_of("r1", 22)]

@@ -151,13 +151,11 @@ def test_a_part_is_whole_clusters_in_their_order(site: Prepared, tmp_path: Path)
         ]
         for part in parts:
             assert set(part.site.inventory.hosts) == set(part.hosts)
-    keys.close()
 
 
 def test_no_secret_is_in_a_part(site: Prepared, tmp_path: Path) -> None:
     keys = HostKeys(tmp_path / "known_hosts")
     sent = b"".join(pickle.dumps(part) for part in cut(site, keys))
-    keys.close()
     for name, key in KEYS.items():
         assert name.encode() in sent
         assert key.encode() not in sent
