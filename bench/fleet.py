@@ -10,7 +10,8 @@ Netmiko's `send_command("show running-config")`, on the same routers, half befor
 One router in a hundred has been changed by hand, and exactly these must be found.
 
 The measure is routers per second of the CPU of whoever asks, all its processes added up: not the
-simulator's, which would be other people's routers. Host keys are known before, to both.
+simulator's, which would be other people's routers. Host keys are known before, to both. Each way's
+line is on standard error when it ends; all five take six minutes for 10,000, and 40 s for 1,000.
 """
 
 from __future__ import annotations
@@ -163,8 +164,8 @@ def configurations(prepared: Prepared) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def simulated(texts: Mapping[str, str], directory: Path, port: int, core: int) -> Iterator[None]:
-    """The routers, in a process that keeps to one core."""
+def simulated(texts: Mapping[str, str], directory: Path, port: int, core: int) -> Iterator[int]:
+    """The routers, in a process, of that number, that keeps to one core."""
     config = directory / "crowd.json"
     config.write_text(json.dumps(texts))
     with (directory / "simulator.log").open("w") as log:
@@ -179,7 +180,7 @@ def simulated(texts: Mapping[str, str], directory: Path, port: int, core: int) -
         try:
             os.sched_setaffinity(process.pid, {core})
             process.stdout.readline()
-            yield
+            yield process.pid
         finally:
             process.communicate()
 
@@ -333,13 +334,29 @@ def main(routers: int = ROUTERS) -> int:
         texts = configurations(pipeline.prepare(root / "inventory"))
         (root / "port").write_text(json.dumps(port))
         (root / "count").write_text(json.dumps(len(texts)))
-        with simulated(texts, root, port, cores[-1]):
+        ran: dict[str, Ran] = {}
+        with simulated(texts, root, port, cores[-1]) as simulator:
             key = offered("127.0.0.1", port, 10)
             _know(root / ".hacc/known_hosts", texts, port, key)
-            ran = {name: one(root, name, set(cores)) for name in WAYS}
+            _tell(HEADER)
+            for name in WAYS:
+                ran[name] = one(root, name, set(cores))
+                _tell(row(name, ran[name]))
+            _tell(f"the simulator held {_held(simulator)} MiB at most")
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return report(ran, len(texts))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _held(process: int) -> int:
+    """The most memory that a process ever had, in MiB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kib) // 1024
 
 
 def _free_port() -> int:
@@ -355,15 +372,24 @@ def _know(path: Path, addresses: Iterable[str], port: int, key: HostKey) -> None
     path.write_text("".join(f"{known_as(a, port)} {key.kind} {blob}\n" for a in addresses))
 
 
+HEADER = (
+    f"{'':<31}{'routers/s':>10}{'a core':>8}{'ms each':>9}{'s':>7}{'load s':>8}{'peak MiB':>14}"
+)
+
+
+def row(name: str, one: Ran) -> str:
+    peak = f"{one.peak[0]} + {one.peak[1]}" if one.peak[1] else f"{one.peak[0]}"
+    return (
+        f"{name:<31}{one.routers / one.clock:>10.0f}{one.routers / one.cpu:>8.0f}"
+        f"{1000 * one.cpu / one.routers:>9.2f}{one.clock:>7.1f}{one.load:>8.1f}{peak:>14}"
+    )
+
+
 def report(ran: Mapping[str, Ran], routers: int) -> int:
     print(f"{routers} simulated IOS routers, {WORKERS} threads in each process that asks")
-    print(f"{'':<32}{'routers/s':>10}{'a core':>8}{'ms each':>9}{'load s':>8}{'peak MiB':>14}")
+    print(HEADER)
     for name, one in ran.items():
-        peak = f"{one.peak[0]} + {one.peak[1]}" if one.peak[1] else f"{one.peak[0]}"
-        print(
-            f"{name:<32}{one.routers / one.clock:>10.0f}{one.routers / one.cpu:>8.0f}"
-            f"{1000 * one.cpu / one.routers:>9.2f}{one.load:>8.1f}{peak:>14}"
-        )
+        print(row(name, one))
     theirs = [one for one in ran.values() if not one.load]
     least = sum(one.cpu for one in theirs) / sum(one.routers for one in theirs)
     checked = [one for one in ran.values() if one.load]
