@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet laws fuzz screenshot simulate format lock clean system browser
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet bench-api laws fuzz screenshot simulate format lock clean system browser
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-dataplane  packets a second, beside the kernel's own forwarding"
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-fleet 10,000 routers checked, beside Nornir and Netmiko that only read them"
+	@echo "make bench-api   the relay with 1,000 listeners of the live view, and its page in Chromium"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
 	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
@@ -53,6 +54,10 @@ bench-table: $(READY)
 
 bench-fleet: $(READY)
 	$(BIN)/python -m bench fleet
+
+bench-api: $(READY) browser
+	@sh .ci/system-packages gcc libc6-dev util-linux
+	$(BIN)/python -m bench api
 
 screenshot: $(READY) system browser
 	$(BIN)/python -m tests.commands.screenshot

@@ -8,7 +8,7 @@ import sys
 BENCHMARKS = (
     "intent", "render", "diff", "push", "lab_up", "provision", "wire", "cluster", "home_agent",
     "table", "replica", "failover_compute", "snmp", "relay", "failover", "hsrp", "dataplane",
-    "fleet",
+    "fleet", "api",
 )  # fmt: skip
 
 

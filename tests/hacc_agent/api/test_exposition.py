@@ -9,10 +9,10 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.crowd import EACH, Crowd, answering
 from hacc_agent.api import metrics
 from hacc_agent.engine.cluster.counters import Counters
 from hacc_agent.engine.health import State
-from tests.hacc_agent.api.crowd import EACH, Crowd, answering
 from tests.hacc_agent.api.served import Served, configured, open_folder, serving
 
 UNITS = ("seconds", "bytes", "ratio", "total", "info", "per_second")

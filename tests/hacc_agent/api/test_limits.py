@@ -12,11 +12,11 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from bench.crowd import Crowd, answering
 from hacc_agent.api import protocol
 from hacc_agent.api.access import comes_from_elsewhere
 from hacc_agent.api.allowance import KNOWN, Allowance
 from hacc_agent.api.gate import CALLS, STRANGERS, TARGET
-from tests.hacc_agent.api.crowd import Crowd, answering
 from tests.hacc_agent.api.served import OPERATOR, READER, Served, configured, open_folder, serving
 
 LISTENERS = 20

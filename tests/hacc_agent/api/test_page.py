@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from bench.crowd import EACH, MEMBERS, Crowd, answering
 from hacc_agent.control import ask
-from tests.hacc_agent.api.crowd import EACH, MEMBERS, Crowd, answering
 from tests.hacc_agent.api.served import READER, Served, configured, open_folder, serving
 from tests.hacc_agent.pair import certificates
 from tests.loopback import Loopback, cluster, status

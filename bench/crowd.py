@@ -6,6 +6,7 @@ the daemon does, and every member's figures change each second.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import threading
@@ -16,22 +17,27 @@ from pathlib import Path
 from typing import Any
 
 from hacc_agent.control import Answer, ControlServer
+from hacc_agent.engine.cluster.counters import Counters
 from hacc_agent.loop import Loop
 
 MEMBERS = 1000
 EACH = 5000  # bindings of a member
-COUNTERS = ("relayed", "accepted", "denied", "deregistered", "refused", "redirected", "expired")
+COUNTERS = tuple(field.name for field in dataclasses.fields(Counters))
 
 
 class Crowd:
     """What would be asked for; the same for the same seed, and the same moment."""
 
-    def __init__(self, members: int = MEMBERS, seed: int = 7) -> None:
+    def __init__(self, members: int = MEMBERS, seed: int = 7, *, lan: bool = False) -> None:
+        """`lan`: neighbours are told of as well."""
         self.chance = random.Random(seed)
         self.states = {f"ha{number:04}": "up" for number in range(members)}
         self.bindings = dict.fromkeys(self.states, EACH)
         self.since = time.time() - 3600
         self.deaf: set[str] = set()  # members whose figures nobody knows
+        self.neighbours = (
+            {"expected": 3, "missing": 0, "stranger": 0, "impostor": 0} if lan else None
+        )
         self.asked = 0
         self.events: list[dict[str, Any]] = []
         self.note("this controller decides", epoch=7)
@@ -76,7 +82,7 @@ class Crowd:
                 "durable": 9,
                 "followers": [{"name": "hacc2", "behind": 0}],
             },
-            "neighbours": None,
+            "neighbours": self.neighbours,
             "stock": [],
             "traffic": {"lan": {"received": 1, "sent": 1, "unsent": 0, "oversized": 0, "odd": 0}},
             "dropped": 0,
