@@ -16,7 +16,16 @@ from .keeping import Run
 
 def show_run(out: Console, run: Run) -> None:
     verdict, found = run.verdict, run.measured
-    table = Table("what", "found", "limit", "", title=run.drill.title)
+    table = Table(
+        "what",
+        "found",
+        "limit",
+        "",
+        title=run.drill.title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     for check in verdict.checks:
         table.add_row(check.what, check.found, check.limit, "ok" if check.ok else "BROKEN")
     out.print(table)
@@ -43,7 +52,17 @@ TOLD = 3
 
 def show_many(out: Console, many: Rehearsed) -> None:
     """All runs of a simulation."""
-    table = Table("outage, in ms", "50 %", "95 %", "99 %", "longest", title=many.drill.title)
+    table = Table(
+        "outage, in ms",
+        "50 %",
+        "95 %",
+        "99 %",
+        "longest",
+        title=many.drill.title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     for what, found in (
         ("median subscriber of a run", many.medians),
         ("worst subscriber of a run", many.worst),
@@ -61,7 +80,16 @@ def show_many(out: Console, many: Rehearsed) -> None:
 
 
 def show_drills(out: Console, drills: Iterable[tuple[Drill, Run | None]]) -> None:
-    table = Table("drill", "what fails", "last run", "verdict", "outage 50 %", "longest")
+    table = Table(
+        "drill",
+        "what fails",
+        "last run",
+        "verdict",
+        "outage 50 %",
+        "longest",
+        box=None,
+        pad_edge=False,
+    )
     for drill, run in drills:
         told = ("", "", "", "")
         if run is not None:
@@ -79,7 +107,7 @@ def show_drill(out: Console, drill: Drill) -> None:
         f"{people.number} subscribers, {people.rate_hz:g} packets a second to each, "
         f"{drill.seconds:g} s"
     )
-    table = Table("at", "what", "mended")
+    table = Table("at", "what", "mended", box=None, pad_edge=False)
     for step in drill.timeline:
         end = "at the end" if step.end_s is None else f"{step.end_s:g} s"
         table.add_row(f"{step.at_s:g} s", str(step.fault), end if step.end_s != step.at_s else "-")

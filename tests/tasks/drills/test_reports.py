@@ -152,4 +152,4 @@ def test_a_terminal_is_told_the_same() -> None:
     assert "40 of 100 subscribers were out, in ms: 50 % 1400" in text
     assert "member-kill: 1 limits broken" in text
     assert "1,400 ms" in text
-    assert "5 s │ power member: busiest" in text
+    assert "5 s  power member: busiest" in text
