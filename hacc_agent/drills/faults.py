@@ -123,7 +123,7 @@ FAULTS: Final[Mapping[FaultKind, Nature]] = {
         strikes=_CONTROLLER,
     ),
     FaultKind.UPGRADE: Nature(
-        "the agents of routers are restarted one after the other, as an upgrade does: `every`",
+        "hacc-agent is restarted on each router that runs it, one `every` so long",
         needs=(Parameter.EVERY,),
         lasts=False,
     ),
