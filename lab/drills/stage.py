@@ -58,11 +58,13 @@ class Stage(threading.Thread):
         listen: Callable[[], None],
         clock: Callable[[], float],
         tell: Callable[[str, str], None],
+        listens_s: float = LISTENS_S,
     ) -> None:
         """`clock`: seconds of the timeline. `tell`: a phase, and what."""
         super().__init__(name=f"drill-{drill.name}", daemon=True)
         self._drill, self._owner, self._routers = drill, owner, routers
         self._standing, self._listen, self._clock, self._tell = standing, listen, clock, tell
+        self._listens_s = listens_s
         self._acts: list[_Act] = []
         self._numbers = itertools.count()
         self._struck: dict[int, measured.Struck] = {}
@@ -87,7 +89,7 @@ class Stage(threading.Thread):
             while not self._over.is_set():
                 self._listen()
                 due = self._acts[0].at_s if self._acts else float("inf")
-                if self._over.wait(max(0.0, min(due - self._clock(), LISTENS_S))):
+                if self._over.wait(max(0.0, min(due - self._clock(), self._listens_s))):
                     break
                 while self._acts and self._acts[0].at_s <= self._clock():
                     heapq.heappop(self._acts).do()
@@ -116,7 +118,8 @@ class Stage(threading.Thread):
         self._tell("fault", f"{fault}: {', '.join(routers)}")
         meant = Struck(routers, members, others, standing)
         if fault.kind is FaultKind.UPGRADE:
-            for place, name in enumerate(routers):
+            stock = {name for one in standing.members if not one.agent for name in one.routers}
+            for place, name in enumerate(name for name in routers if name not in stock):
                 at_s = step.at_s + place * fault.every_s
                 self._at(at_s, partial(self._routers.restart, name, AGENT))
         elif fault.kind is FaultKind.FLAP:
