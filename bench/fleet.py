@@ -200,8 +200,18 @@ class Ran:
     peak: tuple[int, int]  # MiB: of the process that asks, of the largest of its workers
 
 
-def look(prepared: Prepared, opened: Opened, routers: Fleet) -> tuple[int, tuple[str, ...]]:
-    """`hacc check --only configuration` of the IOS routers of a part: how many, and who drifted."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a worker found in a part."""
+
+    routers: int
+    drifted: int
+    worker: int  # its process, and the most memory that it had until then, MiB
+    peak: int
+
+
+def look(prepared: Prepared, opened: Opened, routers: Fleet) -> Looked:
+    """`hacc check --only configuration` of the IOS routers of a part."""
     paths = {
         host: push.paths_of(rendered)
         for host, rendered in prepared.rendered.items()
@@ -218,28 +228,28 @@ def look(prepared: Prepared, opened: Opened, routers: Fleet) -> tuple[int, tuple
         if isinstance(running, Running)
         for finding in judge(devices[host], prepared.rendered[host], running, opened.values)
     ]
-    return len(held), tuple(sorted({finding.host for finding in findings}))
+    me = os.getpid()
+    return Looked(len(held), len({finding.host for finding in findings}), me, peak_of(me))
 
 
 def ours(root: Path, choice: Choice) -> Ran:
     begin = time.perf_counter()
     prepared = pipeline.prepare(root / "inventory")
     loaded = time.perf_counter()
-    asked: int = 0
-    drifted: list[str] = []
+    looked: list[Looked] = []
     before = _cpu()
     for outcome in work_on(prepared, Work(look, repeatable=True), choice):
         if outcome.value is None:
             raise SystemExit(f"bench.fleet: {outcome.problems[0]}")
-        asked += outcome.value[0]
-        drifted += outcome.value[1]
+        looked.append(outcome.value)
+    me = os.getpid()
     return Ran(
-        asked,
-        len(drifted),
+        sum(one.routers for one in looked),
+        sum(one.drifted for one in looked),
         loaded - begin,
         _cpu() - before,
         time.perf_counter() - loaded,
-        _peak(),
+        (peak_of(me), max((one.peak for one in looked if one.worker != me), default=0)),
     )
 
 
@@ -277,7 +287,8 @@ def peer(root: Path, half: int) -> Ran:
     results = nornir.run(read)
     if results.failed:
         raise SystemExit(f"bench.fleet: the peer failed: {results.failed_hosts}")
-    return Ran(len(results), 0, 0.0, _cpu() - cpu, time.perf_counter() - begin, _peak())
+    peak = (peak_of(os.getpid()), 0)
+    return Ran(len(results), 0, 0.0, _cpu() - cpu, time.perf_counter() - begin, peak)
 
 
 def _cpu() -> float:
@@ -287,9 +298,14 @@ def _cpu() -> float:
     return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
-def _peak() -> tuple[int, int]:
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+def peak_of(process: int) -> int:
+    """The most memory that a process ever had, in MiB.
+
+    Not `getrusage`'s: that begins with what its parent had when it was started.
+    """
+    status = Path(f"/proc/{process}/status").read_text()
+    [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kib) // 1024
 
 
 # Each in a process of its own, so that memory and time are its own.
@@ -342,7 +358,7 @@ def main(routers: int = ROUTERS) -> int:
             for name in WAYS:
                 ran[name] = one(root, name, set(cores))
                 _tell(row(name, ran[name]))
-            _tell(f"the simulator held {_held(simulator)} MiB at most")
+            _tell(f"the simulator held {peak_of(simulator)} MiB at most")
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return report(ran, len(texts))
@@ -350,13 +366,6 @@ def main(routers: int = ROUTERS) -> int:
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _held(process: int) -> int:
-    """The most memory that a process ever had, in MiB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(kib) // 1024
 
 
 def _free_port() -> int:
