@@ -2,7 +2,6 @@
 
 Every step is a command that a user could type; this module only copies the example inventory to a
 place of its own, invents the keys, runs the steps one after the other, and says how long each took.
-The last one needs more than a command (`demo_failover`).
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from . import demo_failover
 
 ROOT = Path(__file__).parent.parent
 PLACE = Path(os.path.relpath(ROOT / ".hacc" / "demo"))
@@ -114,8 +111,8 @@ STEPS = (
         before=restore_intent,
     ),
     Step(
-        "A thousand mobile nodes register with it",
-        ("lab", "subscribers", "--count", "1000", "--rate", "500"),
+        "A drill: 1,000 subscribers lose their member",
+        ("drill", "run", "member-kill"),
         inside=False,
     ),
 )
@@ -158,16 +155,6 @@ def main() -> int:
             if code:
                 subprocess.run(hacc_lab("status"), env=environment, check=False)
                 break
-        else:
-            title = "A Home Agent loses its power"
-            print(f"\n== {len(STEPS) + 1}. {title}", flush=True)
-            began = time.monotonic()
-            try:
-                code = demo_failover.show(hacc_lab, environment)
-            except demo_failover.Failed as error:
-                print(f"demo: {error}")
-                code = 1
-            rows.append((title, "ok" if code == 0 else "failed", time.monotonic() - began))
     except KeyboardInterrupt:
         code = 130
     finally:
