@@ -48,7 +48,7 @@ STILL_S: Final = 1.0
 BIN_S: Final = 0.1  # of the course, as on virtual routers
 PINGS_HZ: Final = 50.0
 AT_ONCE: Final = 20  # runs that a process is given
-STORY: Final = 40  # lines of a failed run that are told
+STORY: Final = 200  # lines of a failed run that are told
 
 PEOPLE: Final = 30
 """Subscribers of a simulated run at most: what each notices does not depend on how many others
@@ -117,6 +117,7 @@ class _Run:
         self._begin = site.now
         site.events.clear()
         site.watch()
+        site.renew(1 / drill.subscribers.renewals)
         before, bound = self._standing(), self._bound()
         for number, step in enumerate(drill.timeline):
             site.later(step.at_s, partial(self._strike, number, step))

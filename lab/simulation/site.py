@@ -3,7 +3,8 @@
 What decides is in the engines. Here is what surrounds them on a LAN:
 
     address    the controllers' group address is with the active one; when nobody hears that one for
-               the hold time, the standby takes it, the log and the service over
+               the hold time, the standby takes it, and with the first request that comes to it the
+               log and the service as well
     routes     a member announces what it serves and has got, its own slice as it is and another's
                in halves (`hacc_agent.ward`); everybody else knows it a moment later, and a router
                that went silent is believed until OSPF's dead interval has passed
@@ -34,6 +35,7 @@ from hacc_agent.engine.slots import Slots
 
 from ..subscribers.association import Association
 from ..subscribers.contract import FIRST_AGENT, Contract
+from ..subscribers.foreign_agent import ToHomeAgent
 from . import latencies
 from .blueprint import Blueprint
 from .supervised import Pace, Supervised
@@ -91,6 +93,7 @@ class Site(Supervised):
         self._slots = Slots(len(first.members))
         self._moved = True  # something that packets depend on
         self._watched = False
+        self._tables: dict[str, dict[int, int]] = {}  # of routers, when packets were looked at last
         self.passages = [Passage() for _ in range(subscribers)]
         self.addresses = {
             **{f"group {each.address}": Passage() for each in first.gateways[:1]},
@@ -170,10 +173,7 @@ class Site(Supervised):
             router.seen = 0
         self.boot(router)
         if router in self.controllers:
-            if self.active is not None:
-                self.follow()
-            elif self.owner is router:
-                self.promote(router)
+            self.follow()
 
     def promote(self, router: Router) -> None:
         self.owner = router
@@ -212,8 +212,6 @@ class Site(Supervised):
             if owner is None or not self.speaks(owner) or not self.hears(owner.name, heir.name):
                 self.owner = heir
                 self._moved = True
-                if heir.memory is not None:
-                    self.promote(heir)
                 return
 
     def preempt(self, router: Router) -> None:
@@ -224,7 +222,8 @@ class Site(Supervised):
         if owner is None or not self._linked(router, owner):
             return
         if self.follows and router.seen == self.recorded:
-            self.promote(router)
+            self.owner = router
+            self._moved = True
         else:
             self.later(1.0, partial(self.preempt, router))
 
@@ -401,11 +400,12 @@ class Site(Supervised):
     def perform(self, router: Router, effects: Iterable[Effect]) -> None:
         done = list(effects)
         super().perform(router, done)
-        self._moved |= bool(done)
         for effect in done:
             match effect:
-                case Log(records) if router in self.members and self._names_static(records):
-                    self.announce(router)
+                case Log(records):
+                    self._moved |= self._changes(router, records)
+                    if router in self.members and self._names_static(records):
+                        self.announce(router)
                 case Transfer(member, slots, epoch):
                     name = self.members[member].name
                     self.note(router, "slots move", member=name, slots=len(slots), epoch=epoch)
@@ -422,9 +422,26 @@ class Site(Supervised):
         if obeys:
             self.announce(member)
 
+    def _changes(self, router: Router, records: bytes) -> bool:
+        """Whether anything but the times of bindings is another one."""
+        log = np.frombuffer(records, RECORD)
+        kinds = log["kind"]
+        if np.isin(kinds, (Kind.UNBOUND, Kind.SLOT)).any():
+            return True
+        known = self._tables.get(router.name, {}).keys()
+        return not known >= set(log["home_address"][kinds == Kind.BINDING].tolist())
+
     def _names_static(self, records: bytes) -> bool:
         """Whether somebody with an address of its own is bound, or is no more."""
         return not self._static.isdisjoint(np.frombuffer(records, RECORD)["home_address"].tolist())
+
+    def to_cluster(self, number: int, effect: ToHomeAgent) -> None:
+        """Who has the address gets the request, and with the first one decides."""
+        owner = self.owner
+        waits = owner is not None and owner is not self.active and owner.memory is not None
+        if waits and owner is not None and self.hears(f"fa{number}", owner.name):
+            self.promote(owner)
+        super().to_cluster(number, effect)
 
     def send(self, router: Router, payload: bytes, to: Endpoint, source: int) -> None:
         """A stock member answers as the virtual Home Agent, by way of its default route."""
@@ -493,6 +510,12 @@ class Site(Supervised):
         self._watched = True
         self.look_at_packets()
 
+    def renew(self, every_s: float, number: int = 0) -> None:
+        """One subscriber after the other registers again before it has to."""
+        subscriber = self.subscribers[number]
+        self.later(every_s, partial(self.renew, every_s, (number + 1) % len(self.subscribers)))
+        self.ask(subscriber, subscriber.node.renew(self.moment_of(subscriber)))
+
     def check(self) -> None:
         super().check()
         if self._moved and self._watched:
@@ -501,6 +524,7 @@ class Site(Supervised):
     def look_at_packets(self) -> None:
         self._moved = False
         tables = {each.name: self.held(each) for each in (*self.members, *self.controllers)}
+        self._tables = tables
         group = self.share(EDGE, self.owner.name) if self._answers() and self.owner else 0.0
         for passage in self.addresses.values():
             passage.note(self.now, group, group)
@@ -566,8 +590,9 @@ class Site(Supervised):
         return owner is not None and owner.name not in self.off and self._way(EDGE, owner.name) > 0
 
     def to_subscriber(self, subscriber: Subscriber, payload: bytes, *, lost: bool) -> None:
+        before = subscriber.node.home_address
         super().to_subscriber(subscriber, payload, lost=lost)
-        self._moved = True  # it may have another address now
+        self._moved |= subscriber.node.home_address != before
 
     def held(self, router: Router) -> dict[int, int]:
         """Home addresses that are bound there -> their slots."""
