@@ -3,7 +3,7 @@ VENV  := .venv
 READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
-.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet bench-api laws fuzz screenshot simulate format lock clean system browser
+.PHONY: help demo test check bench bench-relay bench-dataplane bench-failover bench-table bench-fleet bench-api bench-drills laws fuzz screenshot simulate format lock clean system browser
 
 help:
 	@echo "make demo        provision a mixed cluster of virtual routers, verify, change it, roll back"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-failover  a member and a controller die: what subscribers notice"
 	@echo "make bench-fleet 10,000 routers checked, beside Nornir and Netmiko that only read them"
 	@echo "make bench-api   the relay with 1,000 listeners of the live view, and its page in Chromium"
+	@echo "make bench-drills  each ready drill live 20 times and 1,000 times simulated; HACC_DRILLS=3: less"
 	@echo "make bench-table memory of a binding, restart, standby, stalls"
 	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
@@ -48,6 +49,9 @@ bench-dataplane: $(READY)
 
 bench-failover: $(READY) system
 	$(BIN)/python -m bench failover
+
+bench-drills: $(READY) system
+	$(BIN)/python -m bench drills
 
 bench-table: $(READY)
 	$(BIN)/python -m bench table replica
