@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from hacc_agent.api.config import Scope
 from hacc_agent.config import AgentConfig
 from hacc_agent.config import Algorithm as Algorithm
 from hacc_agent.config import Replay as Replay
@@ -236,6 +237,28 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiToken:
+    """Who may call a controller's API."""
+
+    name: str
+    token: SecretRef
+    scope: Scope
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What a controller tells over HTTPS, and to whom."""
+
+    port: int
+    certificate: str  # files on the router
+    key: str
+    tokens: tuple[ApiToken, ...]
+    place: Place
+    fields: Fields = NO_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
 class HomeAgentService:
     """What this router serves as a Home Agent; controllers and gateways serve nothing."""
 
@@ -290,6 +313,7 @@ class DeviceModel:
     snmp: Snmp
     radius: Radius | None
     link: Link | None  # of Linux routers
+    api: Api | None  # of controllers
     discovery: bool  # CDP
     binding_sync_s: int  # what a returning router needs before it may preempt
     agent: AgentConfig | None  # Linux routers run hacc-agent, but for gateways

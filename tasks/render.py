@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hacc_agent import config as agent_config
+from hacc_agent.api.config import ApiConfig, Token
+from hacc_agent.api.config import to_toml as api_toml
 from hacc_agent.hsrp import config as hsrp
 
 from . import model as _model
@@ -32,6 +34,7 @@ from .standby import hsrp_config, speaks_hsrp
 RUNNING_CONFIG = "running-config"
 AGENT_CONFIG = "/etc/hacc/agent.toml"
 HSRP_CONFIG = "/etc/hacc/hsrp.toml"
+API_CONFIG = "/etc/hacc/api.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ RECIPES: dict[Platform, tuple[Recipe, ...]] = {
             Owner.WHOLE,
             ("linux/hacc-agent.service.j2",),
             lambda device: device.agent is not None,
+        ),
+        Recipe(API_CONFIG, 0o600, Owner.WHOLE, (), lambda device: device.api is not None),
+        Recipe(
+            "/etc/systemd/system/hacc-agent-api.service",
+            0o644,
+            Owner.WHOLE,
+            ("linux/hacc-agent-api.service.j2",),
+            lambda device: device.api is not None,
         ),
         Recipe(
             "/etc/keepalived/keepalived.conf",
@@ -164,7 +175,7 @@ class Texts(Mapping[str, Rendered]):
 def _file(recipe: Recipe, model: DeviceModel) -> File:
     if not recipe.wanted(model):
         return File(recipe.path, recipe.mode, Owner.WHOLE, (), (), absent=True)
-    made = {AGENT_CONFIG: _agent, HSRP_CONFIG: _hsrp}.get(recipe.path)
+    made = {AGENT_CONFIG: _agent, HSRP_CONFIG: _hsrp, API_CONFIG: _api}.get(recipe.path)
     output = made(model) if made is not None else _templates(recipe, model)
     return File(recipe.path, recipe.mode, recipe.owner, output.owns, output.lines)
 
@@ -197,6 +208,21 @@ def _hsrp(model: DeviceModel) -> Output:
     groups = {"groups": tuple(group.place for group in model.groups)}
     text = hsrp.to_toml(hsrp_config(model))
     return _toml(text, Place("hacc_agent/hsrp/config.py", 0), model, groups)
+
+
+def _api(model: DeviceModel) -> Output:
+    """The API's configuration, likewise: its tables are the tokens."""
+    assert model.api is not None  # Recipe.wanted
+    api = model.api
+    config = ApiConfig(
+        address=model.router_id,
+        port=api.port,
+        certificate=api.certificate,
+        key=api.key,
+        tokens=tuple(Token(each.name, each.token.digest_token, each.scope) for each in api.tokens),
+    )
+    places = {"tokens": tuple(each.place for each in api.tokens)}
+    return _toml(api_toml(config), Place("hacc_agent/api/config.py", 0), model, places)
 
 
 def _toml(

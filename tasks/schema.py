@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from hacc_agent import config
+from hacc_agent.api.config import Scope
 
 from . import yamlmarks
 from .errors import NO_FIELDS, Fields, Place
@@ -34,6 +35,7 @@ from .values import (
     Between,
     Bindings,
     Factor,
+    FileName,
     FolderName,
     HostName,
     InterfaceName,
@@ -221,11 +223,31 @@ class Redundancy(Node):
     authentication: Authentication | None = None
 
 
+class ApiToken(Node):
+    """Somebody who may call the API."""
+
+    name: Name
+    token: Secret = Field(description="Long and random; the routers get its SHA-256 alone.")
+    scope: Annotated[Scope, BeforeValidator(one_of(*Scope))] = Field(
+        default=Scope.READ, description="`operate` may drain, undrain and fail over members."
+    )
+
+
+class Api(Node):
+    """The live view, served by each controller at its router id."""
+
+    certificate: FileName = Field(description="A file on the routers, in PEM.")
+    key: FileName = Field(description="Likewise.")
+    tokens: Annotated[tuple[ApiToken, ...], Field(min_length=1)]
+    port: Port = 8443
+
+
 class Controllers(Node):
     """The routers that own the virtual Home Agent address, the preferred one first."""
 
     members: Annotated[tuple[Router, ...], _short("host", list[Router | str]), Field(min_length=1)]
     redundancy: Redundancy
+    api: Api | None = Field(default=None, description="Without it there is none.")
 
 
 class Security(Node):

@@ -7,6 +7,7 @@ called `opened` everywhere. `resolve` puts them into a text at the last moment b
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ class SecretRef:
         """The same, to be written as hexadecimal digits where it is opened."""
         return f"<secret {self.ref}|hex>"
 
+    @property
+    def digest_token(self) -> str:
+        """The SHA-256 of it, in hexadecimal digits: where who holds it must not know it."""
+        return f"<secret {self.ref}|digest>"
+
     def __str__(self) -> str:
         return self.token
 
@@ -77,9 +83,11 @@ def octets(clear: str) -> bytes | None:
 
 
 def written(clear: str, form: str) -> str | None:
-    """A clear value in a token's form, `text` or `hex`; None where it has no such form."""
+    """A clear value in a token's form: `text`, `hex` or `digest`; None where it has none."""
     if form == "text":
         return clear
+    if form == "digest":
+        return hashlib.sha256(clear.encode()).hexdigest()
     key = octets(clear) if form == "hex" else None
     return None if key is None else key.hex()
 
@@ -113,7 +121,9 @@ def redact(text: str, opened: Mapping[str, str]) -> str:
     """The text with every clear value sealed that slipped into it, in any of its forms."""
     sealed: dict[str, str] = {}
     for ref, value in opened.items():
-        for form, token in (("text", SecretRef(ref).token), ("hex", SecretRef(ref).hex_token)):
+        known = SecretRef(ref)
+        forms = {"text": known.token, "hex": known.hex_token, "digest": known.digest_token}
+        for form, token in forms.items():
             if shown := written(value, form):
                 sealed.setdefault(shown, token)
                 if form == "hex":

@@ -172,6 +172,9 @@ _FOLDER = Shaped(
     re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"),
     "a folder below the inventory: pki/west",
 )
+_FILE = Shaped(
+    re.compile(r"(/[A-Za-z0-9_.-]+)+"), "an absolute path on the router: /etc/ssl/hacc/api.pem"
+)
 _WORD = Shaped(re.compile(r"[^\s<>|]{1,63}"), "a name without blanks")
 
 Address = Annotated[
@@ -205,6 +208,7 @@ Name = Annotated[str, _NAME]
 RealmName = Annotated[str, _REALM]
 UserName = Annotated[str, _USER]
 FolderName = Annotated[str, _FOLDER]
+FileName = Annotated[str, _FILE]
 HostName = Annotated[str, _WORD]
 InterfaceName = Annotated[str, _WORD]
 Millis = Annotated[int, Between(1, 255_000)]

@@ -23,6 +23,7 @@ DOORS = {
     "hacc_agent": ("hacc_agent.",),
     "tasks": (
         "hacc_agent.__version__.",
+        "hacc_agent.api.config.",
         "hacc_agent.config.",
         "hacc_agent.drills.",
         "hacc_agent.hsrp.config.",
@@ -40,6 +41,9 @@ PURE = (
     "hacc_agent/drills",
     "hacc_agent/hsrp/__init__",
     "hacc_agent/hsrp/config",
+    "hacc_agent/api/config",
+    "hacc_agent/api/documents",
+    "hacc_agent/api/schemas",
     "hacc_agent/standby",
     "tasks/errors",
     "tasks/model",

@@ -27,6 +27,7 @@ from uvicorn.server import ServerState
 from .. import __version__, privileges
 from ..control import NAME as SOCKET
 from ..control import ask
+from ..hsrp.guard import name_process
 from ..logs import Logs
 from ..notify import Notifier
 from .access import Access
@@ -39,6 +40,7 @@ from .operations import Operations
 from .page import page
 from .protocol import Protocol
 
+NAME: Final = "hacc-agent-api"  # of the unit, and of the process: the daemon's is another
 SHAKE_S: Final = 5.0  # for the TLS handshake
 HEAD: Final = 16_384  # octets of a request's line and headers
 IDLE_S: Final = 20  # that a connection may stay without a request
@@ -53,6 +55,7 @@ DRAIN_S: Final = 2.0  # for answers that are under way when it is stopped
 
 def run(file: Path) -> int:
     """Until somebody stops it; the exit code. Raises `Unusable`."""
+    name_process(NAME)
     config = load(file)
     context = tls(config, file)
     logs = Logs(sys.stderr.fileno(), time.time, sys.stderr.isatty())

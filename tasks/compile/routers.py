@@ -8,6 +8,8 @@ from ipaddress import IPv4Address
 from ..errors import Fields, Place
 from ..inventory import HostFacts
 from ..model import (
+    Api,
+    ApiToken,
     DeviceModel,
     HomeAgentService,
     Link,
@@ -21,6 +23,7 @@ from ..model import (
 )
 from ..rendered import Platform
 from ..schema import NOWHERE, Backup, Gateway, HostMember, PairMember, RealmNodes
+from ..schema import Api as ApiIntent
 from .cluster import Cluster
 from .groups import check, standby_groups
 from .service import service
@@ -244,6 +247,7 @@ def _device(
         )
         if link and facts.platform is Platform.LINUX
         else None,
+        api=_api(cluster.intent.controllers.api) if role is Role.CONTROLLER else None,
         discovery=cluster.intent.discovery.cdp,
         binding_sync_s=0 if role is Role.GATEWAY else cluster.intent.binding_sync_s,
         agent=None,
@@ -257,4 +261,19 @@ def _device(
             )
         )
         | cluster.intent.fields(binding_sync_s="binding_sync_s"),
+    )
+
+
+def _api(intent: ApiIntent | None) -> Api | None:
+    if intent is None:
+        return None
+    return Api(
+        port=intent.port,
+        certificate=intent.certificate,
+        key=intent.key,
+        tokens=tuple(
+            ApiToken(each.name, each.token, each.scope, each.place) for each in intent.tokens
+        ),
+        place=intent.place,
+        fields=intent.fields(port="port", certificate="certificate", key="key"),
     )

@@ -81,6 +81,7 @@ _SNMPD: Final = (
 )
 _WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent.service"
 _HSRP_WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-hsrp.service"
+_API_WANTED: Final = "/etc/systemd/system/multi-user.target.wants/hacc-agent-api.service"
 _LINK: Final = (
     "[ ! -e /etc/systemd/system/hacc-agent.service ] || systemctl try-reload-or-restart hacc-agent"
 )
@@ -146,6 +147,20 @@ BRINGERS: Final = (
         "systemctl reload-or-restart hacc-hsrp && systemctl is-active --quiet hacc-hsrp; "
         "else systemctl stop hacc-hsrp || true; fi",
         unit="hacc-hsrp",
+    ),
+    Bringer(
+        "/etc/systemd/system/hacc-agent-api.service",
+        bring="[ -e {path} ] || {{ systemctl stop hacc-agent-api; rm -f " + _API_WANTED + "; }}; "
+        "systemctl daemon-reload && "
+        "{{ [ ! -e {path} ] || systemctl try-restart hacc-agent-api; }}",
+    ),
+    Bringer(
+        "/etc/hacc/api.toml",
+        check="hacc-agent api check --config {new}",
+        bring="if [ -e {path} ]; then systemctl enable --quiet hacc-agent-api && "
+        "systemctl restart hacc-agent-api && systemctl is-active --quiet hacc-agent-api; "
+        "else systemctl stop hacc-agent-api || true; fi",
+        unit="hacc-agent-api",
     ),
     Bringer(
         "/etc/keepalived/keepalived.conf",

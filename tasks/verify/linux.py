@@ -31,7 +31,7 @@ from .observation import (
     Unread,
 )
 
-UNITS = ("frr", "keepalived", "snmpd", "hacc-agent", "hacc-hsrp")
+UNITS = ("frr", "keepalived", "snmpd", "hacc-agent", "hacc-hsrp", "hacc-agent-api")
 
 # Whose age is the service's. frr.service starts several daemons; zebra is the one that all need.
 _PROCESS = {name: "zebra" if name == "frr" else name for name in UNITS}

@@ -212,6 +212,8 @@ def services(view: View) -> Iterator[Result]:
         wanted = ["frr", "snmpd"]
         if device.agent is not None:
             wanted.append("hacc-agent")
+        if device.api is not None:
+            wanted.append("hacc-agent-api")
         if any(group.protocol is RedundancyProtocol.VRRP for group in device.groups):
             wanted.append("keepalived")
         if any(group.protocol is RedundancyProtocol.HSRP for group in device.groups):

@@ -68,6 +68,7 @@ failed
 active
 inactive
 active
+inactive
 --
 zebra               4711
 hacc-hsrp             42
@@ -130,6 +131,7 @@ def test_everything_that_the_script_prints() -> None:
             Unit("snmpd", "active", 7),
             Unit("hacc-agent", "inactive", None),
             Unit("hacc-hsrp", "active", 42),
+            Unit("hacc-agent-api", "inactive", None),
         ),
         "groups": (
             GroupState(
