@@ -48,7 +48,8 @@ STILL_S: Final = 1.0
 BIN_S: Final = 0.1  # of the course, as on virtual routers
 PINGS_HZ: Final = 50.0
 AT_ONCE: Final = 20  # runs that a process is given
-STORY: Final = 200  # lines of a failed run that are told
+STORY: Final = 40  # lines of a failed run that are told
+DATAGRAM: Final = " -> "  # in a line that is one
 
 PEOPLE: Final = 30
 """Subscribers of a simulated run at most: what each notices does not depend on how many others
@@ -92,7 +93,7 @@ def _judged(drill: Drill, plan: Blueprint, seed: int) -> Run:
         return Run(seed, 0.0, 0.0, (), traceback.format_exc(), tuple(story[-STORY:]))
     verdict = judge(drill, found)
     broken = tuple(f"{one.what}: {one.found}, limit {one.limit}" for one in verdict.broken)
-    told = tuple(story[-STORY:]) if broken else ()
+    told = tuple(line for line in story if DATAGRAM not in line)[-STORY:] if broken else ()
     outages = found.subscribers
     return Run(seed, outages.p50_ms, outages.max_ms, broken, "", told)
 
