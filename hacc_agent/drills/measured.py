@@ -48,6 +48,7 @@ class Struck:
     members: tuple[str, ...]  # of these, by their names in the cluster
     begin_s: float
     end_s: float | None = None  # mended
+    lasts: bool = True  # else it was over at once, and nothing of it is mended
 
 
 @dataclass(frozen=True, slots=True)

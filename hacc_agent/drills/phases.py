@@ -13,7 +13,7 @@ given nothing transfers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,21 +51,21 @@ def phases(measured: Measured) -> tuple[Phase, ...]:
 def _phases(measured: Measured) -> Iterator[Phase]:
     if not measured.struck:
         return
-    at = measured.struck[0].begin_s
-    end = measured.struck[0].end_s  # what follows is the mending's
+    at, end = measured.struck[0].begin_s, _end(measured)
     noticed = detected_s(measured)
-    if noticed is not None:
+    if noticed is not None and noticed < end:
         yield Phase("detect", at, noticed)
         at = noticed
-    moves = _before(end, _since_fault(measured, lambda one: one.event == MOVED))
+    moves = [one for one in _since_fault(measured, _is(MOVED)) if one.at_s < end]
     if moves:
         switched = moves[0].at_s
         took = float(moves[0].details.get("after_ms", 0.0)) / 1000
         decided = max(at, switched - took)
         yield Phase("decide", at, decided)
-        yield Phase("switch", decided, switched)
+        yield Phase("switch", decided, max(decided, switched))
         at = max(at, switched)
-    taken = _before(end, _since_fault(measured, lambda one: one.event == TAKEN))
+        end = min(end, _next_change(measured, switched))
+    taken = [one for one in _since_fault(measured, _is(TAKEN)) if one.at_s < end]
     if taken:
         yield Phase("transfer", at, max(at, taken[-1].at_s))
         at = max(at, taken[-1].at_s)
@@ -81,15 +81,36 @@ def recovered_s(measured: Measured) -> float | None:
     """
     if not measured.struck or not measured.course:
         return None
-    first = measured.struck[0].begin_s
-    lossy = [
-        number
-        for number, one in enumerate(measured.course)
-        if one.at_s >= first and one.answered < one.sent
-    ]
-    if not lossy or lossy[-1] + 1 >= len(measured.course):
+    first, end = measured.struck[0].begin_s, _end(measured)
+    course = [one for one in measured.course if first <= one.at_s < end]
+    lossy = [number for number, one in enumerate(course) if one.answered < one.sent]
+    if not lossy or lossy[-1] + 1 >= len(course):
         return None
-    return measured.course[lossy[-1] + 1].at_s
+    return course[lossy[-1] + 1].at_s
+
+
+def _end(measured: Measured) -> float:
+    """What follows is of the mending, or of another fault."""
+    first, *others = measured.struck
+    ends = [one.begin_s for one in others]
+    if first.lasts and first.end_s is not None:
+        ends.append(first.end_s)
+    return min(ends, default=float("inf"))
+
+
+def _next_change(measured: Measured, after: float) -> float:
+    """When a member's state changes that nobody has told of before: other slots move for that."""
+    known = {_change(one) for one in measured.events if one.at_s <= after}
+    later = (
+        one.at_s
+        for one in measured.events
+        if one.at_s > after and one.event.startswith("member ") and _change(one) not in known
+    )
+    return next(later, float("inf"))
+
+
+def _change(one: Happening) -> tuple[str, object]:
+    return one.event, one.details.get("member")
 
 
 def _since_fault(measured: Measured, wanted: Callable[[Happening], bool]) -> Iterator[Happening]:
@@ -97,8 +118,8 @@ def _since_fault(measured: Measured, wanted: Callable[[Happening], bool]) -> Ite
     return (one for one in measured.events if one.at_s >= begin and wanted(one))
 
 
-def _before(end: float | None, found: Iterable[Happening]) -> list[Happening]:
-    return [one for one in found if end is None or one.at_s < end]
+def _is(event: str) -> Callable[[Happening], bool]:
+    return lambda one: one.event == event
 
 
 def _is_detection(one: Happening) -> bool:

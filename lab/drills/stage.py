@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from hacc_agent.drills import measured, targets
 from hacc_agent.drills.drill import Drill, Step
-from hacc_agent.drills.faults import FaultKind
+from hacc_agent.drills.faults import FAULTS, FaultKind
 from hacc_agent.drills.measured import Standing
 
 from ..errors import LabError
@@ -113,7 +113,12 @@ class Stage(threading.Thread):
         members = targets.members_of(fault.targets, standing, before)
         others = targets.routers_of(fault.others, standing, before)
         self._struck[number] = measured.Struck(
-            number, str(fault), routers, members, round(self._clock(), 4)
+            number,
+            str(fault),
+            routers,
+            members,
+            round(self._clock(), 4),
+            lasts=FAULTS[fault.kind].lasts,
         )
         self._tell("fault", f"{fault}: {', '.join(routers)}")
         meant = Struck(routers, members, others, standing)

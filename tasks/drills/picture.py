@@ -27,6 +27,7 @@ _STYLE: Final = """
 
 _WIDTH: Final = 720
 _LEFT: Final = 90
+_RIGHT: Final = 24  # half of the last second's caption
 _LANE: Final = 22
 _TRAFFIC: Final = 70
 _TOP: Final = 14
@@ -72,7 +73,7 @@ class _Drawing:
 
     def _x(self, at_s: float) -> float:
         inside = min(max(at_s, 0.0), self._seconds)
-        return _LEFT + inside / self._seconds * (_WIDTH - _LEFT - 10)
+        return _LEFT + inside / self._seconds * (_WIDTH - _LEFT - _RIGHT)
 
     def _scale(self, floor: int) -> Iterator[str]:
         step = next(
@@ -86,8 +87,9 @@ class _Drawing:
     def _fault(self, struck: Struck, y: int) -> Iterator[str]:
         end = self._seconds if struck.end_s is None else struck.end_s
         left = self._x(struck.begin_s)
-        width = max(self._x(end) - left, 3.0)
+        width = max(self._x(end) - left, 3.0) if struck.lasts else 3.0
         lasted = "to the end" if struck.end_s is None else f"to {struck.end_s:.2f} s"
+        lasted = lasted if struck.lasts else "at once"
         said = f"{struck.fault} ({', '.join(struck.routers)}), {struck.begin_s:.2f} s {lasted}"
         yield f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{_kind(struck)}</text>'
         yield (

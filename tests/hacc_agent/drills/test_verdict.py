@@ -141,9 +141,40 @@ def test_the_time_between_fault_and_recovery_is_told_whole() -> None:
     assert {one.name: one.ms for one in found}["switch"] == 4.0
 
 
+def test_another_fault_s_consequences_are_not_the_first_one_s() -> None:
+    again = Struck(1, "power member: busiest", ("ha2",), ("ha2",), 5.9)
+    later = (
+        Happening(6.2, "hacc1", "member down", {"member": "ha2"}),
+        Happening(6.3, "ha9", "slots taken over", {"bindings": 400}),
+    )
+    found = dataclasses.replace(
+        MEASURED, struck=(*MEASURED.struck, again), events=(*MEASURED.events, *later)
+    )
+    assert [one.name for one in phases(found)] == ["detect", "decide", "switch", "transfer"]
+    assert phases(found)[-1].end_s == 5.5
+
+
+def test_a_member_that_is_back_is_another_wave() -> None:
+    back = (
+        Happening(5.6, "hacc2", "member down", {"member": "ha1"}),  # the standby says it too
+        Happening(7.0, "hacc1", "member up", {"member": "ha1"}),
+        Happening(7.5, "ha1", "slots taken over", {"bindings": 600}),
+    )
+    found = dataclasses.replace(MEASURED, events=(*MEASURED.events, *back))
+    assert {one.name: one.end_s for one in phases(found)}["transfer"] == 5.5
+
+
+def test_what_is_over_at_once_is_not_mended_at_once() -> None:
+    killed = dataclasses.replace(MEASURED.struck[0], end_s=5.01, lasts=False)
+    found = dataclasses.replace(MEASURED, struck=(killed,), events=MEASURED.events[:4])
+    assert phases(found) == phases(MEASURED)
+
+
 def test_what_is_lost_to_the_end_has_not_recovered() -> None:
     lossy = (*MEASURED.course, Bin(18.0, 500, 499))
-    assert recovered_s(dataclasses.replace(MEASURED, course=lossy)) is None
+    lasting = (dataclasses.replace(MEASURED.struck[0], end_s=None),)
+    assert recovered_s(dataclasses.replace(MEASURED, struck=lasting, course=lossy)) is None
+    assert recovered_s(dataclasses.replace(MEASURED, course=lossy)) == 6.0  # before it was mended
 
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=1), st.integers(0, 5))
