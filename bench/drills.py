@@ -55,6 +55,7 @@ class Played:
     medians: tuple[float, ...]  # ms
     beyond: int  # runs beyond their budget
     seconds: float
+    broken: tuple[str, ...] = ()  # limits, of any of them
 
     @property
     def median(self) -> float:
@@ -110,6 +111,7 @@ class Site:
             tuple(one["subscribers"]["p50_ms"] for one in found),
             sum(not one["ok"] for one in found),
             time.monotonic() - began,
+            tuple(dict.fromkeys(what for one in found for what in one["broken"])),
         )
 
     def _run(self, drill: str, *words: str) -> Mapping[str, Any]:
@@ -174,6 +176,8 @@ def _tell(drill: str, live: Played, simulated: Played, told: Mapping[str, Any]) 
         f"{SIMULATED} beyond the budget, {simulated.seconds:.0f} s",
         flush=True,
     )
+    if live.broken:
+        print(f"{'':<24} live, beyond: {'; '.join(live.broken)}")
     for one in told["broken"][:3]:
         print(f"{'':<24} seed {one['seed']}: {one['failed'] or '; '.join(one['broken'])}")
     return over + (live.beyond > 0) + (simulated.beyond > 0)
