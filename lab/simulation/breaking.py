@@ -37,7 +37,8 @@ from hacc_agent.engine.health import Order
 
 from ..errors import LabError
 from . import latencies
-from .site import EDGE, Site
+from .routed import EDGE
+from .site import Site
 from .world import Router
 
 AGENT: Final = "hacc-agent"

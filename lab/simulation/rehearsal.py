@@ -33,7 +33,8 @@ from ..subscribers.probes import Found, Ledger
 from . import breaking
 from .blueprint import Blueprint
 from .breaking import Meant, Mend
-from .site import Passage, Site
+from .packets import Passage
+from .site import Site
 from .world import EPOCH, Broken, Router
 
 BEGIN_S: Final = 0.5

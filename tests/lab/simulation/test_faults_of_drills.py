@@ -89,3 +89,12 @@ def test_a_pair_of_stock_routers_lives_on_one_of_them(half: str, notice: bool) -
         assert hold_s - hello_s <= found.subscribers.max_ms / 1000 <= hold_s + 2 / 50
     assert not [one for one in found.events if one.event == "slots move"]
     assert found.after.members == found.before.members
+
+
+def test_who_loses_every_frame_is_as_good_as_cut_off() -> None:
+    lossy = dataclasses.replace(member(FaultKind.LOSS), percent=100.0)
+    lost, cut = (
+        play(drill(fault, 3.0), west(), 1, []) for fault in (lossy, member(FaultKind.LINK))
+    )
+    assert lost.subscribers.struck == cut.subscribers.struck > 0
+    assert lost.after.members == cut.after.members
