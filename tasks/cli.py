@@ -59,6 +59,7 @@ from .report import (
 from .schedule import command as schedule
 from .secrets import resolve
 from .sheet import sheet
+from .status import status
 from .unverified import unverified
 
 app = typer.Typer(
@@ -75,6 +76,7 @@ app.add_typer(schedule.app, name="schedule")
 app.command()(check)
 app.command()(doctor)
 app.command()(init)
+app.command()(status)
 app.command("import")(propose_intent)
 app.command()(applying.apply)
 app.command()(applying.rollback)
