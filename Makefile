@@ -20,7 +20,7 @@ help:
 	@echo "make laws        the laws again, with new random examples; HACC_HYPOTHESIS=deep: many of them"
 	@echo "make fuzz        damaged and random octets into every parser, 5 minutes each"
 	@echo "make simulate    clusters in trouble under a virtual clock, for an hour"
-	@echo "make screenshot  the pictures of docs/check.md, of a report of virtual routers"
+	@echo "make screenshot  the pictures of docs/check.md and docs/live-view.md"
 	@echo "make format      let ruff rewrite the layout of the code"
 	@echo "make lock        resolve the Python dependencies again into requirements.lock"
 	@echo "make clean       remove the virtual environment and caches"
@@ -65,6 +65,7 @@ bench-api: $(READY) browser
 
 screenshot: $(READY) system browser
 	$(BIN)/python -m tests.commands.screenshot
+	$(BIN)/python -m tests.hacc_agent.api.screenshot
 
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation.campaign

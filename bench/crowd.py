@@ -34,6 +34,7 @@ class Crowd:
         self.states = {f"ha{number:04}": "up" for number in range(members)}
         self.bindings = dict.fromkeys(self.states, EACH)
         self.since = time.time() - 3600
+        self.changed: dict[str, float] = {}  # Unix time of a state's beginning
         self.deaf: set[str] = set()  # members whose figures nobody knows
         self.neighbours = (
             {"expected": 3, "missing": 0, "stranger": 0, "impostor": 0} if lan else None
@@ -51,6 +52,8 @@ class Crowd:
         names = sorted(self.states)
         heir = names[(names.index(name) + 1) % len(names)]
         self.states[name] = "down"
+        self.changed[name] = time.time()
+        self.deaf.add(name)
         self.bindings[heir] += self.bindings[name]
         self.bindings[name] = 0
         self.note("member down", member=name, before="up", why="no heartbeat")
@@ -102,8 +105,8 @@ class Crowd:
             "bindings": max(0, self.bindings[name]),
             "pending": chance.randrange(3),
             "state": self.states[name],
-            "why": "heard",
-            "since_s": time.time() - self.since,
+            "why": "heard" if self.states[name] == "up" else "no heartbeat",
+            "since_s": time.time() - self.changed.get(name, self.since),
             "load": round(self.bindings[name] / 10_000, 4),
             "closed": "" if self.states[name] == "up" else self.states[name],
             "slots": 64,
