@@ -139,8 +139,8 @@ class Watched(Routed):
     def changes(self, router: Router, records: bytes) -> bool:
         """Whether anything but the times of bindings is another one."""
         log = np.frombuffer(records, RECORD)
-        kinds = log["kind"]
-        if np.isin(kinds, (Kind.UNBOUND, Kind.SLOT)).any():
+        kinds, homes = log["kind"].tolist(), log["home_address"].tolist()
+        if Kind.UNBOUND in kinds or Kind.SLOT in kinds:
             return True
-        known = self._tables.get(router.name, {}).keys()
-        return not known >= set(log["home_address"][kinds == Kind.BINDING].tolist())
+        bound = {home for home, kind in zip(homes, kinds, strict=True) if kind == Kind.BINDING}
+        return not bound <= self._tables.get(router.name, {}).keys()

@@ -42,6 +42,7 @@ class Site(Watched):
         self.resigned: set[str] = set()  # controllers whose speaker was stopped
         self.deposed: set[str] = set()  # controllers that somebody took over from, unheard
         self.silent_since: dict[str, float] = {}
+        self.masters: dict[str, str] = {}  # members -> the controller that each obeys
         self.unreached: dict[tuple[str, str], float] = {}  # member links, until they are made again
         contract = Contract.of(first)
         agents: tuple[tuple[IPv4Address, Association | None], ...]
@@ -210,7 +211,7 @@ class Site(Watched):
             self.later(wait, partial(self._becomes_adjacent, router))
             return
         for other in self.controllers:
-            if other.name in self.deposed and not self.off & {other.name}:
+            if other.name in self.deposed and other.name not in self.off:
                 self.deposed.discard(other.name)
                 self.restart(other)
         if self.owner is None or not self.speaks(self.owner):
@@ -310,13 +311,13 @@ class Site(Watched):
                     self.note(router, "slots released", member=name, slots=len(slots))
 
     def serve(self, controller: Router, member: Router, epoch: int, own: dict[int, int]) -> None:
-        ward = self.wards[member.name]
-        obeys = epoch >= ward.epoch
-        if epoch > ward.epoch and epoch >> 16 != ward.epoch >> 16:
+        if epoch < self.wards[member.name].epoch:
+            return
+        if self.masters.get(member.name) != controller.name:
+            self.masters[member.name] = controller.name
             self.note(member, "this router obeys", controller=controller.name, epoch=epoch)
         super().serve(controller, member, epoch, own)
-        if obeys:
-            self.announce(member)
+        self.announce(member)
 
     def to_cluster(self, number: int, effect: ToHomeAgent) -> None:
         """Who has the address gets the request, and with the first one decides."""

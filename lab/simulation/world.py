@@ -27,8 +27,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
 
-import numpy as np
-
 from hacc_agent.config import AgentConfig, Replay, Role
 from hacc_agent.engine.cluster import Cluster, LeastLoaded
 from hacc_agent.engine.effects import Effect, Endpoint, Log, Moment, Relay, Send
@@ -586,12 +584,13 @@ class World:
         """Home address and care-of address of each binding -> when it expires."""
         bound: dict[tuple[int, int], int] = {}
         served: dict[tuple[int, int], set[int]] = {}
-        table = memory.tables[0]
-        for at in np.flatnonzero(table.rows["kind"] == Kind.BINDING).tolist():
-            values = table.get(at)
-            bound[values.home_address, values.care_of_address] = values.expires
-            member = int(memory.slots.member_of[values.slot])
-            served.setdefault((values.home_address, values.nai), set()).add(member)
+        rows = memory.tables[0].rows
+        held = rows[rows["kind"] == Kind.BINDING]
+        fields = (held[name].tolist() for name in ("home_address", "care_of_address", "expires"))
+        names, members = held["nai"].tolist(), memory.slots.member_of[held["slot"]].tolist()
+        for home, care_of, expires, nai, member in zip(*fields, names, members, strict=True):
+            bound[home, care_of] = expires
+            served.setdefault((home, nai), set()).add(member)
         for mobile, by in served.items():
             if len(by) > 1:
                 raise Broken(f"{IPv4Address(mobile[0])} is served by members {by}")

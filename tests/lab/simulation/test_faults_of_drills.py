@@ -45,7 +45,7 @@ def test_the_table_has_a_row_for_each_kind() -> None:
 @pytest.mark.parametrize("broken", CASES, ids=lambda one: f"{one.kind} {one.targets[0].role}")
 def test_everybody_has_packets_again_when_it_is_mended(broken: Fault) -> None:
     lasts = FAULTS[broken.kind].lasts
-    found = play(drill(broken, 6.0 if lasts else None, settle_s=25.0), west(), 3, [])
+    found = play(drill(broken, 6.0 if lasts else None, settle_s=12.0), west(), 3, [])
     assert found.subscribers.silent == 0
     assert found.bindings_lost == found.bindings_doubled == 0
     assert found.registered == found.subscribers.watched

@@ -15,7 +15,7 @@ SEEDS = (
 
 KNOWN = {
     # A member that boots after the controllers is unknown to them, not down: what it does not
-    # answer twice goes to another member, and it keeps what its journal has. Seeds 7 and 15.
+    # answer twice goes to another member, and it keeps what its journal has. Seed 7 shows it.
     "site-power-cycle": "bindings with two members",
 }
 """What the simulation has found, and is so still."""
