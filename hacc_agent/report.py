@@ -152,15 +152,15 @@ class Report:
         return self._digested[1]
 
     def _members(self) -> Iterator[dict[str, Any]]:
-        counts = [table.count_by_slot() for table in self._engine.tables]
-        carried = [[0] * len(self.config.members) for _ in counts]
-        for of_member, by_slot in zip(carried, counts, strict=True):
-            for slot in np.flatnonzero(by_slot).tolist():
-                serving = self._engine.serving(slot)
-                if serving is not None:
-                    of_member[serving] += int(by_slot[slot])
-        if isinstance(self._side, Ward):
+        if not isinstance(self._engine, Controller) or isinstance(self._side, Ward):
             return  # a member knows of itself alone
+        member_of, count = self._engine.slots.member_of, len(self.config.members)
+        carried = [
+            np.bincount(member_of, table.count_by_slot()[: len(member_of)], count)
+            .astype(int)
+            .tolist()
+            for table in self._engine.tables
+        ]
         members = zip(self.config.members, self._side.members(), strict=True)
         for number, (member, standing) in enumerate(members):
             yield {
