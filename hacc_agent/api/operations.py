@@ -82,6 +82,8 @@ class Operations:
     async def _stream(self, request: Request, asked: Mapping[str, Any]) -> Response:
         since = request.headers.get("last-event-id") or asked.get("since", "")
         await self._feed.look()
+        if request.method == "HEAD":
+            return Response(media_type=Kind.STREAM, headers=STREAM)
         return _Stream(self._feed, since)
 
     async def _order(self, order: str, request: Request, asked: Mapping[str, Any]) -> Response:
