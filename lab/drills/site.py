@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ class Site:
 
     @property
     def controllers(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self._config.controllers)
+        """The preferred one first."""
+        ordered = sorted(self._config.controllers, key=lambda one: -one.priority)
+        return tuple(one.name for one in ordered)
 
     def begin(self, began: float) -> None:
         """From now on, events are counted from then."""
@@ -64,10 +67,33 @@ class Site:
         )
         return Standing(self.controllers, leader, members)
 
+    def astray(self) -> Iterator[str]:
+        """Members that announce what is another's, or not what is theirs: a failure of before is
+        not over, and the next one would be a second. Without a link nobody stands in for others."""
+        for member in self._config.members if self._config.link is not None else ():
+            status = self._one(member.name, "status")
+            if status is None or status["serves"] is None:
+                continue
+            announced = {IPv4Network(each) for each in status["serves"]["announced"]}
+            others = [s for one in self._config.members if one is not member for s in one.slices]
+            if not announced.issuperset(member.slices):
+                yield f"{member.name} has not got all of its own back"
+            elif any(one.subnet_of(other) for one in announced for other in others):
+                yield f"{member.name} stands in for another"
+
     def bound(self, leader: str | None) -> frozenset[str]:
         """Home addresses that the controller has bindings of."""
         lines = self._ask(leader, "bindings", limit=EVERYBODY) if leader else ()
         return frozenset(one["home_address"] for one in lines if one.get("state") == "binding")
+
+    def at_stock_members(self) -> frozenset[IPv4Address]:
+        """Home addresses that routers without hacc-agent serve: the IOS simulator registers mobile
+        nodes, and carries no packets."""
+        stock = {one.name for one in self._config.members if one.kind is not MemberKind.LINUX}
+        lines = self._ask(self.standing().leader or "", "bindings", limit=EVERYBODY)
+        return frozenset(
+            IPv4Address(one["home_address"]) for one in lines if one.get("member") in stock
+        )
 
     def doubled(self) -> int:
         """Home addresses that more than one member has bindings of."""

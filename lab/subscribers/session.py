@@ -83,8 +83,11 @@ class Session:
         for descriptor in self._of:
             self._poll.register(descriptor, select.POLLIN)
 
-    def run(self, duration: float, interrupt: Interrupt) -> None:
-        """Until the time is up, or (0) until everybody has an answer; or until interrupted."""
+    def run(self, duration: float, interrupt: Interrupt, *, until_settled: bool = False) -> None:
+        """Until the time is up, or (0) until everybody has an answer; or until interrupted.
+
+        `until_settled`: until one of both.
+        """
         before, begin = interrupt.count, self._clock().steady
         glance = begin + GLANCE
         while interrupt.count == before:
@@ -97,7 +100,7 @@ class Session:
             if now.steady >= glance:
                 self._progress(self._population, now)
                 glance = now.steady + GLANCE
-                if not duration and self._over(now):
+                if (until_settled or not duration) and self._over(now):
                     break
             deadline = min(self._population.next_deadline(), glance)
             deadline = min((deadline, *(each.next_deadline() for each in self._streams)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from ipaddress import IPv4Address
 from typing import Final
 
 from hacc_agent.engine.effects import Moment
@@ -34,10 +35,14 @@ class Traffic:
         correspondent: socket.socket,
         rate: float,
         ledger: Ledger,
+        without: Set[IPv4Address] = frozenset(),
     ) -> None:
-        """`tunnels`: of the Foreign Agents, in their order. `rate`: packets a second, of all."""
+        """`tunnels`: of the Foreign Agents, in their order. `rate`: packets a second, of all.
+
+        `without`: home addresses that get none.
+        """
         self._population, self._tunnels = population, tuple(tunnels)
-        self._correspondent, self._rate = correspondent, rate
+        self._correspondent, self._rate, self._without = correspondent, rate, without
         self.ledger = ledger
         self._agents: Mapping[int, int] = {one.fileno(): n for n, one in enumerate(tunnels)}
         self._next = 0  # of the nodes
@@ -79,12 +84,12 @@ class Traffic:
         for _ in nodes:
             number = self._next
             self._next = (number + 1) % len(nodes)
-            if nodes[number].registered(now.steady):
+            node = nodes[number]
+            if node.registered(now.steady) and node.home_address not in self._without:
                 payload = self.ledger.leaves(number, now.steady)
                 # No route, or a full buffer: one that never comes back.
                 with contextlib.suppress(OSError):
-                    home = str(nodes[number].home_address)
-                    self._correspondent.sendto(payload, (home, ECHO))
+                    self._correspondent.sendto(payload, (str(node.home_address), ECHO))
                 return
 
     def _tunnelled(self, agent: int, octets: bytes) -> None:
