@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import BENCHMARKS
+from bench.__main__ import ALONE, BENCHMARKS
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 ASKED_FOR = sorted(
@@ -26,9 +26,9 @@ def test_the_makefile_asks_for_some() -> None:
 
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_what_make_measures_is_known(name: str) -> None:
-    assert name in BENCHMARKS
+    assert name in (*BENCHMARKS, *ALONE)
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", (*BENCHMARKS, *ALONE))
 def test_each_benchmark_can_be_started(name: str) -> None:
     assert callable(importlib.import_module(f"bench.{name}").main)
