@@ -29,6 +29,6 @@ def test_what_make_measures_is_known(name: str) -> None:
     assert name in (*BENCHMARKS, *ALONE)
 
 
-@pytest.mark.parametrize("name", (*BENCHMARKS, *ALONE))
+@pytest.mark.parametrize("name", [*BENCHMARKS, *ALONE])
 def test_each_benchmark_can_be_started(name: str) -> None:
     assert callable(importlib.import_module(f"bench.{name}").main)
