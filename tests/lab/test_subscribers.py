@@ -43,6 +43,7 @@ def world(
     rate: float = 100,
     move: float = 0,
     lifetime: int = 0,
+    renewals: float = 0,
     replay: Replay = Replay.TIMESTAMP,
     **more: object,
 ) -> World:
@@ -55,7 +56,7 @@ def world(
         told = TOLD
     else:
         subscriptions = [one for one in subscriptions if one.nai]
-    schedule = Schedule(rate, move)
+    schedule = Schedule(rate, move, renewals)
     foreign = CONTRACT.foreign_agents(agents)
     return World(subscriptions, foreign, schedule, told=told, **more)  # type: ignore[arg-type]  # a few of its own
 
@@ -109,6 +110,16 @@ def test_who_moves_has_one_binding_and_it_follows() -> None:
     assert len(made.bindings) == 60
     through = made.population.through(made.now)
     assert (sum(through.values()), len(through)) == (60, 3)
+
+
+def test_who_renews_before_it_has_to_keeps_its_one_binding() -> None:
+    quiet, made = (world(20, renewals=renewals).until(6) for renewals in (0, 10))
+    assert quiet.population.tally.renewed == 0
+    # 20 come in 0.2 s; from then on one is asked every tenth of a second.
+    assert 50 <= made.population.tally.renewed <= 60
+    assert made.population.registered(made.now) == 20
+    assert len(made.bindings) == 20
+    agree(made)
 
 
 def test_short_lifetimes_are_renewed_in_time() -> None:
