@@ -41,7 +41,7 @@ from bench.relay.peers import compiled
 from hacc_agent.api.config import ApiConfig, Token, to_toml
 from tasks import pki
 
-ROUNDS: Final = 3
+ROUNDS: Final = 5
 LISTENERS: Final = 1000
 LEAST: Final = 0.95  # of the relay's rate with nobody listening
 CALLERS: Final = 10
