@@ -111,7 +111,7 @@ class Site:
             *(contract.foreign_agents(len(CARE_OF)), schedule, 1, clock()),
         )
         traffic = Traffic(population, tunnels, self.correspondent, rate, Ledger(count))
-        session = Session(population, registrations, clock, traffic=traffic)
+        session = Session(population, registrations, clock, streams=(traffic,))
         return Run(session, population, traffic, clock)
 
 
