@@ -47,7 +47,7 @@ def test_what_was_done_behind_it_is_found_explained_waived_and_mended(fleet: Lab
     priority = found["config.differs", "ios2"]
     assert priority["message"] == "`standby 20 priority 90` instead of `standby 20 priority 190`"
     intent = fleet.intent.read_text().splitlines()
-    assert "group: 20" in intent[priority["intent"]["line"] - 1]
+    assert "hosts: [ios1, ios2]" in intent[priority["intent"]["line"] - 1]
     assert priority["device"]["text"] == "standby 20 priority 90"
     running = fleet.ios("config", "ios2")["text"].splitlines()
     above = priority["device"]["line"] - 1 - running.index(" standby 20 priority 90")

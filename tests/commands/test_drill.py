@@ -38,7 +38,8 @@ def test_a_drill_is_played_told_and_leaves_nothing_behind(fleet: LabDesk) -> Non
     words = ("--name", fleet.lab.topology.name, "-o", "silence.xml", "--json")
     told = fleet.hacc("drill", "run", "silence", *words).value
     assert (told["registered"], told["restored"], told["interrupted"]) == (20, True, False)
-    assert told["bindings"] == {"before": 20, "lost": 0, "doubled": 0}
+    assert told["bindings"].pop("before") >= 20  # and whoever was bound before them
+    assert told["bindings"] == {"lost": 0, "doubled": 0}
     assert told["packets"]["sent"] > 100
     assert set(told["addresses"]) == {"Home Agent 198.19.0.1", "group 198.18.1.254"}
     assert set(told["broken"]) <= {"who decides"}  # on a machine that stood still meanwhile
