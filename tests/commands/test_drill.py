@@ -7,6 +7,7 @@ What subscribers notice of a failure is in no budget here: `make demo`, the guid
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -51,4 +52,5 @@ def test_a_drill_is_played_told_and_leaves_nothing_behind(fleet: LabDesk) -> Non
     assert "silence" in fleet.hacc("drill", "list").ends(0).out
     assert broken(fleet) == []
     assert fleet.sh("ha1", "systemctl is-active snmpd") == "active\n"
-    assert "mn" not in fleet.sh("hacc1", "hacc-agent bindings --json")  # everybody has left
+    bound = fleet.sh("hacc1", "hacc-agent bindings --json")
+    assert not re.search(r"mn00000[01]\d@", bound), "everybody has left"
