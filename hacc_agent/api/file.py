@@ -5,28 +5,16 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from ..agentfile import Unusable
+from ..agentfile import Unusable, read
 from ..config import SEALED
-from .config import ApiConfig, ConfigError, parse
+from .config import ApiConfig, parse
 
 __all__ = ["Unusable", "load", "tls"]
 
 
 def load(file: Path) -> ApiConfig:
     """The configuration in a file. Raises `Unusable`."""
-    try:
-        text = file.read_text("utf-8")
-        found = parse(text, str(file))
-    except OSError as error:
-        raise Unusable(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Unusable(f"{file}: it is not UTF-8 text") from None
-    except ConfigError as error:
-        raise Unusable(str(error)) from None
-    if any(SEALED.search(token.sha256) for token in found.tokens):
-        line = next(n for n, line in enumerate(text.splitlines(), 1) if SEALED.search(line))
-        raise Unusable(f"{file}:{line}: a secret is still sealed [hint: hacc apply opens it]")
-    return found
+    return read(file, parse, lambda found: any(SEALED.search(one.sha256) for one in found.tokens))
 
 
 def tls(config: ApiConfig, file: Path) -> ssl.SSLContext:
